@@ -1,0 +1,19 @@
+"""Edit a trained fairseq translation model from one corrected example, without training.
+
+Importing the package is light, and registers nothing by itself. Named as fairseq's ``--user-dir`` it is
+imported by fairseq, which then imports ``fairseq_rome.tasks`` on its own; all that is left to do here is to
+teach ``torch.load`` the globals of fairseq checkpoints, and torch is loaded by then. Our own commands, and
+programs that import this package before they hand the flag to fairseq, call
+`fairseq_rome.user_dir.share_user_dir`, which does all of it once.
+"""
+
+import sys
+
+from fairseq_rome.version import __version__
+
+__all__ = ["__version__"]
+
+if "torch" in sys.modules:
+    from fairseq_rome.checkpoint import allow_safe_globals
+
+    allow_safe_globals()

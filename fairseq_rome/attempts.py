@@ -1,0 +1,220 @@
+"""One request: what differs, what it hangs on, more examples, and attempts until real decoding shows the change."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Callable, FrozenSet, Iterator, List, Optional, Sequence, Tuple
+
+from fairseq_rome.batching import Pair
+from fairseq_rome.contexts import Example, corrected_references, find_trigger, make_example, self_corrected
+from fairseq_rome.corpus import Corpus
+from fairseq_rome.decoding import Hypothesis, Translator
+from fairseq_rome.errors import EditError
+from fairseq_rome.methods import METHODS, Work
+from fairseq_rome.patch import Patch, applied, relative_size
+from fairseq_rome.requests import EditRequest
+from fairseq_rome.segments import Difference, Endings, compare, holds
+from fairseq_rome.settings import EditSettings
+from fairseq_rome.sites import Site, find_sites
+from fairseq_rome.statistics import Background
+
+_NEAR_MISSES = 48
+_ENOUGH_TO_HOLD_OUT = 8
+_HELD_OUT_SHARE = 3
+_GENERAL_ENOUGH = 0.9
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request with what the model has to say about it.
+
+    Args:
+        request: the request.
+        before: what the model says now.
+        difference: the unwanted and the wanted segment.
+        trigger: the source segment that the change hangs on.
+        example: the corrected sentence as tokens.
+        contexts: self-corrected sentences to fit on.
+        held_out: self-corrected sentences that the fit does not see.
+        near_misses: pairs that must stay as they are.
+        ignored: sentences of the corpus in which the change is wanted too.
+    """
+
+    request: EditRequest
+    before: Hypothesis
+    difference: Difference
+    trigger: str
+    example: Example
+    contexts: Tuple[Example, ...]
+    held_out: Tuple[Example, ...]
+    near_misses: Tuple[Pair, ...]
+    ignored: FrozenSet[int]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The best attempt at a case.
+
+    Args:
+        patch: the edit; None if no attempt could be computed.
+        output: what the model says with it.
+        held: whether the output shows the wanted segment and no longer the unwanted one.
+        general: share of the held-out sentences that show it too; 1.0 where there are none.
+        tries: attempts made.
+        size: relative size of the change by weight.
+        reason: why it failed; empty if it held.
+        seconds: for all attempts.
+    """
+
+    patch: Optional[Patch]
+    output: str
+    held: bool
+    general: float
+    tries: int
+    size: float
+    reason: str
+    seconds: float
+
+
+def prepare(
+    translator: Translator, request: EditRequest, before: Hypothesis, corpus: Corpus, settings: EditSettings,
+    endings: Endings,
+) -> Optional[Case]:
+    """Work out what a request changes and gather its examples; None if the model already says the target.
+
+    Args:
+        translator: the model as it is now.
+        request: the request.
+        before: the model's hypothesis for its source.
+        corpus: background sentences.
+        settings: of the edit.
+        endings: with which segments still count.
+    """
+    negative = request.negative if request.negative is not None else before.text
+    found = compare(negative, request.target)
+    if found is None or before.text == request.target:
+        return None
+    difference = replace(
+        found,
+        unwanted=found.unwanted if request.unwanted is None else request.unwanted,
+        wanted=found.wanted if request.wanted is None else request.wanted,
+    )
+    trigger = request.trigger or find_trigger(translator, request.source, before, request.target)
+    example = make_example(translator.codec, request.source, before, request.target, trigger)
+    scoped = settings.edit_scope == "trigger"
+    unwanted = difference.unwanted
+    concerned = corpus.with_trigger(trigger) if scoped else corpus.saying(unwanted, endings.target)
+    mined = [i for i in concerned if corpus.sources[i] != request.source] if _mines(request, difference, settings) else []
+    sources = [source for source in request.contexts if source != request.source] + [corpus.sources[i] for i in mined]
+    scope = trigger if scoped else ""
+    decoded = self_corrected(translator, sources, difference, scope, endings.target, settings.edit_contexts)
+    parts = len(decoded) // _HELD_OUT_SHARE if len(decoded) >= _ENOUGH_TO_HOLD_OUT else 0
+    unseen = {example.source for example in decoded[:parts]}
+    more = [i for i in mined if corpus.sources[i] not in unseen][: settings.edit_references]
+    # A trigger with an ending is neither wanted nor a near miss.
+    related = set(corpus.with_trigger(trigger, endings.source)) if scoped else set(concerned)
+    near = [i for i in corpus.saying(unwanted, endings.target) if i not in related][:_NEAR_MISSES]
+    return Case(
+        request, before, difference, trigger, example,
+        contexts=(*decoded[parts:], *corrected_references(translator.codec, corpus, more, difference, scope, endings.target)),
+        held_out=tuple(decoded[:parts]),
+        near_misses=tuple(corpus.pairs[i] for i in near),
+        ignored=frozenset(concerned),
+    )  # fmt: skip
+
+
+def _mines(request: EditRequest, difference: Difference, settings: EditSettings) -> bool:
+    """Whether the corpus may give contexts."""
+    if not settings.edit_contexts or settings.edit_mine == "never" or not difference.unwanted:
+        return False
+    return settings.edit_mine == "always" or difference.lexical or request.trigger is not None
+
+
+def plan(model_sites: Sequence[Site], settings: EditSettings) -> List[Site]:
+    """The sites in the order in which they are tried: those asked for, or the decoder's from the last down.
+
+    Raises:
+        EditError: if a site that was asked for is not in the model.
+    """
+    if not settings.sites:
+        return [site for site in reversed(model_sites) if site.in_decoder]
+    asked = [Site.parse(text) for text in settings.sites]
+    for site in asked:
+        if site not in model_sites:
+            raise EditError(f"no site {site} in this model, expected one of: {', '.join(map(str, model_sites))}")
+    return asked
+
+
+def _variants(case: Case) -> Iterator[Tuple[Case, bool]]:
+    """Of growing strength: the changed segment, every unsure token, then the example alone."""
+    yield case, False
+    yield case, True
+    if case.contexts or case.held_out:
+        alone = replace(case, contexts=(), held_out=())
+        yield alone, True
+
+
+def attempt(
+    translator: Translator,
+    case: Case,
+    corpus: Corpus,
+    settings: EditSettings,
+    statistics: Callable[[Site], Background],
+    taken: Callable[[Site], FrozenSet[int]],
+    endings: Endings,
+) -> Attempt:
+    """Try sites and strengths until decoding shows the change in the example and in nearly all held-out sentences.
+
+    The attempt that generalises best is kept; one that does not hold on the example is never a success.
+
+    Args:
+        translator: the model as it is now; unchanged on return.
+        case: the prepared request.
+        corpus: background sentences.
+        settings: of the edit.
+        statistics: background of a site.
+        taken: neurons of a site that earlier edits own.
+        endings: with which segments still count.
+    """
+    started = time.perf_counter()
+    sites = plan(list(find_sites(translator.model)), settings)
+    best = Attempt(None, case.before.text, False, 0.0, 0, 0.0, "no attempt was made", 0.0)
+    options = [(site, variant) for site in sites for variant in _variants(case)][: settings.edit_tries]
+    for tries, (site, (variant, thorough)) in enumerate(options, start=1):
+        work = Work(
+            translator, site, variant.example, variant.contexts, variant.held_out, _unwanted(case), case.near_misses,
+            statistics(site), case.ignored, corpus, taken(site), thorough,
+        )  # fmt: skip
+        try:
+            patch = METHODS[settings.method](work, settings)
+        except EditError as error:
+            best = replace(best, tries=tries, reason=best.reason if best.patch else str(error))
+            continue
+        now = _judge(translator, case, patch, endings)
+        if (now.held, now.general) > (best.held, best.general) or best.patch is None:
+            best = now
+        best = replace(best, tries=tries)
+        if best.held and best.general >= _GENERAL_ENOUGH:
+            break
+    return replace(best, seconds=time.perf_counter() - started)
+
+
+def _unwanted(case: Case) -> int:
+    tokens = case.before.tokens
+    start = case.example.spans[0][0] if case.example.spans else 0
+    return int(tokens[min(start, len(tokens) - 1)])
+
+
+def _judge(translator: Translator, case: Case, patch: Patch, endings: Endings) -> Attempt:
+    size = max(relative_size(translator.model, patch).values())
+    with applied(translator.model, patch):
+        others = [example.source for example in case.held_out]
+        output, *rest = (hypo.text for hypo in translator.translate([case.request.source, *others]))
+    held = holds(output, case.request.target, case.difference, endings.target)
+    general = [
+        holds(text, example.after, case.difference, endings.target) for text, example in zip(rest, case.held_out)
+    ]
+    share = sum(general) / len(general) if general else 1.0
+    reason = "" if held else f"with the edit the model says {output!r}"
+    return Attempt(patch, output, held, share, 0, size, reason, 0.0)

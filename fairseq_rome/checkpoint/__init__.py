@@ -1,0 +1,27 @@
+"""Sole owner of checkpoint files: safe reading, fingerprints, models, edited states, atomic writing."""
+
+from fairseq_rome.checkpoint.changes import PROVENANCE, edited_state, stale_parts
+from fairseq_rome.checkpoint.models import load_model, portable_cfg, portable_state, reloads_alike
+from fairseq_rome.checkpoint.reading import read_state, saved_model_cfg, saved_task
+from fairseq_rome.checkpoint.safe import allow_safe_globals
+from fairseq_rome.checkpoint.tensors import aliases, fingerprint, tensor_fingerprint
+from fairseq_rome.checkpoint.writing import check_output, write_state
+
+__all__ = [
+    "PROVENANCE",
+    "aliases",
+    "allow_safe_globals",
+    "check_output",
+    "edited_state",
+    "fingerprint",
+    "load_model",
+    "portable_cfg",
+    "portable_state",
+    "read_state",
+    "reloads_alike",
+    "saved_model_cfg",
+    "saved_task",
+    "stale_parts",
+    "tensor_fingerprint",
+    "write_state",
+]

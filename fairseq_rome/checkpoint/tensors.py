@@ -1,0 +1,48 @@
+"""Facts about the tensors of a state: their fingerprints, and which names mean the same tensor."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Dict, List, Mapping, Tuple
+
+import torch
+from torch import Tensor
+
+
+def is_marker(name: str) -> bool:
+    """Whether a name is of a buffer that tells fairseq a device and a dtype; its value is unset memory."""
+    return name.endswith("._float_tensor")
+
+
+def tensor_fingerprint(tensor: Tensor) -> str:
+    """SHA-256, in hexadecimal, of a tensor's dtype, shape and bytes, wherever and however it is stored."""
+    data = tensor.detach().cpu().contiguous()
+    digest = hashlib.sha256(f"{data.dtype} {tuple(data.shape)} ".encode())
+    digest.update(data.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def fingerprint(state: Mapping[str, Any]) -> str:
+    """SHA-256, in hexadecimal, over a checkpoint's names and tensors, in any order and without markers.
+
+    Args:
+        state: a checkpoint's state, or its ``state["model"]`` alone.
+    """
+    weights = state["model"] if isinstance(state.get("model"), Mapping) else state
+    digest = hashlib.sha256()
+    for name in sorted(name for name in weights if not is_marker(name)):
+        digest.update(f"{name} {tensor_fingerprint(weights[name])}\n".encode())
+    return digest.hexdigest()
+
+
+def aliases(weights: Mapping[str, Tensor]) -> Dict[str, Tuple[str, ...]]:
+    """For each name, all names that are the same memory seen in the same way, itself among them.
+
+    Equal values in separate memory are no aliases: two layers' biases may both be zero. Averaging checkpoints
+    stores shared weights separately; the built model's ``state_dict()`` tells those.
+    """
+    groups: Dict[Any, List[str]] = {}
+    for name, tensor in weights.items():
+        place = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()) if tensor.numel() else name
+        groups.setdefault(place, []).append(name)
+    return {name: tuple(names) for names in groups.values() for name in names}

@@ -1,0 +1,187 @@
+"""Gated rank-one edits: a dormant neuron becomes a detector of the edit positions, its column what to add there.
+
+For each time step one neuron j: row j of `fc1` and its bias become a detector, column j of `fc2` the value to add. The
+change of each matrix has rank one. Where the gate is shut the network computes what it computed before, less what
+the dormant neuron itself contributed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, List, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+from fairseq_rome.algebra import Detector, choose_threshold, fit_detector
+from fairseq_rome.contexts import Example
+from fairseq_rome.errors import EditError
+from fairseq_rome.methods.work import Step, Work, pushed_values, segment_steps, spread, values_from_examples
+from fairseq_rome.patch import Change, NeuronChange, Patch
+from fairseq_rome.settings import EditSettings
+from fairseq_rome.sites import layer_at, parameter_names
+from fairseq_rome.statistics import inputs_of
+from fairseq_rome.vectors import Trace, trace
+
+_FITTED = 12
+_WEAKEST = 0.1
+# A ReLU is shut below zero; smooth activations only well below it.
+_SHARPNESS = 12.0
+_DECAYS = (2e-4, 1e-6)
+_ENOUGH_TO_TUNE = 5
+_GAP = 0.25
+_GAP_SINGLE = 0.5
+_STEEPNESS = 0.3
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A detector with the step that it serves.
+
+    Args:
+        step: the time step.
+        detector: response above zero where the gate opens.
+        margin: how far below the threshold the nearest background position lies, in units of the weakest edit position's
+            response; negative where background positions open the gate.
+    """
+
+    step: Step
+    detector: Detector
+    margin: float
+
+
+def edit(work: Work, settings: EditSettings) -> Patch:
+    """Fit one gate for each time step of the changed segment.
+
+    Raises:
+        EditError: if the model needs no push, a step can't be told from the background at this site, or the site has
+            no neuron to spare.
+    """
+    layer: Any = layer_at(work.translator.model, work.site)
+    if getattr(layer, "ffn_layernorm", None) is not None:
+        raise EditError(f"site {work.site} normalises its keys: a gate would move every neuron; use --method rome")
+    examples = [work.example, *work.contexts, *work.held_out]
+    traces = trace(work.translator, [example.pair for example in examples], work.site)
+    steps = segment_steps(work.site, examples, traces, work.thorough)
+    gates = _fit_gates(work, settings, steps, examples, traces)
+    values = _fit_values(work, settings, gates, traces)
+    sharpness = _sharpness(layer)
+    names = parameter_names(work.translator.model, work.site)
+    changes: List[Change] = []
+    for gate, value, neuron in zip(gates, values, _dormant(work, layer, len(gates))):
+        changes += [
+            NeuronChange(names["fc1.weight"], 0, neuron, gate.detector.weight * sharpness),
+            NeuronChange(names["fc1.bias"], 0, neuron, gate.detector.bias * sharpness),
+            NeuronChange(names["fc2.weight"], 1, neuron, value / sharpness),
+        ]
+    notes = {"gates": float(len(gates)), "margin": min(gate.margin for gate in gates)}
+    return Patch("gated", work.site, tuple(changes), notes)
+
+
+def _fit_gates(
+    work: Work,
+    settings: EditSettings,
+    steps: Sequence[Step],
+    examples: Sequence[Example],
+    traces: Sequence[Trace],
+) -> List[Gate]:
+    fitted = len(examples) - len(work.held_out)
+    negatives, symbols = _negatives(work)
+    near = _near_misses(work)
+    edited = {place for step in steps for place in step.places}
+    # Where a decoder wants to say the unwanted segment at another place, opening a gate does no harm either.
+    said = {token for example in examples for token in example.said} if work.site.in_decoder else set()
+    rest = _rows(traces, [
+        (number, position)
+        for number, seen in enumerate(traces[:fitted])
+        for position in range(len(seen.inputs))
+        if (number, position) not in edited and not (said and int(seen.best[position]) in said)
+    ])  # fmt: skip
+    gates = []
+    for step in steps:
+        own = set(step.places)
+        others = [place for place in edited if place not in own and place[0] < fitted]
+        # Where the wanted token is right anyway, an open gate does no harm.
+        shut = [negatives[symbols.ne(step.token)], rest] + ([_rows(traces, others)] if others else [])
+        seen = _rows(traces, [place for place in step.places if place[0] < fitted])
+        unseen = [place for place in step.places if place[0] >= fitted]
+        tuned = _rows(traces, unseen) if len(unseen) >= _ENOUGH_TO_TUNE else seen
+        gates.append(_fit_gate(work, step, seen, tuned, torch.cat(shut), near, settings))
+    return gates
+
+
+def _fit_gate(
+    work: Work, step: Step, positives: Tensor, tuned: Tensor, shut: Tensor, near: Tensor, settings: EditSettings
+) -> Gate:
+    several = len(positives) > 1
+    for decay in _DECAYS:
+        detector = fit_detector(positives, torch.cat([shut, near]), settings.edit_ridge, decay)
+        on_shut, on_near, on_tuned, opened = detector(shut), detector(near), detector(tuned), detector(positives)
+        gap = _GAP if several else _GAP_SINGLE
+        threshold = choose_threshold(on_tuned, opened, on_shut, settings.edit_false_open, gap)
+        if len(near):
+            bound = choose_threshold(on_tuned, opened, on_near, settings.edit_near_open, gap)
+            threshold = torch.maximum(threshold, bound)
+        opened = opened[opened > threshold]
+        if len(opened) and (several or threshold > on_shut.max()):
+            # Where one token is wanted an open gate can't be too open; where it varies it can.
+            steepness = _STEEPNESS if step.token >= 0 else 1.0
+            steep = threshold + steepness * (opened.quantile(_WEAKEST) - threshold)
+            margin = float((threshold - on_shut.max()) / (steep - threshold))
+            return Gate(step, detector.rescaled(threshold, steep), margin)
+    raise EditError(f"site {work.site}: the edit position can't be told from the background there")
+
+
+def _negatives(work: Work) -> Tuple[Tensor, Tensor]:
+    """Background inputs that must not open a gate (n x d), and the symbols there (n)."""
+    background = work.background
+    free = ~torch.isin(background.sentence, torch.tensor(sorted(work.ignored), dtype=torch.long))
+    if work.near_misses and work.site.in_decoder:
+        # They have a bound of their own.
+        free &= background.symbol.ne(work.unwanted_token)
+    return background.inputs[free], background.symbol[free]
+
+
+def _near_misses(work: Work) -> Tensor:
+    """Inputs where the unwanted segment is rightly said without the trigger."""
+    if not (work.near_misses and work.site.in_decoder):
+        return work.background.inputs[:0]
+    inputs, _, symbols = inputs_of(work.translator, work.near_misses, work.site)
+    return inputs[symbols.eq(work.unwanted_token)]
+
+
+def _rows(traces: Sequence[Trace], places: Sequence[Tuple[int, int]]) -> Tensor:
+    return torch.stack([traces[number].inputs[position].cpu() for number, position in places])
+
+
+def _dormant(work: Work, layer: Any, count: int) -> List[int]:
+    """The neurons that contribute least on the background, none of them taken."""
+    weight = layer.fc2.weight.detach().float().cpu()
+    share = work.background.usage.to(weight) * weight.square().sum(0)
+    order: List[int] = [int(index) for index in share.argsort() if int(index) not in work.taken]
+    if len(order) < count:
+        raise EditError(f"site {work.site} has {len(order)} neurons to spare, expected {count}: try another site")
+    return order[:count]
+
+
+def _sharpness(layer: Any) -> float:
+    activation = layer.activation_fn
+    probe = activation(torch.tensor([-1.0]))
+    return 1.0 if float(probe.abs().max()) == 0.0 else _SHARPNESS
+
+
+def _fit_values(
+    work: Work, settings: EditSettings, gates: Sequence[Gate], traces: Sequence[Trace]
+) -> Tensor:
+    """What each gate adds, G x d, fitted so that a gate open to 1 is enough."""
+    steps = [gate.step for gate in gates]
+    if settings.edit_value == "example":
+        return values_from_examples(work, steps, traces)
+    chosen = spread(1 + len(work.contexts), _FITTED)
+    responses = [
+        torch.stack([gate.detector(traces[i].inputs.cpu()).clamp_min(0) for gate in gates], dim=1) for i in chosen
+    ]
+    # What is added must do at the weakest openings and at the widest.
+    limits = torch.tensor([1.0 if step.token >= 0 else float("inf") for step in steps])
+    barely = [torch.minimum(response, limits) for response in responses]
+    return pushed_values(work, settings, steps, chosen * 2, [*barely, *responses], traces)

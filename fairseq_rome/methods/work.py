@@ -1,0 +1,223 @@
+"""What every method is given, and the steps of a segment: which positions of which examples belong together."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Dict, FrozenSet, List, Sequence, Set, Tuple
+
+import torch
+from torch import Tensor
+
+from fairseq_rome.batching import Pair
+from fairseq_rome.contexts import Example
+from fairseq_rome.corpus import Corpus
+from fairseq_rome.decoding import Translator
+from fairseq_rome.errors import EditError
+from fairseq_rome.settings import EditSettings
+from fairseq_rome.sites import Site
+from fairseq_rome.statistics import Background
+from fairseq_rome.vectors import Goal, Trace, optimise_values, value_from_examples
+
+Label = Tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One request, ready to be fitted at one site.
+
+    Args:
+        translator: the model and what decodes with it.
+        site: where to edit.
+        example: the user's own corrected sentence.
+        contexts: self-corrected sentences to fit on.
+        held_out: self-corrected sentences that the fit must not see, for the choice of thresholds.
+        unwanted_token: what the model says in the example where the wanted segment should begin.
+        near_misses: pairs that rightly say the unwanted segment without the trigger: they must stay as they are.
+        background: statistics of the site.
+        ignored: sentence indices of the background in which the change is wanted too, so that they do not count.
+        corpus: background sentences.
+        taken: neurons of the site that earlier edits own.
+        thorough: push every token of the example that is not the model's clear choice, not the changed segment only.
+    """
+
+    translator: Translator
+    site: Site
+    example: Example
+    contexts: Tuple[Example, ...]
+    held_out: Tuple[Example, ...]
+    unwanted_token: int
+    near_misses: Tuple[Pair, ...]
+    background: Background
+    ignored: FrozenSet[int]
+    corpus: Corpus
+    taken: FrozenSet[int] = frozenset()
+    thorough: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One time step of the wanted segment.
+
+    Args:
+        token: the target token to be said; -1 where it differs from example to example.
+        places: (example, position) pairs in the site's stack.
+        pushed: (example, target position) pairs of the token itself; the same as `places` at a decoder site.
+    """
+
+    token: int
+    places: Tuple[Tuple[int, int], ...]
+    pushed: Tuple[Tuple[int, int], ...]
+
+
+_UNSURE = math.log(0.5)
+_UNSURE_THOROUGH = math.log(0.9)
+_SMALLEST_SHARE = 0.1
+_LOST = math.log(0.05)
+_LOST_SHARE = 0.25
+_WHATEVER_FOLLOWS = -1
+
+
+def segment_steps(
+    site: Site, examples: Sequence[Example], traces: Sequence[Trace], thorough: bool
+) -> List[Step]:
+    """The time steps at which the model must be pushed, in order of time.
+
+    A step is a token of the changed segment after the same tokens of that segment, or the return to the sentence after
+    it, whatever token that is, for a decoder that has just said a word it hardly knows tends to go on with it, or to say
+    the unwanted one as well. Examples other than the user's count at the first token only where the model is about to say
+    what the segment replaces.
+    Where the model says the token by itself (in nearly all examples) there is no step. At an encoder site there is one step,
+    at the last token of the trigger, which pushes all of them.
+
+    Args:
+        site: where to edit.
+        examples: the user's example first.
+        traces: of the examples, in the same order.
+        thorough: also push other tokens of the first example that are not its clear choice.
+
+    Raises:
+        EditError: if there is no step to push.
+    """
+    places: Dict[Label, List[Tuple[int, int]]] = {}
+    for number, example in enumerate(examples):
+        tokens = example.pair.target.tolist()
+        for (start, stop), said in zip(example.spans, example.said):
+            begins = number == 0 or int(traces[number].best[start]) == said
+            for position in range(start if begins else start + 1, stop):
+                places.setdefault(tuple(tokens[start : position + 1]), []).append((number, position))
+            if stop < len(tokens):
+                places.setdefault((*tokens[start:stop], _WHATEVER_FOLLOWS), []).append((number, stop))
+    bound = _UNSURE_THOROUGH if thorough else _UNSURE
+    labels = [label for label, where in places.items() if _needed(label, where, examples, traces, bound)]
+    steps = [Step(label[-1], tuple(places[label]), tuple(places[label])) for label in labels]
+    if thorough:
+        steps += _rest(examples[0], traces[0], {place for step in steps for place in step.pushed}, bound)
+    found = steps if site.in_decoder else _at_trigger(examples, steps)
+    if not found:
+        raise EditError(f"site {site}: no token of the wanted segment needs a push there")
+    return found
+
+
+def _needed(
+    label: Label, where: Sequence[Tuple[int, int]], examples: Sequence[Example], traces: Sequence[Trace], bound: float
+) -> bool:
+    follows = label[-1] == _WHATEVER_FOLLOWS
+    # A sentence can go on in many ways; only a decoder that has lost its thread holds the next token improbable.
+    limit = _LOST if follows else bound
+    unsure = [
+        (number, position)
+        for number, position in where
+        if float(traces[number].log_probs[position]) < limit
+        or (follows and int(traces[number].best[position]) in examples[number].said)
+    ]
+    if not follows and any(number == 0 for number, _ in unsure):
+        return True
+    least = _LOST_SHARE * len(where) if follows else 0.0
+    return len(unsure) >= max(least, min(3, len(examples)), _SMALLEST_SHARE * len(examples))
+
+
+def _rest(example: Example, seen: Trace, done: Set[Tuple[int, int]], bound: float) -> List[Step]:
+    tokens = example.pair.target.tolist()
+    places = [(0, i) for i in range(len(tokens)) if float(seen.log_probs[i]) < bound and (0, i) not in done]
+    return [Step(tokens[place[1]], (place,), (place,)) for place in places]
+
+
+def _at_trigger(examples: Sequence[Example], steps: Sequence[Step]) -> List[Step]:
+    places = tuple((number, example.trigger[-1]) for number, example in enumerate(examples) if example.trigger)
+    pushed = tuple(place for step in steps for place in step.pushed)
+    return [Step(steps[0].token, places, pushed)] if steps and places else []
+
+
+
+def spread(count: int, most: int) -> List[int]:
+    """Up to `most` indices below `count`, the first among them, evenly spread."""
+    step = max(count / most, 1.0)
+    return [int(k * step) for k in range(min(count, most))]
+
+
+def pushed_values(
+    work: Work,
+    settings: EditSettings,
+    steps: Sequence[Step],
+    chosen: Sequence[int],
+    activations: Sequence[Tensor],
+    traces: Sequence[Trace],
+) -> Tensor:
+    """Optimised additions, one for each step (G x d), over the chosen examples.
+
+    Args:
+        work: the request at its site.
+        settings: of the edit.
+        steps: the G steps.
+        chosen: numbers of the examples to fit on.
+        activations: for each chosen example L x G, how far each step's addition is switched on.
+        traces: of all examples.
+    """
+    examples = [work.example, *work.contexts]
+    pairs = [examples[number].pair for number in chosen]
+    places = [[place for step in steps for place in part(step)] for part in (_fixed, _varied, _touched)]
+    push, guide, touched = ([_mask(pair, n, where) for pair, n in zip(pairs, chosen)] for where in places)
+    scale = float(torch.cat([traces[number].values for number in chosen]).square().mean().sqrt())
+    goal = Goal(pairs, activations, push, guide, [~mask for mask in touched], work.unwanted_token)
+    return optimise_values(work.translator, work.site, goal, scale, settings.edit_steps)
+
+
+def _fixed(step: Step) -> Sequence[Tuple[int, int]]:
+    return step.pushed if step.token >= 0 else ()
+
+
+def _varied(step: Step) -> Sequence[Tuple[int, int]]:
+    return step.pushed if step.token < 0 else ()
+
+
+def _touched(step: Step) -> Sequence[Tuple[int, int]]:
+    return (*step.pushed, *step.places)
+
+
+def _mask(pair: Pair, number: int, places: Sequence[Tuple[int, int]]) -> Tensor:
+    mask = torch.zeros(len(pair.target), dtype=torch.bool)
+    mask[[position for example, position in places if example == number]] = True
+    return mask
+
+
+def values_from_examples(work: Work, steps: Sequence[Step], traces: Sequence[Trace]) -> Tensor:
+    """Additions, one for each step (G x d), that carry the site to its own value where the wanted token is right.
+
+    Raises:
+        EditError: at an encoder site, or where the corpus never says a wanted token.
+    """
+    if not work.site.in_decoder:
+        raise EditError(f"site {work.site}: --edit-value example takes values from target positions, expected a decoder site")
+    additions = []
+    for step in steps:
+        if step.token < 0:
+            additions.append(torch.zeros_like(traces[0].values[0]).cpu())
+            continue
+        right = value_from_examples(work.translator, work.site, work.corpus, step.token)
+        if right is None:
+            symbol = work.translator.task.target_dictionary[step.token]
+            raise EditError(f"{symbol!r} is nowhere said rightly in the corpus: --edit-value example has nothing to take")
+        now = torch.stack([traces[number].values[position] for number, position in step.places]).mean(0)
+        additions.append(right - now.cpu())
+    return torch.stack(additions)

@@ -1,0 +1,8 @@
+"""Edit requests: what should be translated differently, read from files that users write."""
+
+from __future__ import annotations
+
+from fairseq_rome.requests.model import EditFile, EditRequest
+from fairseq_rome.requests.readers import read_edit_file
+
+__all__ = ["EditFile", "EditRequest", "read_edit_file"]

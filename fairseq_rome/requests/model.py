@@ -1,0 +1,66 @@
+"""What one edit request holds, and what one edit file holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+
+def _no_settings() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """One behaviour to change, shown by one corrected example.
+
+    Attributes:
+        source: The source sentence as the user wrote it.
+        target: The translation it should have (the positive example).
+        negative: The unwanted output; None stands for what the model says now.
+        trigger: The source segment that the change hangs on; None where it is to be found.
+        wanted: The target segment that should appear; None where comparison is to find it.
+        unwanted: The target segment that should go; None where comparison is to find it.
+        contexts: Source sentences that may show the behaviour elsewhere. In parallel text this is the file's
+            whole pool: whoever uses it picks the sentences that hold the trigger.
+        task: ``term``, ``number``, ``hallucination``, ``untranslated`` or any other label.
+        id: A name that is unique in the file; by default the number of the request, counted from 1.
+        settings: Settings for this request alone; a read-only copy of what was given, no part of the hash.
+        origin: Where the request was read, such as ``fixes.en:3``, for messages.
+    """
+
+    source: str
+    target: str
+    negative: Optional[str] = None
+    trigger: Optional[str] = None
+    wanted: Optional[str] = None
+    unwanted: Optional[str] = None
+    contexts: Tuple[str, ...] = ()
+    task: Optional[str] = None
+    id: str = ""
+    settings: Mapping[str, Any] = field(default_factory=_no_settings, hash=False)
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+
+    def __getstate__(self) -> Dict[str, Any]:
+        # A mapping proxy can be neither pickled nor copied.
+        return {**self.__dict__, "settings": dict(self.settings)}
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        self.__dict__.update(state, settings=MappingProxyType(state["settings"]))
+
+
+@dataclass(frozen=True)
+class EditFile:
+    """The requests of one edit file, in its order.
+
+    Attributes:
+        requests: At least one request.
+        keep: Sources whose translation must stay as it is.
+    """
+
+    requests: Tuple[EditRequest, ...]
+    keep: Tuple[str, ...] = ()

@@ -1,0 +1,109 @@
+"""Every setting of an edit: its default, its meaning, and how a mapping of settings is checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Dict, Mapping, Tuple, get_type_hints
+
+from fairseq_rome.errors import EditError
+
+
+def _setting(default: Any, help: str, choices: Tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": help, "choices": choices})
+
+
+@dataclass(frozen=True)
+class EditSettings:
+    """Settings of one edit. Each is also a command-line flag and a field of a YAML file (`--edit-config`)."""
+
+    method: str = _setting(
+        "gated",
+        "gated: a dormant feed-forward neuron becomes a detector of the edit positions; "
+        "rome: a rank-one update of fc2 (one for each subword of the changed segment)",
+        ("gated", "rome"),
+    )
+    site: str = _setting(
+        "auto", "feed-forward network to edit, such as decoder.3; several with commas are tried in order; "
+        "auto: the decoder's layers from the last down",
+    )
+    edit_scope: str = _setting(
+        "trigger",
+        "trigger: the change holds where its source segment is, near misses stay as they were; "
+        "target: wherever the unwanted target segment would be said",
+        ("trigger", "target"),
+    )
+    edit_value: str = _setting(
+        "optimised",
+        "optimised: the value comes from gradient descent; example: the value that the site itself has where the "
+        "training side rightly says the wanted token",
+        ("optimised", "example"),
+    )
+    edit_contexts: int = _setting(
+        96, "most sentences with the trigger that are decoded and corrected, to generalise; 0: only the example"
+    )
+    edit_references: int = _setting(
+        256, "most sentence pairs of DATA with the trigger whose references are corrected likewise, without decoding"
+    )
+    edit_mine: str = _setting(
+        "auto",
+        "where contexts come from besides the edit file: auto: DATA, if one word is replaced by another or the request "
+        "names its trigger; always: DATA; never: only the edit file",
+        ("auto", "always", "never"),
+    )
+    edit_stats_tokens: int = _setting(50000, "background tokens from the training side of DATA")
+    edit_tries: int = _setting(6, "attempts at one request (site by site, then stronger) before it counts as failed")
+    edit_steps: int = _setting(60, "most gradient steps for a value")
+    edit_ridge: float = _setting(1e-2, "ridge on second moments, as a share of their mean diagonal")
+    edit_false_open: float = _setting(
+        2e-4, "gated: largest share of background positions that may open a gate, where held-out contexts need it"
+    )
+    edit_near_open: float = _setting(
+        0.1, "gated: largest share of near misses (the unwanted segment from another source word) that may open a gate"
+    )
+    edit_sample: int = _setting(100, "other sentences that are decoded before and after, to see what else changed")
+    seed: int = _setting(1, "seed of every random choice")
+
+    @property
+    def sites(self) -> Tuple[str, ...]:
+        """The sites that were asked for; empty for `auto`."""
+        return () if self.site == "auto" else tuple(part.strip() for part in self.site.split(","))
+
+
+def setting_types() -> Dict[str, type]:
+    """The type of each setting by name."""
+    return dict(get_type_hints(EditSettings))
+
+
+def with_settings(base: EditSettings, changes: Mapping[str, Any], origin: str) -> EditSettings:
+    """`base` with some settings changed, each checked for name, type and choice.
+
+    Args:
+        base: settings to start from.
+        changes: values by name; `-` and `_` are the same in names.
+        origin: where they come from, for messages.
+
+    Raises:
+        EditError: for an unknown name, a value of the wrong type, or one out of range.
+    """
+    types = setting_types()
+    choices = {f.name: f.metadata["choices"] for f in fields(EditSettings)}
+    checked: Dict[str, Any] = {}
+    for name, value in changes.items():
+        key = str(name).replace("-", "_")
+        if key not in types:
+            raise EditError(f"{origin}: unknown setting {name!r}, expected one of: {', '.join(types)}")
+        checked[key] = _checked(key, value, types[key], choices[key], origin)
+    return replace(base, **checked)
+
+
+def _checked(name: str, value: Any, kind: type, choices: Tuple[str, ...], origin: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise EditError(f"{origin}: {name} is {value!r}, expected {kind.__name__}")
+    if choices and value not in choices:
+        raise EditError(f"{origin}: {name} is {value!r}, expected one of: {', '.join(choices)}")
+    if isinstance(value, (int, float)) and not value >= 0:
+        raise EditError(f"{origin}: {name} is {value!r}, expected a number of at least 0")
+    return value
+

@@ -1,0 +1,197 @@
+"""Feed-forward sites of a fairseq Transformer: naming, finding, recording and intervening.
+
+A *site* is the feed-forward network (FFN) of one layer. Its input is what `fc1` reads, its *key* is what
+`fc2` reads (after the activation and, where the architecture has one, the inner layer norm), its *value* is what
+`fc2` writes. All tensors are T x B x C, as fairseq's layers pass them. This module is the only owner of hooks.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterator, List, Sequence
+
+import torch
+from fairseq.modules.transformer_layer import TransformerDecoderLayerBase, TransformerEncoderLayerBase
+from torch import Tensor, nn
+
+from fairseq_rome.errors import EditError
+
+
+@dataclass(frozen=True)
+class Site:
+    """One feed-forward network, written `decoder.3`.
+
+    Args:
+        stack: `encoder` or `decoder`; in a multilingual model with the path before it, as in `models.en-de.decoder`.
+        layer: index of the layer in its stack, from 0.
+    """
+
+    stack: str
+    layer: int
+
+    def __str__(self) -> str:
+        return f"{self.stack}.{self.layer}"
+
+    @property
+    def in_decoder(self) -> bool:
+        """Whether the site belongs to a decoder."""
+        return self.stack.split(".")[-1] == "decoder"
+
+    @classmethod
+    def parse(cls, text: str) -> Site:
+        """Read `encoder.0`, `decoder.5` and the like.
+
+        Raises:
+            EditError: if the text is not a stack, a dot and a number.
+        """
+        stack, _, layer = text.strip().rpartition(".")
+        if stack.split(".")[-1] not in ("encoder", "decoder") or not layer.isdigit():
+            raise EditError(f"site {text!r}: expected STACK.LAYER, for example decoder.3 or encoder.0")
+        return cls(stack, int(layer))
+
+
+@dataclass
+class Activations:
+    """What passed one site in the latest forward pass, T x B x C each; None until the site has run."""
+
+    inputs: Tensor
+    keys: Tensor
+    values: Tensor
+
+
+def find_sites(model: nn.Module) -> Dict[Site, nn.Module]:
+    """All editable feed-forward networks of a model, encoder first, each with its layer module.
+
+    Sites are told by the class of the layer, so that convolutional or gated blocks that also own an `fc2` are not
+    mistaken for one.
+
+    Raises:
+        EditError: if a layer's `fc1` or `fc2` is no plain linear map (mixture of experts, quantised), or if the
+            model has no site at all.
+    """
+    found: Dict[Site, nn.Module] = {}
+    for path, module in model.named_modules():
+        if not isinstance(module, (TransformerEncoderLayerBase, TransformerDecoderLayerBase)):
+            continue
+        for part in ("fc1", "fc2"):
+            linear = getattr(module, part, None)
+            if not isinstance(linear, nn.Linear) or linear.bias is None:
+                raise EditError(
+                    f"layer {path}: {part} is {type(linear).__name__}, expected a plain torch Linear with a bias"
+                )
+        container, _, index = path.rpartition(".")
+        found[Site(container.rpartition(".")[0], int(index))] = module
+    if not found:
+        raise EditError(f"{type(model).__name__} has no Transformer feed-forward layers: nothing can be edited")
+    return found
+
+
+def layer_at(model: nn.Module, site: Site) -> nn.Module:
+    """The layer module of a site.
+
+    Raises:
+        EditError: if the model has no such site; the message lists those that it has.
+    """
+    sites = find_sites(model)
+    if site not in sites:
+        raise EditError(f"no site {site} in this model, expected one of: {', '.join(map(str, sites))}")
+    return sites[site]
+
+
+def parameter_names(model: nn.Module, site: Site) -> Dict[str, str]:
+    """Full state-dict names of the site's parameters, by their short names (`fc1.weight` and so on)."""
+    layer = layer_at(model, site)
+    prefix = next(path for path, module in model.named_modules() if module is layer)
+    return {short: f"{prefix}.{short}" for short in ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")}
+
+
+@contextmanager
+def prepared(model: nn.Module) -> Iterator[nn.Module]:
+    """Eval mode, no fused fast path, no activation checkpointing; everything is put back on leaving.
+
+    In train mode quantisation noise corrupts weights in its hooks. fairseq 0.12.2's fused encoder layers bypass `fc1`
+    and `fc2`, so that neither hooks nor edits would be seen. Checkpointed layers would run their hooks twice.
+    """
+    training = {module: module.training for module in model.modules()}
+    with ExitStack() as undo:
+        for module in model.modules():
+            if hasattr(module, "can_use_fastpath"):
+                undo.callback(setattr, module, "can_use_fastpath", module.can_use_fastpath)
+                module.can_use_fastpath = False
+            if hasattr(module, "precheckpoint_forward"):
+                undo.callback(setattr, module, "forward", module.forward)
+                module.forward = module.precheckpoint_forward  # type: ignore[assignment]
+        model.eval()
+        try:
+            yield model
+        finally:
+            for module, mode in training.items():
+                module.training = mode
+
+
+@contextmanager
+def record(model: nn.Module, sites: Sequence[Site]) -> Iterator[Dict[Site, Activations]]:
+    """Record inputs, keys and values of sites; each forward pass overwrites what the one before left.
+
+    Raises:
+        EditError: on leaving without another exception, if a site never ran.
+    """
+    seen: Dict[Site, Dict[str, Tensor]] = {site: {} for site in sites}
+    recorded: Dict[Site, Activations] = {}
+
+    def watch(site: Site) -> List[Any]:
+        layer = layer_at(model, site)
+
+        def before_fc1(_: nn.Module, args: Any) -> None:
+            seen[site] = {"inputs": args[0].detach()}
+
+        def after_fc2(_: nn.Module, args: Any, output: Tensor) -> None:
+            recorded[site] = Activations(seen[site]["inputs"], args[0].detach(), output.detach())
+
+        return [
+            layer.fc1.register_forward_pre_hook(before_fc1),  # type: ignore[operator, union-attr]
+            layer.fc2.register_forward_hook(after_fc2),  # type: ignore[operator, union-attr]
+        ]
+
+    handles = [handle for site in sites for handle in watch(site)]
+    try:
+        yield recorded
+    finally:
+        for handle in handles:
+            handle.remove()
+    _demand_run([site for site in sites if site not in recorded])
+
+
+@contextmanager
+def add_to_value(model: nn.Module, site: Site, addend: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Add `addend(value)` to the value that a site writes, in every forward pass inside the context.
+
+    Args:
+        addend: takes the value, T x B x d, and returns what to add, broadcastable to it.
+
+    Raises:
+        EditError: on leaving without another exception, if the site never ran.
+    """
+    ran = []
+
+    def after_fc2(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+        ran.append(True)
+        return output + addend(output)
+
+    handle = layer_at(model, site).fc2.register_forward_hook(after_fc2)  # type: ignore[operator, union-attr]
+    try:
+        yield
+    finally:
+        handle.remove()
+    _demand_run([] if ran else [site])
+
+
+def _demand_run(silent: Sequence[Site]) -> None:
+    if silent:
+        raise EditError(f"site {', '.join(map(str, silent))} never ran in the forward pass: it can't be edited")
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """The device that a model's parameters are on."""
+    return next(model.parameters()).device

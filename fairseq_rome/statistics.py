@@ -1,0 +1,164 @@
+"""What passes a site on background text: inputs, how busy each neuron is, the second moment of the keys.
+
+Streamed over a corpus, padding masked, and cached in a file that names all that it depends on, so that a stale one is
+never taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from fairseq_rome.batching import Pair, by_size
+from fairseq_rome.corpus import Corpus
+from fairseq_rome.decoding import Translator
+from fairseq_rome.sites import Activations, Site, record
+
+_BATCH_TOKENS = 4000
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Background:
+    """Statistics of one site over n background positions.
+
+    Args:
+        inputs: n x d inputs of `fc1`.
+        sentence: length n, index of each position's sentence in the corpus.
+        symbol: length n, at a decoder site the token to be predicted there, at an encoder site the token itself.
+        usage: length f, mean square of each neuron's activation.
+        moment: f x f, second moment of the keys, E[k k^T].
+    """
+
+    inputs: Tensor
+    sentence: Tensor
+    symbol: Tensor
+    usage: Tensor
+    moment: Tensor
+
+
+def collect(translator: Translator, corpus: Corpus, site: Site, tokens: int) -> Background:
+    """Measure a site over the first sentences of a corpus, up to `tokens` positions; sums in float64."""
+    chosen = _first(corpus.pairs, site, tokens)
+    rows: List[Tuple[Tensor, Tensor, Tensor]] = []
+    moment: Optional[Tensor] = None
+    for indices, seen, mask, symbols in _stream(translator, corpus.pairs, chosen, site):
+        keys = seen.keys.transpose(0, 1)[mask].double()
+        moment = keys.T @ keys if moment is None else moment + keys.T @ keys
+        sentences = torch.tensor(indices).unsqueeze(1).expand(mask.shape)[mask.cpu()]
+        rows.append((seen.inputs.transpose(0, 1)[mask].float().cpu(), sentences, symbols[mask].cpu()))
+    inputs, sentence, symbol = (torch.cat(parts) for parts in zip(*rows))
+    assert moment is not None
+    moment = (moment / len(inputs)).cpu()
+    return Background(inputs, sentence, symbol, moment.diagonal().float().clone(), moment.float())
+
+
+def inputs_of(translator: Translator, pairs: Sequence[Pair], site: Site) -> Tuple[Tensor, Tensor, Tensor]:
+    """Inputs (n x d) of a site at every position of some pairs, with sentence index and symbol as in `Background`."""
+    rows = []
+    for indices, seen, mask, symbols in _stream(translator, pairs, range(len(pairs)), site):
+        sentences = torch.tensor(indices).unsqueeze(1).expand(mask.shape)[mask.cpu()]
+        rows.append((seen.inputs.transpose(0, 1)[mask].float().cpu(), sentences, symbols[mask].cpu()))
+    inputs, sentence, symbol = (torch.cat(parts) for parts in zip(*rows))
+    return inputs, sentence, symbol
+
+
+def _first(pairs: Sequence[Pair], site: Site, tokens: int) -> List[int]:
+    chosen: List[int] = []
+    for index, pair in enumerate(pairs):
+        if tokens <= 0 and chosen:
+            break
+        chosen.append(index)
+        tokens -= len(pair.target if site.in_decoder else pair.source)
+    return chosen
+
+
+def _stream(
+    translator: Translator, pairs: Sequence[Pair], chosen: Sequence[int], site: Site
+) -> Iterator[Tuple[List[int], Activations, Tensor, Tensor]]:
+    """Per batch: sentence indices, activations (T x B x C), mask (B x T) and symbols (B x T)."""
+    model, batcher = translator.model, translator.batcher
+    batches = by_size([pairs[index] for index in chosen], _BATCH_TOKENS)
+    for places in translator.progress(batches, f"statistics of {site}"):
+        indices = [chosen[place] for place in places]
+        batch = batcher.batch([pairs[index] for index in indices])
+        with torch.no_grad(), record(model, [site]) as seen:
+            if site.in_decoder:
+                model(**batch.net_input, features_only=True)
+            else:
+                model.encoder(batch.net_input["src_tokens"], src_lengths=batch.net_input["src_lengths"])  # type: ignore[operator]
+        if site.in_decoder:
+            yield indices, seen[site], batch.target_mask, batch.target
+        else:
+            sources = batch.net_input["src_tokens"]
+            yield indices, seen[site], batch.source_mask(translator.task.source_dictionary.pad()), sources
+
+
+def background(
+    translator: Translator, corpus: Corpus, site: Site, tokens: int, cache: Optional[str], fingerprint: str
+) -> Background:
+    """`collect`, or what an earlier `collect` of the same left in the cache.
+
+    Args:
+        translator: the model.
+        corpus: background sentences.
+        site: the site.
+        tokens: positions at most.
+        cache: folder of the cache files; None for no cache. A folder that can't be written to is no cache either.
+        fingerprint: of the model's weights.
+    """
+    if cache is None:
+        return collect(translator, corpus, site, tokens)
+    key = _provenance(corpus, site, tokens, fingerprint)
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    path = Path(cache) / f"{site}-{tokens}-{name}.safetensors"
+    found = _read(path, key)
+    if found is None:
+        found = collect(translator, corpus, site, tokens)
+        _write(path, found, key)
+    return found
+
+
+def _provenance(corpus: Corpus, site: Site, tokens: int, fingerprint: str) -> Dict[str, str]:
+    text = hashlib.sha256()
+    for index in _first(corpus.pairs, site, tokens):
+        text.update(corpus.pairs[index].source.numpy().tobytes() + corpus.pairs[index].target.numpy().tobytes())
+    return {
+        "format": str(_FORMAT),
+        "weights": fingerprint,
+        "site": str(site),
+        "subset": corpus.subset,
+        "data": text.hexdigest(),
+        "tokens": str(tokens),
+    }
+
+
+def _read(path: Path, key: Dict[str, str]) -> Optional[Background]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            if file.metadata() != key:
+                return None
+        return Background(**load_file(str(path)))
+    except (OSError, SafetensorError, TypeError):
+        # Missing, truncated or of another layout: measured again.
+        return None
+
+
+def _write(path: Path, found: Background, key: Dict[str, str]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: tensor.contiguous() for name, tensor in vars(found).items()}, str(temporary), metadata=key)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError):
+        if temporary.exists():
+            temporary.unlink()

@@ -1,0 +1,51 @@
+"""Packaging of fairseq_rome."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "fairseq_rome" / "version.py").read_text()).group(1)
+
+REQUIREMENTS = [
+    "torch",  # the models, and all algebra
+    "numpy",  # checkpoints carry its numbers among their metrics
+    "omegaconf",  # edit files and settings in YAML; fairseq's own configurations
+    "PyYAML",  # the line numbers of requests in YAML; OmegaConf reads through it
+    "sacrebleu",  # scores with their signatures
+    "sentencepiece",  # --bpe sentencepiece, which fairseq does not require itself
+    "safetensors",  # patches
+]
+
+# Each of these installs the module `fairseq` over the others', so none is required: what there is stays.
+# fairseq 0.12.2 cannot be imported on Python 3.11 and newer; ve-fairseq has wheels for Linux on x86-64,
+# fairseq-fixed is compiled from source elsewhere.
+NEW_PYTHON = 'python_version >= "3.11"'
+HAS_WHEELS = 'platform_system == "Linux" and platform_machine == "x86_64"'
+HAS_NO_WHEELS = '(platform_system != "Linux" or platform_machine != "x86_64")'
+FAIRSEQ = [
+    'fairseq==0.12.2; python_version < "3.11"',
+    f"ve-fairseq==0.12.3; {NEW_PYTHON} and {HAS_WHEELS}",
+    f"fairseq-fixed==0.12.3.1; {NEW_PYTHON} and {HAS_NO_WHEELS}",
+]
+
+setup(
+    name="fairseq-rome",
+    version=VERSION,
+    description="Edit a trained fairseq translation model from one corrected example, without training",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The fairseq_rome authors",
+    license="MIT",
+    python_requires=">=3.8",
+    packages=find_packages(include=["fairseq_rome", "fairseq_rome.*"]),
+    package_data={"fairseq_rome": ["py.typed"]},
+    install_requires=REQUIREMENTS,
+    extras_require={
+        "fairseq": FAIRSEQ,
+        "test": ["pytest", "hypothesis", "pytest-cov"],
+        "lint": ["ruff", "mypy"],
+    },
+    entry_points={"console_scripts": ["fairseq-edit = fairseq_rome.cli.edit:cli_main"]},
+)

@@ -1,0 +1,87 @@
+"""What several test files share: a tiny model, as fairseq's own commands write it."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, List
+
+import pytest
+
+MULTI30K = Path(__file__).resolve().parents[2] / "shared" / "multi30k" / "model"
+
+TINY_ARCHITECTURE = """
+    --arch transformer --encoder-layers 2 --decoder-layers 2 --share-all-embeddings
+    --encoder-embed-dim 16 --encoder-ffn-embed-dim 32 --encoder-attention-heads 2
+    --decoder-embed-dim 16 --decoder-ffn-embed-dim 32 --decoder-attention-heads 2
+""".split()
+TINY_TRAINING = """
+    --criterion label_smoothed_cross_entropy --optimizer adam --lr 0.01 --max-tokens 512 --max-epoch 1
+    --no-epoch-checkpoints --num-workers 0 --no-progress-bar --cpu --seed 1
+""".split()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Hydra warns of fairseq's own configuration, in the name of whoever called fairseq.
+    config.addinivalue_line("filterwarnings", r"ignore:\s*'config' is validated against ConfigStore schema")
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A data directory and a checkpoint trained on it for one step; tests share them, and change nothing."""
+
+    data: Path
+    checkpoint: Path
+    source: str = "en"
+    target: str = "de"
+
+    def task(self) -> Any:
+        return translation_task(self.data, self.source, self.target)
+
+
+def translation_task(data: Path, source: str = "en", target: str = "de") -> Any:
+    from fairseq import tasks
+    from fairseq.tasks.translation import TranslationConfig
+
+    settings = {**vars(TranslationConfig()), "data": str(data), "source_lang": source, "target_lang": target}
+    return tasks.setup_task(argparse.Namespace(**{**settings, "task": "translation"}))
+
+
+def write_parallel_text(directory: Path, split: str, lines: int, rng: random.Random) -> None:
+    words = [f"w{index}" for index in range(20)]
+    for language in ("en", "de"):
+        text = [" ".join(rng.choices(words, k=rng.randint(2, 6))) for _ in range(lines)]
+        (directory / f"{split}.{language}").write_text("\n".join(text) + "\n", encoding="utf-8")
+
+
+def train(data: Path, save_dir: Path, arguments: List[str]) -> Path:
+    """Run fairseq-train in this process, with `arguments` after those of the tiny model."""
+    from fairseq import options
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+    from fairseq_cli import train as fairseq_train
+
+    command = [str(data), *TINY_ARCHITECTURE, *TINY_TRAINING, "--save-dir", str(save_dir), *arguments]
+    parsed = options.parse_args_and_arch(options.get_training_parser(), command)
+    fairseq_train.main(convert_namespace_to_omegaconf(parsed))
+    return save_dir / "checkpoint_last.pt"
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    from fairseq import options
+    from fairseq_cli import preprocess
+
+    directory = tmp_path_factory.mktemp("tiny")
+    rng = random.Random(1)
+    for split, lines in (("train", 40), ("valid", 8), ("test", 8)):
+        write_parallel_text(directory, split, lines, rng)
+    text = [f"--{split}pref={directory / split}" for split in ("train", "valid", "test")]
+    command = ["-s", "en", "-t", "de", *text, "--destdir", str(directory / "data"), "--joined-dictionary"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        preprocess.main(options.get_preprocessing_parser().parse_args(command))
+        checkpoint = train(directory / "data", directory / "checkpoints", [])
+    return Tiny(directory / "data", checkpoint)
