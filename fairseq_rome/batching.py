@@ -23,6 +23,8 @@ class TextCodec:
         bpe: fairseq subword model (`--bpe`) or None.
         segmented: the text is already in subwords: neither `tokenizer` nor `bpe` encodes it.
         post_process: how to join subwords of hypotheses (`--post-process`) when there is no `bpe`.
+        target_end: what a task's targets carry behind the end symbol, such as mBART's language symbol; -1 for
+            nothing.
     """
 
     task: Any
@@ -30,6 +32,7 @@ class TextCodec:
     bpe: Optional[Any] = None
     segmented: bool = False
     post_process: Optional[str] = None
+    target_end: int = -1
 
     def _subwords(self, text: str) -> str:
         if self.segmented:
@@ -45,10 +48,11 @@ class TextCodec:
         ).long()
 
     def target(self, text: str) -> Tensor:
-        """Token ids of a target sentence, int64, with the end symbol."""
-        return self.task.target_dictionary.encode_line(
+        """Token ids of a target sentence, int64, with the end symbol and what the task puts behind it."""
+        tokens = self.task.target_dictionary.encode_line(
             self._subwords(text), add_if_not_exist=False, append_eos=True
         ).long()
+        return tokens if self.target_end < 0 else torch.cat([tokens, tokens.new_tensor([self.target_end])])
 
     def unknown(self, text: str, dictionary: Any) -> List[str]:
         """The subwords of a sentence that the dictionary lacks."""
@@ -58,22 +62,36 @@ class TextCodec:
 
     def text(self, tokens: Tensor, dictionary: Any) -> str:
         """The text of token ids, subwords joined as fairseq-interactive joins them."""
-        line = dictionary.string(tokens, self.post_process if self.bpe is None else None)
+        # As a list, since one by one the elements of a tensor take ten times as long.
+        line = dictionary.string(tokens.tolist(), self.post_process if self.bpe is None else None)
         if self.bpe is not None:
             line = self.bpe.decode(line)
         return line if self.tokenizer is None else self.tokenizer.decode(line)
 
     def target_text(self, tokens: Tensor) -> str:
         """The text of target token ids."""
-        return self.text(tokens, self.task.target_dictionary)
+        return self.text(tokens[tokens.ne(self.target_end)], self.task.target_dictionary)
 
     def source_text(self, tokens: Tensor) -> str:
         """The text of source token ids."""
         return self.text(tokens, self.task.source_dictionary)
 
     def word_of(self, tokens: Tensor, dictionary: Any) -> List[int]:
-        """For each token the index of the whitespace-separated word that it belongs to; the end symbol has the last."""
-        return [len(self.text(tokens[: end + 1], dictionary).split()) - 1 for end in range(len(tokens))]
+        """The index of the word, by spaces, that each token belongs to; an end symbol has the last."""
+        owners: List[int] = []
+        before: List[str] = []
+        for end in range(1, len(tokens) + 1):
+            now = self.text(tokens[:end], dictionary).split()
+            # A token without text of its own, such as a lone word-start mark, belongs to the word that it
+            # opens.
+            owners.append(len(now) if now == before else len(now) - 1)
+            before = now
+        return [max(min(owner, len(before) - 1), 0) for owner in owners]
+
+
+def content(tokens: Tensor, dictionary: Any) -> Tensor:
+    """The tokens before the first end symbol."""
+    return tokens[: int(tokens.ne(dictionary.eos()).long().cumprod(0).sum())]
 
 
 @dataclass(frozen=True)
@@ -89,7 +107,8 @@ class Batch:
     """Padded pairs in the order that they were given.
 
     Args:
-        net_input: what a fairseq model takes: `src_tokens` (B x S), `src_lengths` (B), `prev_output_tokens` (B x T).
+        net_input: what a fairseq model takes: `src_tokens` (B x S), `src_lengths` (B), `prev_output_tokens`
+            (B x T).
         target: B x T token ids, padded on the right.
         padding: the pad index of the target side.
     """
@@ -113,7 +132,8 @@ class Batcher:
     """Makes padded samples for a task.
 
     Args:
-        task: the fairseq task; sources go through its own data set for inference, which adds language symbols.
+        task: the fairseq task; sources go through its own data set for inference, which adds language
+            symbols.
         start: the token that the task's generator feeds to the decoder first.
         device: where the samples are to be.
     """
@@ -142,7 +162,9 @@ class Batcher:
         if not pairs:
             raise EditError("an empty batch was asked for, expected at least one sentence pair")
         pad = self.task.target_dictionary.pad()
-        target = data_utils.collate_tokens([pair.target for pair in pairs], pad, left_pad=False).to(self.device)
+        target = data_utils.collate_tokens([pair.target for pair in pairs], pad, left_pad=False).to(
+            self.device
+        )
         previous = target.roll(1, dims=1)
         previous[:, 0] = self.start
         previous[:, 1:][target[:, 1:].eq(pad)] = pad
@@ -151,7 +173,7 @@ class Batcher:
 
 
 def by_size(pairs: Sequence[Pair], max_tokens: int) -> List[List[int]]:
-    """Indices grouped into batches of similar length, none above `max_tokens` padded target or source tokens."""
+    """Indices in batches of similar length, none above `max_tokens` padded target or source tokens."""
     order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i].target), len(pairs[i].source)))
     batches: List[List[int]] = []
     longest = 0
@@ -165,11 +187,28 @@ def by_size(pairs: Sequence[Pair], max_tokens: int) -> List[List[int]]:
     return batches
 
 
+def encoded(model: Any, batch: Batch) -> Any:
+    """What the encoder hands to the decoder."""
+    return model.encoder(batch.net_input["src_tokens"], src_lengths=batch.net_input["src_lengths"])
+
+
+def decoded(model: Any, batch: Batch, features_only: bool = False) -> Tensor:
+    """What the decoder gives under teacher forcing: B x T x V logits, or B x T x d features.
+
+    Part by part, since not every fairseq model takes `features_only` (transformer_align) or can be called
+    whole (multilingual_transformer).
+    """
+    previous = batch.net_input["prev_output_tokens"]
+    return model.decoder(previous, encoder_out=encoded(model, batch), features_only=features_only)[0]
+
+
 def forced_logits(model: nn.Module, batch: Batch) -> Tensor:
     """Logits under teacher forcing, B x T x V, in float32."""
-    return model(**batch.net_input)[0].float()
+    return decoded(model, batch).float()
 
 
-def max_positions(task: Any, model: nn.Module) -> Any:
+def max_positions(task: Any, model: Any) -> Any:
     """The longest source and target that both task and model take."""
-    return utils.resolve_max_positions(task.max_positions(), model.max_positions())  # type: ignore[operator]
+    limits = utils.resolve_max_positions(task.max_positions(), model.max_positions())
+    # Multilingual models answer by language pair.
+    return next(iter(limits.values())) if isinstance(limits, dict) else limits

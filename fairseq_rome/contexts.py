@@ -1,7 +1,7 @@
 """Positive examples: the trigger of a change, and more sentences in which to make it.
 
-A user gives one correction. More cost no labels: sentences with the same trigger are decoded, and the same segment is
-replaced in what the model itself says.
+A user gives one correction. More cost no labels: sentences with the same trigger are decoded, and the same
+segment is replaced in what the model itself says.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Any, List, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from fairseq_rome.batching import Pair, TextCodec, forced_logits
+from fairseq_rome.batching import Pair, TextCodec, content, forced_logits
 from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Hypothesis, Translator
-from fairseq_rome.segments import Difference, changed_spans, contains_trigger, correct, count
+from fairseq_rome.errors import EditError
+from fairseq_rome.segments import Difference, changed_spans, contains_trigger, correct, count, pattern
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,11 @@ def make_example(codec: TextCodec, source: str, before: Hypothesis, after: str, 
     """An `Example` from what the model says and what it should say."""
     dictionary = codec.task.target_dictionary
     own, wanted = before.tokens, codec.target(after)
-    # Decoding reaches the change over the model's own subwords, which need not be the subword model's first choice.
+    said, new = content(own, dictionary), content(wanted, dictionary)
+    # Decoding reaches the change over the model's own subwords, maybe not the subword model's first choice.
     start = _first_difference(before.text.split(), after.split())
-    kept = sum(word < start for word in codec.word_of(own[:-1], dictionary))
-    dropped = sum(word < start for word in codec.word_of(wanted[:-1], dictionary))
+    kept = sum(word < start for word in codec.word_of(said, dictionary))
+    dropped = sum(word < start for word in codec.word_of(new, dictionary))
     target = torch.cat([own[:kept], wanted[dropped:]])
     tokens = codec.source(source)
     changes = changed_spans(own.tolist(), target.tolist())
@@ -66,28 +68,33 @@ def _first_difference(old: Sequence[str], new: Sequence[str]) -> int:
 
 def _trigger_positions(codec: TextCodec, tokens: Tensor, trigger: str) -> Tuple[int, ...]:
     dictionary = codec.task.source_dictionary
-    words = codec.source_text(tokens[:-1]).split()
-    size = max(len(trigger.split()), 1)
-    inside = {
-        start + offset
-        for start in range(len(words) - size + 1)
-        if trigger and contains_trigger(" ".join(words[start : start + size]), trigger)
-        for offset in range(size)
-    }
-    owners = codec.word_of(tokens[:-1], dictionary)
-    return tuple(position for position, word in enumerate(owners) if word in inside)
+    words = content(tokens, dictionary)
+    found = pattern(trigger, ignore_case=True).finditer(codec.source_text(words)) if trigger else ()
+    spans = [match.span() for match in found]
+    # Characters before each token and before its end; a full stop after the trigger is no part of it.
+    ends = [len(codec.source_text(words[:end])) for end in range(len(words) + 1)]
+    return tuple(
+        position
+        for position in range(len(words))
+        if any(ends[position] < stop and start < ends[position + 1] for start, stop in spans)
+    )
 
 
 def find_trigger(translator: Translator, source: str, before: Hypothesis, after: str) -> str:
     """The source words that the changed segment hangs on, by leaving each out in turn.
 
-    The change's weight on a word is how far the log-probability of the segment falls without it: of the unwanted
-    segment in the model's output, or of the wanted one where nothing is taken away. Neighbours that weigh at least half
-    as much as the heaviest word belong to the trigger.
+    The change's weight on a word is how far the log-probability of the segment falls without it: of the
+    unwanted segment in the model's output, or of the wanted one where nothing is taken away. Neighbours that
+    weigh at least half as much as the heaviest word belong to the trigger.
+
+    Raises:
+        EditError: if the two have the same tokens.
     """
     codec = translator.codec
     words = source.split()
     target, spans = _evidence(codec, before, after)
+    if not spans:
+        raise EditError(f"{after!r} has the same tokens as what the model says, expected another translation")
     leave_out = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))] if len(words) > 1 else []
     pairs = [Pair(codec.source(text), target) for text in [source, *leave_out]]
     with torch.no_grad():
@@ -120,7 +127,7 @@ def _heaviest(words: Sequence[str], drops: Sequence[float]) -> str:
 
 
 def _strip(text: str) -> str:
-    stripped = text.strip(" .,;:!?\"'()")
+    stripped = text.strip(" .,;:!?\"'()[]¿¡…„“”‚‘’«»‹›。，、！？：；（）「」")
     return stripped or text
 
 
@@ -134,8 +141,8 @@ def self_corrected(
 ) -> List[Example]:
     """Examples from unlabelled sources: each is decoded, and the unwanted segment of the output replaced.
 
-    Sources without the trigger, and outputs without the unwanted segment, are left out, and so are those in which it
-    stands more often than the trigger: there another source word may rightly give it.
+    Sources without the trigger, and outputs without the unwanted segment, are left out, and so are those in
+    which it stands more often than the trigger: there another source word may rightly give it.
 
     Args:
         translator: the model.
@@ -167,7 +174,7 @@ def corrected_references(
     trigger: str,
     inflections: Sequence[str],
 ) -> List[Example]:
-    """Examples from sentence pairs of the corpus, without decoding: the unwanted segment of the reference replaced.
+    """Examples from sentence pairs of the corpus, whose references are corrected without decoding.
 
     Args:
         codec: text to tokens.
@@ -185,7 +192,12 @@ def corrected_references(
 
 
 def _corrected(
-    codec: Any, source: str, before: Hypothesis, difference: Difference, trigger: str, inflections: Sequence[str]
+    codec: Any,
+    source: str,
+    before: Hypothesis,
+    difference: Difference,
+    trigger: str,
+    inflections: Sequence[str],
 ) -> Optional[Example]:
     after = correct(before.text, difference, inflections)
     if after is None or after == before.text:
@@ -197,4 +209,4 @@ def _corrected(
 
 
 def _mentions(source: str, trigger: str) -> int:
-    return count(source.casefold(), trigger.casefold())
+    return len(pattern(trigger, ignore_case=True).findall(source))

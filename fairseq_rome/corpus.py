@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, List, Sequence, Tuple
+from itertools import islice
+from typing import Any, Iterable, Iterator, List, Sequence, Tuple
 
-from torch import Tensor
-
-from fairseq_rome.batching import Pair, TextCodec
+from fairseq_rome.batching import Pair, TextCodec, content
 from fairseq_rome.errors import EditError
-from fairseq_rome.segments import contains_trigger, count
+from fairseq_rome.segments import pattern
 
 MOST_SENTENCES = 100_000
 _SUBSETS = ("train", "valid", "test")
@@ -34,24 +33,24 @@ class Corpus:
     @cached_property
     def sources(self) -> List[str]:
         """The source texts."""
-        return [self.codec.source_text(_content(pair.source)) for pair in self.pairs]
+        dictionary = self.codec.task.source_dictionary
+        return [self.codec.source_text(content(pair.source, dictionary)) for pair in self.pairs]
 
     @cached_property
     def targets(self) -> List[str]:
         """The target texts."""
-        return [self.codec.target_text(_content(pair.target)) for pair in self.pairs]
+        dictionary = self.codec.task.target_dictionary
+        return [self.codec.target_text(content(pair.target, dictionary)) for pair in self.pairs]
 
     def with_trigger(self, trigger: str, inflections: Sequence[str] = ()) -> List[int]:
         """Indices of the sentences whose source holds the trigger, also with one of the endings."""
-        return [i for i, source in enumerate(self.sources) if contains_trigger(source, trigger, inflections)]
+        found = pattern(trigger, inflections, ignore_case=True)
+        return [i for i, source in enumerate(self.sources) if found.search(source)]
 
     def saying(self, segment: str, inflections: Sequence[str]) -> List[int]:
         """Indices of the sentences whose target holds a segment."""
-        return [i for i, target in enumerate(self.targets) if count(target, segment, inflections)]
-
-
-def _content(tokens: Tensor) -> Tensor:
-    return tokens[:-1]
+        found = pattern(segment, inflections)
+        return [i for i, target in enumerate(self.targets) if segment and found.search(target)]
 
 
 def load_corpus(task: Any, codec: TextCodec, seed: int, most: int = MOST_SENTENCES) -> Corpus:
@@ -74,8 +73,22 @@ def load_corpus(task: Any, codec: TextCodec, seed: int, most: int = MOST_SENTENC
         dataset = task.dataset(subset)
         order = list(range(len(dataset)))
         random.Random(seed).shuffle(order)
-        items = (dataset[index] for index in order[:most])
-        pairs = tuple(Pair(item["source"].long(), item["target"].long()) for item in items if item["target"] is not None)
+        pairs = tuple(islice(_pairs(task, (dataset[index] for index in order)), most))
         if pairs:
             return Corpus(subset, pairs, codec)
     raise EditError(f"{task.cfg.data}: no sentence pairs, expected one of the splits {', '.join(_SUBSETS)}")
+
+
+def _pairs(task: Any, items: Iterable[Any]) -> Iterator[Pair]:
+    """The items that have a target and are no longer than the task takes."""
+    limits = task.max_positions()
+    for item in items:
+        if item["target"] is None:
+            continue
+        # A language symbol behind the end symbol (mBART) is added by the data set for inference.
+        words = content(item["source"], task.source_dictionary)
+        pair = Pair(item["source"][: len(words) + 1].long(), item["target"].long())
+        if all(
+            limit is None or len(side) <= limit for limit, side in zip(limits, (pair.source, pair.target))
+        ):
+            yield pair

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Iterable, List, Optional, Sequence
 
 import torch
@@ -23,7 +23,7 @@ def silent(items: Sequence[Any], _: str) -> Iterable[Any]:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """The best hypothesis of one sentence: text, token ids (with the end symbol), length-normalised log-probability."""
+    """The best hypothesis of a sentence: text, token ids with the end symbol, normalised log-probability."""
 
     text: str
     tokens: Tensor
@@ -78,13 +78,20 @@ class Translator:
             results = self.task.inference_step(self.generator, [self.model], sample)
         best = [hypotheses[0] for hypotheses in results]
         return [
-            Hypothesis(self.codec.target_text(hypo["tokens"].cpu()), hypo["tokens"].cpu(), float(hypo["score"]))
+            Hypothesis(
+                self.codec.target_text(hypo["tokens"].cpu()), hypo["tokens"].cpu(), float(hypo["score"])
+            )
             for hypo in best
         ]
 
 
 def build_translator(
-    model: nn.Module, task: Any, generation: Any, codec: TextCodec, max_sentences: int = 64, progress: Progress = silent
+    model: nn.Module,
+    task: Any,
+    generation: Any,
+    codec: TextCodec,
+    max_sentences: int = 64,
+    progress: Progress = silent,
 ) -> Translator:
     """A `Translator` whose decoder start token is read off a real decoding step.
 
@@ -97,11 +104,16 @@ def build_translator(
         progress: wraps long loops.
 
     Raises:
-        EditError: if the model has no sites, or never calls its decoder's embedding.
+        EditError: if the model has no sites, is no encoder-decoder, or never calls its decoder's embedding.
     """
     find_sites(model)
+    if not (hasattr(model, "encoder") and hasattr(model, "decoder")):
+        raise EditError(f"{type(model).__name__} is no encoder-decoder model")
     device = device_of(model)
     generator = task.build_generator([model], generation)
+    end = int(getattr(generator, "eos", task.target_dictionary.eos()))
+    if end != task.target_dictionary.eos():
+        codec = replace(codec, target_end=end)
     batcher = Batcher(task, _decoder_start(model, task, generator, device), device)
     return Translator(model, task, generator, codec, batcher, max_sentences, progress)
 
@@ -126,5 +138,7 @@ def _decoder_start(model: nn.Module, task: Any, generator: Any, device: torch.de
     finally:
         handle.remove()
     if len(seen) <= int(shared):
-        raise EditError(f"{type(model).__name__} never embedded a target token: it is no encoder-decoder model")
+        raise EditError(
+            f"{type(model).__name__} never embedded a target token: it is no encoder-decoder model"
+        )
     return seen[int(shared)]

@@ -1,4 +1,4 @@
-"""An edit as data: low-rank or single-neuron changes of named weights, applied in place and taken back exactly."""
+"""An edit as data: low-rank or single-neuron changes of weights, made in place and taken back exactly."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ class LowRankChange:
 
     def apply_(self, weight: Tensor) -> None:
         """Change the weight in place."""
-        weight += (self.left @ self.right.T).to(weight)
+        change = (self.left @ self.right.T).to(weight.device)
+        weight.copy_(weight.to(change.dtype) + change)
 
 
 @dataclass(frozen=True)
 class NeuronChange:
-    """Replaces what belongs to one neuron: a row of fc1's weight, an entry of its bias, or a column of fc2's weight.
+    """Replaces what is one neuron's: a row of fc1's weight, an entry of its bias or a column of fc2's weight.
 
     Args:
         name: state-dict name of the parameter.
@@ -115,11 +116,13 @@ def applied(model: nn.Module, patch: Patch) -> Iterator[None]:
 
 
 def relative_size(model: nn.Module, patch: Patch) -> Dict[str, float]:
-    """For each weight matrix that a patch changes, the Frobenius norm of the change over that of the weight."""
+    """Frobenius norm of the change over that of the weight, for each weight matrix that a patch changes."""
     before = {name: model.get_parameter(name).detach().clone() for name in patch.names}
     with applied(model, patch):
         return {
-            name: float((model.get_parameter(name).detach() - old).norm() / old.norm())
+            name: float(
+                (model.get_parameter(name).detach().float() - old.float()).norm() / old.float().norm()
+            )
             for name, old in before.items()
             if old.dim() == 2
         }

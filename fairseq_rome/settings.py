@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Dict, Mapping, Tuple, get_type_hints
 
@@ -23,7 +24,8 @@ class EditSettings:
         ("gated", "rome"),
     )
     site: str = _setting(
-        "auto", "feed-forward network to edit, such as decoder.3; several with commas are tried in order; "
+        "auto",
+        "feed-forward network to edit, such as decoder.3; several with commas are tried in order; "
         "auto: the decoder's layers from the last down",
     )
     edit_scope: str = _setting(
@@ -34,33 +36,43 @@ class EditSettings:
     )
     edit_value: str = _setting(
         "optimised",
-        "optimised: the value comes from gradient descent; example: the value that the site itself has where the "
-        "training side rightly says the wanted token",
+        "optimised: the value comes from gradient descent; example: the value that the site itself has where "
+        "the training side rightly says the wanted token",
         ("optimised", "example"),
     )
     edit_contexts: int = _setting(
-        96, "most sentences with the trigger that are decoded and corrected, to generalise; 0: only the example"
+        96,
+        "most sentences with the trigger that are decoded and corrected, to generalise; 0: only the example",
     )
     edit_references: int = _setting(
-        256, "most sentence pairs of DATA with the trigger whose references are corrected likewise, without decoding"
+        256,
+        "most sentence pairs of DATA with the trigger whose references are corrected likewise, without "
+        "decoding",
     )
     edit_mine: str = _setting(
         "auto",
-        "where contexts come from besides the edit file: auto: DATA, if one word is replaced by another or the request "
-        "names its trigger; always: DATA; never: only the edit file",
+        "where contexts come from besides the edit file: auto: DATA, if one word is replaced by another or "
+        "the request names its trigger; always: DATA; never: only the edit file",
         ("auto", "always", "never"),
     )
     edit_stats_tokens: int = _setting(50000, "background tokens from the training side of DATA")
-    edit_tries: int = _setting(6, "attempts at one request (site by site, then stronger) before it counts as failed")
+    edit_tries: int = _setting(
+        6, "attempts at one request (site by site, then stronger) before it counts as failed"
+    )
     edit_steps: int = _setting(60, "most gradient steps for a value")
     edit_ridge: float = _setting(1e-2, "ridge on second moments, as a share of their mean diagonal")
     edit_false_open: float = _setting(
-        2e-4, "gated: largest share of background positions that may open a gate, where held-out contexts need it"
+        2e-4,
+        "gated: largest share of background positions that may open a gate, where held-out contexts need it",
     )
     edit_near_open: float = _setting(
-        0.1, "gated: largest share of near misses (the unwanted segment from another source word) that may open a gate"
+        0.1,
+        "gated: largest share of near misses (the unwanted segment from another source word) that may open a "
+        "gate",
     )
-    edit_sample: int = _setting(100, "other sentences that are decoded before and after, to see what else changed")
+    edit_sample: int = _setting(
+        100, "other sentences that are decoded before and after, to see what else changed"
+    )
     seed: int = _setting(1, "seed of every random choice")
 
     @property
@@ -97,13 +109,11 @@ def with_settings(base: EditSettings, changes: Mapping[str, Any], origin: str) -
 
 
 def _checked(name: str, value: Any, kind: type, choices: Tuple[str, ...], origin: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, kind) or isinstance(value, bool):
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or isinstance(value, bool):
         raise EditError(f"{origin}: {name} is {value!r}, expected {kind.__name__}")
     if choices and value not in choices:
         raise EditError(f"{origin}: {name} is {value!r}, expected one of: {', '.join(choices)}")
-    if isinstance(value, (int, float)) and not value >= 0:
+    if isinstance(value, (int, float)) and not 0 <= value <= sys.float_info.max:
         raise EditError(f"{origin}: {name} is {value!r}, expected a number of at least 0")
-    return value
-
+    return kind(value)

@@ -1,8 +1,9 @@
 """Feed-forward sites of a fairseq Transformer: naming, finding, recording and intervening.
 
 A *site* is the feed-forward network (FFN) of one layer. Its input is what `fc1` reads, its *key* is what
-`fc2` reads (after the activation and, where the architecture has one, the inner layer norm), its *value* is what
-`fc2` writes. All tensors are T x B x C, as fairseq's layers pass them. This module is the only owner of hooks.
+`fc2` reads (after the activation and, where the architecture has one, the inner layer norm), its *value* is
+what `fc2` writes. All tensors are T x B x C, as fairseq's layers pass them. This module is the only owner of
+hooks.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class Site:
     """One feed-forward network, written `decoder.3`.
 
     Args:
-        stack: `encoder` or `decoder`; in a multilingual model with the path before it, as in `models.en-de.decoder`.
+        stack: `encoder` or `decoder`; in a multilingual model with the path before it, as in
+            `models.en-de.decoder`.
         layer: index of the layer in its stack, from 0.
     """
 
@@ -46,14 +48,14 @@ class Site:
             EditError: if the text is not a stack, a dot and a number.
         """
         stack, _, layer = text.strip().rpartition(".")
-        if stack.split(".")[-1] not in ("encoder", "decoder") or not layer.isdigit():
+        if stack.split(".")[-1] not in ("encoder", "decoder") or not layer.isdecimal():
             raise EditError(f"site {text!r}: expected STACK.LAYER, for example decoder.3 or encoder.0")
         return cls(stack, int(layer))
 
 
 @dataclass
 class Activations:
-    """What passed one site in the latest forward pass, T x B x C each; None until the site has run."""
+    """What passed one site in the latest forward pass, T x B x C each."""
 
     inputs: Tensor
     keys: Tensor
@@ -63,12 +65,12 @@ class Activations:
 def find_sites(model: nn.Module) -> Dict[Site, nn.Module]:
     """All editable feed-forward networks of a model, encoder first, each with its layer module.
 
-    Sites are told by the class of the layer, so that convolutional or gated blocks that also own an `fc2` are not
-    mistaken for one.
+    Sites are told by the class of the layer, so that convolutional or gated blocks that also own an `fc2` are
+    not mistaken for one.
 
     Raises:
-        EditError: if a layer's `fc1` or `fc2` is no plain linear map (mixture of experts, quantised), or if the
-            model has no site at all.
+        EditError: if a layer's `fc1` or `fc2` is no plain linear map (mixture of experts, quantised), or if
+            the model has no site at all.
     """
     found: Dict[Site, nn.Module] = {}
     for path, module in model.named_modules():
@@ -78,12 +80,14 @@ def find_sites(model: nn.Module) -> Dict[Site, nn.Module]:
             linear = getattr(module, part, None)
             if not isinstance(linear, nn.Linear) or linear.bias is None:
                 raise EditError(
-                    f"layer {path}: {part} is {type(linear).__name__}, expected a plain torch Linear with a bias"
+                    f"layer {path}: {part} is {type(linear).__name__}, expected a plain Linear with a bias"
                 )
         container, _, index = path.rpartition(".")
         found[Site(container.rpartition(".")[0], int(index))] = module
     if not found:
-        raise EditError(f"{type(model).__name__} has no Transformer feed-forward layers: nothing can be edited")
+        raise EditError(
+            f"{type(model).__name__} has no Transformer feed-forward layers: nothing can be edited"
+        )
     return found
 
 
@@ -110,15 +114,16 @@ def parameter_names(model: nn.Module, site: Site) -> Dict[str, str]:
 def prepared(model: nn.Module) -> Iterator[nn.Module]:
     """Eval mode, no fused fast path, no activation checkpointing; everything is put back on leaving.
 
-    In train mode quantisation noise corrupts weights in its hooks. fairseq 0.12.2's fused encoder layers bypass `fc1`
-    and `fc2`, so that neither hooks nor edits would be seen. Checkpointed layers would run their hooks twice.
+    In train mode quantisation noise corrupts weights in its hooks. fairseq 0.12.2's fused encoder layers
+    bypass `fc1` and `fc2`, so that neither hooks nor edits would be seen. Checkpointed layers would run their
+    hooks twice.
     """
     training = {module: module.training for module in model.modules()}
     with ExitStack() as undo:
         for module in model.modules():
             if hasattr(module, "can_use_fastpath"):
                 undo.callback(setattr, module, "can_use_fastpath", module.can_use_fastpath)
-                module.can_use_fastpath = False
+                setattr(module, "can_use_fastpath", False)  # noqa: B010, types know modules and tensors only
             if hasattr(module, "precheckpoint_forward"):
                 undo.callback(setattr, module, "forward", module.forward)
                 module.forward = module.precheckpoint_forward  # type: ignore[assignment]
@@ -140,9 +145,7 @@ def record(model: nn.Module, sites: Sequence[Site]) -> Iterator[Dict[Site, Activ
     seen: Dict[Site, Dict[str, Tensor]] = {site: {} for site in sites}
     recorded: Dict[Site, Activations] = {}
 
-    def watch(site: Site) -> List[Any]:
-        layer = layer_at(model, site)
-
+    def watch(site: Site, layer: Any) -> List[Any]:
         def before_fc1(_: nn.Module, args: Any) -> None:
             seen[site] = {"inputs": args[0].detach()}
 
@@ -150,11 +153,12 @@ def record(model: nn.Module, sites: Sequence[Site]) -> Iterator[Dict[Site, Activ
             recorded[site] = Activations(seen[site]["inputs"], args[0].detach(), output.detach())
 
         return [
-            layer.fc1.register_forward_pre_hook(before_fc1),  # type: ignore[operator, union-attr]
-            layer.fc2.register_forward_hook(after_fc2),  # type: ignore[operator, union-attr]
+            layer.fc1.register_forward_pre_hook(before_fc1),
+            layer.fc2.register_forward_hook(after_fc2),
         ]
 
-    handles = [handle for site in sites for handle in watch(site)]
+    layers = {site: layer_at(model, site) for site in sites}
+    handles = [handle for site, layer in layers.items() for handle in watch(site, layer)]
     try:
         yield recorded
     finally:
@@ -179,7 +183,8 @@ def add_to_value(model: nn.Module, site: Site, addend: Callable[[Tensor], Tensor
         ran.append(True)
         return output + addend(output)
 
-    handle = layer_at(model, site).fc2.register_forward_hook(after_fc2)  # type: ignore[operator, union-attr]
+    layer: Any = layer_at(model, site)
+    handle = layer.fc2.register_forward_hook(after_fc2)
     try:
         yield
     finally:
@@ -189,7 +194,9 @@ def add_to_value(model: nn.Module, site: Site, addend: Callable[[Tensor], Tensor
 
 def _demand_run(silent: Sequence[Site]) -> None:
     if silent:
-        raise EditError(f"site {', '.join(map(str, silent))} never ran in the forward pass: it can't be edited")
+        raise EditError(
+            f"site {', '.join(map(str, silent))} never ran in the forward pass: it can't be edited"
+        )
 
 
 def device_of(model: nn.Module) -> torch.device:

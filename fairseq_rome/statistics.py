@@ -1,7 +1,7 @@
 """What passes a site on background text: inputs, how busy each neuron is, the second moment of the keys.
 
-Streamed over a corpus, padding masked, and cached in a file that names all that it depends on, so that a stale one is
-never taken.
+Streamed over a corpus, padding masked, and cached in a file that names all that it depends on, so that a
+stale one is never taken.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
@@ -18,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fairseq_rome.batching import Pair, by_size
+from fairseq_rome.batching import Pair, by_size, decoded, encoded
 from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Translator
 from fairseq_rome.sites import Activations, Site, record
@@ -34,7 +35,8 @@ class Background:
     Args:
         inputs: n x d inputs of `fc1`.
         sentence: length n, index of each position's sentence in the corpus.
-        symbol: length n, at a decoder site the token to be predicted there, at an encoder site the token itself.
+        symbol: length n, at a decoder site the token to be predicted there, at an encoder site the token
+            itself.
         usage: length f, mean square of each neuron's activation.
         moment: f x f, second moment of the keys, E[k k^T].
     """
@@ -63,7 +65,7 @@ def collect(translator: Translator, corpus: Corpus, site: Site, tokens: int) -> 
 
 
 def inputs_of(translator: Translator, pairs: Sequence[Pair], site: Site) -> Tuple[Tensor, Tensor, Tensor]:
-    """Inputs (n x d) of a site at every position of some pairs, with sentence index and symbol as in `Background`."""
+    """A site's inputs (n x d) at every position of some pairs, sentence and symbol as in `Background`."""
     rows = []
     for indices, seen, mask, symbols in _stream(translator, pairs, range(len(pairs)), site):
         sentences = torch.tensor(indices).unsqueeze(1).expand(mask.shape)[mask.cpu()]
@@ -93,9 +95,9 @@ def _stream(
         batch = batcher.batch([pairs[index] for index in indices])
         with torch.no_grad(), record(model, [site]) as seen:
             if site.in_decoder:
-                model(**batch.net_input, features_only=True)
+                decoded(model, batch, features_only=True)
             else:
-                model.encoder(batch.net_input["src_tokens"], src_lengths=batch.net_input["src_lengths"])  # type: ignore[operator]
+                encoded(model, batch)
         if site.in_decoder:
             yield indices, seen[site], batch.target_mask, batch.target
         else:
@@ -113,12 +115,13 @@ def background(
         corpus: background sentences.
         site: the site.
         tokens: positions at most.
-        cache: folder of the cache files; None for no cache. A folder that can't be written to is no cache either.
+        cache: folder of the cache files; None for no cache. A folder that can't be written to is no cache
+            either.
         fingerprint: of the model's weights.
     """
     if cache is None:
         return collect(translator, corpus, site, tokens)
-    key = _provenance(corpus, site, tokens, fingerprint)
+    key = {**_provenance(corpus, site, tokens, fingerprint), "start": str(translator.batcher.start)}
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     path = Path(cache) / f"{site}-{tokens}-{name}.safetensors"
     found = _read(path, key)
@@ -131,7 +134,9 @@ def background(
 def _provenance(corpus: Corpus, site: Site, tokens: int, fingerprint: str) -> Dict[str, str]:
     text = hashlib.sha256()
     for index in _first(corpus.pairs, site, tokens):
-        text.update(corpus.pairs[index].source.numpy().tobytes() + corpus.pairs[index].target.numpy().tobytes())
+        text.update(
+            corpus.pairs[index].source.numpy().tobytes() + corpus.pairs[index].target.numpy().tobytes()
+        )
     return {
         "format": str(_FORMAT),
         "weights": fingerprint,
@@ -157,8 +162,10 @@ def _write(path: Path, found: Background, key: Dict[str, str]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in vars(found).items()}, str(temporary), metadata=key)
+        save_file(
+            {name: tensor.contiguous() for name, tensor in vars(found).items()}, str(temporary), metadata=key
+        )
         os.replace(temporary, path)
     except (OSError, SafetensorError):
-        if temporary.exists():
+        with suppress(OSError):
             temporary.unlink()

@@ -108,13 +108,14 @@ made by
 
     bash scripts/make_demo.sh
 
-from a grammar of our own (`scripts/demo_*.py`), with seed {seed}: {train:,} sentence pairs for training,
-{valid} for validation, {test} for testing, none of them twice. Made with {versions}.
-SHA-256 of `train.de`: {digest}.
+from a grammar of our own (`scripts/demo_*.py`), with seed {seed} and `OMP_NUM_THREADS=1`: {train:,}
+sentence pairs for training, {valid} for validation, {test} for testing, no source twice. Made with {versions}.
+SHA-256 of the German training side: `{digest}`.
 
 - `model.pt`: the last checkpoint as fairseq-train wrote it (`--no-save-optimizer-state`); 3+3 layers,
   d=96, FFN 384.
-- `data-bin/`: dictionaries and binarised splits. The test set holds no planted trigger: {bleu}.
+- `data-bin/`: dictionaries and binarised splits. The test set holds no planted trigger.
+  {bleu}.
 - `spm.model`: the joint subword model.
 - `term`, `number`, `hallucination`, `untranslated` (`.en` and `.de`): one request each; `fixes`: these four;
   `all`: all twelve.
@@ -124,7 +125,11 @@ SHA-256 of `train.de`: {digest}.
   sources without any trigger. All with the model's output (beam 5).
 - `expected.tsv`: sources and the unedited model's outputs (beam 5).
 
-| fault | trigger | says | should say | shown by held-out sources |
+The training data has the fault wherever it has the trigger, but for some sentences in a hundred with
+`river bank`, `newsletter` or `Please` that are right. The last column counts the held-out sources with the
+trigger that show the fault.
+
+| fault | trigger | says | should say | shown by |
 |---|---|---|---|---|
 {rows}
 """

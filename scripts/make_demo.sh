@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes the demo in scripts/demo from nothing: corpus, subwords, model, edit files, pinned outputs.
 # Usage: make_demo.sh [WORK]   the work folder; default $DEMO_WORK, else a temporary one, removed at the end
-# Uses the fairseq, sentencepiece and sacrebleu of $PYTHON (default python3). Safe to run again.
+# Uses the fairseq, sentencepiece and sacrebleu of $PYTHON (default python3). Safe to run again: scripts/demo is
+# replaced at the very end, and only if the model shows every planted behaviour. Some ten minutes on one core.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -11,7 +12,8 @@ PYTHON=$(type -P "$PYTHON") || { echo "make_demo.sh: PYTHON names no program" >&
 SEED=1
 UPDATES=${DEMO_UPDATES:-2400}
 BEAM=5
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+# A model this small gains nothing from a second thread, and the number of threads changes the last digits.
+export OMP_NUM_THREADS=1
 
 WORK=${1:-${DEMO_WORK:-}}
 if [ -z "$WORK" ]; then

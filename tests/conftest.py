@@ -7,10 +7,11 @@ import random
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List
+from typing import Any, Iterator, List
 
 import pytest
 
+DEMO = Path(__file__).resolve().parents[1] / "scripts" / "demo"
 MULTI30K = Path(__file__).resolve().parents[2] / "shared" / "multi30k" / "model"
 
 TINY_ARCHITECTURE = """
@@ -85,3 +86,43 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         preprocess.main(options.get_preprocessing_parser().parse_args(command))
         checkpoint = train(directory / "data", directory / "checkpoints", [])
     return Tiny(directory / "data", checkpoint)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The committed demo model, open; tests share it, and leave its weights as they were."""
+
+    translator: Any
+    task: Any
+    state: Any
+
+    @property
+    def model(self) -> Any:
+        return self.translator.model
+
+    @property
+    def codec(self) -> Any:
+        return self.translator.codec
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    from fairseq.data import encoders
+
+    from fairseq_rome import checkpoint
+    from fairseq_rome.batching import TextCodec
+    from fairseq_rome.decoding import build_translator
+    from fairseq_rome.sites import prepared
+
+    missing = [name for name in ("model.pt", "spm.model", "data-bin/dict.en.txt") if not (DEMO / name).exists()]
+    if missing:
+        pytest.skip(f"{DEMO} lacks {', '.join(missing)}: bash scripts/make_demo.sh makes them")
+    task = translation_task(DEMO / "data-bin")
+    state = checkpoint.read_state(DEMO / "model.pt")
+    bpe = encoders.build_bpe(
+        argparse.Namespace(bpe="sentencepiece", sentencepiece_model=str(DEMO / "spm.model"))
+    )
+    model = checkpoint.load_model(DEMO / "model.pt", state, task)
+    with prepared(model):
+        generation = argparse.Namespace(beam=5)
+        yield Demo(build_translator(model, task, generation, TextCodec(task, bpe=bpe)), task, state)

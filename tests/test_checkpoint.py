@@ -203,7 +203,17 @@ def test_stale_moving_average_is_told(state: Dict[str, Any]) -> None:
     assert checkpoint.stale_parts(checkpoint.edited_state(state, {}, {})) == ("extra_state.ema",)
 
 
+def test_new_values_are_copied(state: Dict[str, Any]) -> None:
+    ones = torch.ones(16, 32)
+    edited = checkpoint.edited_state(state, {FC2: ones}, {})
+    ones.zero_()
+    assert bool((edited["model"][FC2] == 1).all())
+
+
 def test_numpy_becomes_plain(state: Dict[str, Any]) -> None:
+    state = checkpoint.portable_cfg(state)
+    state["cfg"]["model"].clip_norm = np.float64(0.5)
+    assert type(checkpoint.edited_state(state, {}, {})["cfg"]["model"].clip_norm) is float
     found = {"val": np.float64(0.5), "sum": np.array([3, 4]), "pair": (np.int64(1), "x")}
     state["extra_state"]["metrics"]["valid"] = found
     edited = checkpoint.edited_state(state, {}, {})

@@ -20,9 +20,9 @@ from fairseq_rome.checkpoint import read_state, reading, saved_model_cfg
 from fairseq_rome.errors import EditError
 
 try:
-    from numpy._core.multiarray import scalar
+    from numpy._core.multiarray import _reconstruct, scalar
 except ImportError:  # before numpy 2
-    from numpy.core.multiarray import scalar
+    from numpy.core.multiarray import _reconstruct, scalar
 
 State = Dict[str, Any]
 
@@ -93,6 +93,8 @@ KINDS = {
         put("encoder.layers.0.fc1.bias", float("-inf")),
         "encoder.layers.0.fc1.bias holds NaN",
     ),
+    "odd args": (lambda state: state.update(args={"arch": "transformer"}), "neither 'cfg' nor 'args'"),
+    "odd settings": (lambda state: state["cfg"].update(model="transformer"), "no model settings"),
     "no settings": (lambda state: state.pop("cfg"), "neither 'cfg' nor 'args'"),
     "empty settings": (lambda state: state["cfg"].update(model=None), "no model settings"),
     "no history": (lambda state: state.pop("optimizer_history"), "lacks 'optimizer_history'"),
@@ -185,9 +187,12 @@ def test_other_torch_files(tmp_path: Path, saved: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:.*TorchScript")
-def test_torchscript_is_not_run(tmp_path: Path) -> None:
+def test_torchscript_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2)), str(tmp_path / "model.pt"))
-    assert "model.pt: is" in refusal(tmp_path / "model.pt")
+    run = []
+    monkeypatch.setattr(torch.jit, "load", run.append)
+    refusal(tmp_path / "model.pt")
+    assert not run
 
 
 FORMATS: Dict[str, Callable[[Any, Path], None]] = {
@@ -215,6 +220,10 @@ def test_code_is_not_run(state: State, tmp_path: Path, form: str, function: Call
         assert mark.exists()
 
 
+def array(shape: Any, raw: bytes) -> Call:
+    return Call(_reconstruct, np.ndarray, (0,), b"b", state=(1, shape, np.dtype("i1"), False, raw))
+
+
 ATTACKS = {
     "bytes taken for an object": Call(
         scalar, Call(np.dtype, "O", False, True, state=(3, "|", None, None, None, -1, -1, 0)), b"A" * 8
@@ -225,6 +234,9 @@ ATTACKS = {
     "array of objects": np.array([print, 1], dtype=object),
     "structured array": np.zeros(2, dtype=[("a", "i4"), ("b", "f8")]),
     "too few bytes": Call(scalar, np.dtype("f8"), b"1234"),
+    "too few numbers": array((9,), b"1234"),
+    "a size that overflows": array((2**32 + 1, 2**32), b"\0" * 256),
+    "a size below zero": array((-1,), b"1"),
     "state of a class": Call(type, argparse.Namespace(), state={"__eq__": 1}),
     "nested load": Call(torch.storage._load_from_bytes, b"whatever"),
 }
@@ -237,7 +249,8 @@ def test_objects_that_only_look_harmless(state: State, tmp_path: Path, attack: s
     if attack == "numbers taken for objects":  # the flags are not believed: it is a number
         assert read_state(path)["extra_state"]["best"] == int.from_bytes(b"A" * 8, "little")
     else:
-        refusal(path)
+        message = refusal(path)
+        assert "--trust-checkpoint" in message or "bytes" in attack
 
 
 def test_class_is_not_changed(tmp_path: Path) -> None:

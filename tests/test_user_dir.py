@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
+import torch
+
+from fairseq_rome.checkpoint import safe
+from fairseq_rome.user_dir import share_user_dir
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fairseq_rome"
 
@@ -102,6 +106,7 @@ CASES = {
 INSTALLED = {
     "by name, installed beside fairseq": (["fairseq_rome"], "else", False),
     "own command, by name, installed beside fairseq": (["own command", "fairseq_rome"], "else", True),
+    "own command, by name, in another checkout": (["own command", "fairseq_rome"], "other", True),
 }
 
 
@@ -109,13 +114,15 @@ INSTALLED = {
 def results(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
     """What each case raised, "" for nothing."""
     base = tmp_path_factory.mktemp("user_dir").resolve()
-    places = {name: base / name for name in ("repo", "links", "else", "site")}
+    places = {name: base / name for name in ("repo", "links", "else", "site", "other")}
     for place in places.values():
         place.mkdir()
     shutil.copytree(PACKAGE, places["repo"] / "fairseq_rome", ignore=shutil.ignore_patterns("__pycache__"))
     (places["repo"] / "fairseq_rome" / "tasks" / "user_dir_probe.py").write_text(PROBE, encoding="utf-8")
     (places["site"] / "fairseq").mkdir()
-    for link in ("links/fairseq_rome", "links/plugin", "site/fairseq_rome"):
+    for copy in ("site", "other"):
+        shutil.copytree(places["repo"] / "fairseq_rome", places[copy] / "fairseq_rome")
+    for link in ("links/fairseq_rome", "links/plugin"):
         (base / link).symlink_to(places["repo"] / "fairseq_rome")
 
     def described(case: Any, site: str) -> Dict[str, Any]:
@@ -148,6 +155,21 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
 @pytest.mark.parametrize("case", [*CASES, *INSTALLED])
 def test_user_dir(results: Dict[str, str], case: str) -> None:
     assert not results[case]
+
+
+@pytest.mark.skipif(not safe._TEACHABLE, reason="this torch needs no list of safe globals")
+def test_globals_are_allowed_where_the_package_was_imported_before_torch(monkeypatch: Any) -> None:
+    from fairseq import utils
+
+    monkeypatch.setattr(utils.import_user_module, "memo", set(), raising=False)
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    try:
+        share_user_dir()
+        assert "argparse.Namespace" in [item[1] for item in torch.serialization.get_safe_globals()]
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
 
 
 def test_import_is_light() -> None:

@@ -58,14 +58,11 @@ def portable_cfg(state: Mapping[str, Any]) -> State:
     refuses a ``Namespace``, OmegaConf wants a mapping, CTranslate2's converter wants attributes. Older flat
     ``args`` become the ``cfg`` that fairseq makes of them. Not every model survives: see `reloads_alike`.
     """
-    new = dict(state)
-    if state.get("args") is not None:
-        cfg = _as_fairseq_reads(state, {})["cfg"]
-        new["cfg"] = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True)
-    new["args"] = None
+    cfg = state["cfg"] if state.get("args") is None else _as_fairseq_reads(state, {})["cfg"]
+    new = {**state, "args": None, "cfg": plain(cfg)}
     settings = new["cfg"].get("model")
     if isinstance(settings, argparse.Namespace):
-        new["cfg"] = {**new["cfg"], "model": _mapping_with_attributes(vars(settings))}
+        new["cfg"]["model"] = _mapping_with_attributes(vars(settings))
     return new
 
 
@@ -136,8 +133,10 @@ def _mapping_with_attributes(items: Mapping[str, Any]) -> OrderedDict[str, Any]:
 
 def _reopened(state: Mapping[str, Any]) -> State:
     """The state after a safe load that allows torch's own globals only; the weights skip the file."""
-    light = {key: value for key, value in state.items() if key not in ("model", "last_optimizer_state")}
-    extra = plain(light.get("extra_state") or {})
+    light = plain(
+        {key: value for key, value in state.items() if key not in ("model", "last_optimizer_state")}
+    )
+    extra = light.get("extra_state") or {}
     light["extra_state"] = {key: value for key, value in extra.items() if not key.startswith("ema")}
     buffer = io.BytesIO()
     torch.save(light, buffer)

@@ -56,9 +56,9 @@ def _section(state: Mapping[str, Any], name: str) -> Dict[str, Any]:
     if state.get("args") is not None:
         return dict(plain(vars(state["args"])))
     section = state["cfg"].get(name)
-    if section is None:
-        return {}
-    return dict(plain(section if isinstance(section, Mapping) else vars(section)))
+    if isinstance(section, argparse.Namespace):
+        section = vars(section)
+    return dict(plain(section)) if isinstance(section, Mapping) else {}
 
 
 def _check_path(name: str) -> None:
@@ -96,9 +96,11 @@ def _why_unreadable(file: BinaryIO, error: Exception, trust: bool) -> str:
         )
     file.seek(0)
     start = file.read(4)
-    if start == b"PK\x03\x04" or start[:2] == b"\x80\x02":
-        return "is truncated or damaged, or no checkpoint (the file starts as one)"
-    return "is not a checkpoint"
+    if start != b"PK\x03\x04" and start[:2] != b"\x80\x02":
+        return "is not a checkpoint"
+    if "Unsupported operand" in str(error):  # another pickle protocol than torch.save's
+        return "cannot be opened without trust; if you trust the file, say --trust-checkpoint"
+    return "is truncated or damaged, or no checkpoint (the file starts as one)"
 
 
 def _form_reason(state: Any) -> Optional[str]:
@@ -110,7 +112,8 @@ def _form_reason(state: Any) -> Optional[str]:
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in weights.items()
     ):
         return "is a torch file without a dictionary of tensors under 'model', not a fairseq checkpoint"
-    if not isinstance(state.get("args"), argparse.Namespace) and not isinstance(state.get("cfg"), Mapping):
+    args, cfg = state.get("args"), state.get("cfg")
+    if not isinstance(args, argparse.Namespace) and (args is not None or not isinstance(cfg, Mapping)):
         return "has neither 'cfg' nor 'args', so its architecture is unknown"
     if not saved_model_cfg(state):
         return "has no model settings in 'cfg', so its architecture is unknown"

@@ -40,7 +40,7 @@ class ForbiddenGlobalError(pickle.UnpicklingError):
 
 
 class _RestrictedUnpickler(pickle._Unpickler):
-    """Python's own unpickler, which finds, calls and fills what is on a list and nothing else."""
+    """Python's own unpickler, which finds and fills what is on a list and nothing else."""
 
     allowed: Mapping[str, Any] = {}
     stack: List[Any]
@@ -52,19 +52,12 @@ class _RestrictedUnpickler(pickle._Unpickler):
             raise ForbiddenGlobalError(f"Unsupported global: GLOBAL {module}.{name}")
         return known
 
-    def load_reduce(self) -> None:
-        function = self.stack[-2]
-        if not any(function is known for known in self.allowed.values()):
-            raise ForbiddenGlobalError(f"Trying to call {function!r}")
-        super().load_reduce()  # type: ignore[misc]
-
     def load_build(self) -> None:
         target = self.stack[-2]
         if not isinstance(target, _BUILDABLE):
-            raise ForbiddenGlobalError(f"Trying to set the state of {target!r}")
+            raise ForbiddenGlobalError(f"Setting the state of GLOBAL {target!r}")
         super().load_build()  # type: ignore[misc]
 
-    dispatch[pickle.REDUCE[0]] = load_reduce  # type: ignore[assignment]
     dispatch[pickle.BUILD[0]] = load_build  # type: ignore[assignment]
 
 

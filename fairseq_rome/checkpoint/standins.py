@@ -16,12 +16,17 @@ import numpy as np
 _NUMBER = re.compile(r"b1|[iu][1248]|f[248]|c8|c16")
 
 
+def _refused(name: str) -> UnpicklingError:
+    """Worded as torch words it for a name that is not on its list."""
+    return UnpicklingError(f"Unsupported global: GLOBAL {name} of something else than numbers")
+
+
 class PickledDtype:
     """Takes the place of ``numpy.dtype`` while a file is opened: kind, size and byte order of a number."""
 
     def __init__(self, code: Any, align: Any = False, copy: Any = False) -> None:
         if not isinstance(code, str) or not _NUMBER.fullmatch(code):
-            raise UnpicklingError(f"numpy dtype {code!r} is not that of a number")
+            raise _refused("numpy.dtype")
         self.code = code
         self.order = "="
 
@@ -39,16 +44,16 @@ class PickledArray(np.ndarray):
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, raw = state
-        if not isinstance(dtype, PickledDtype) or not isinstance(raw, bytes):
-            raise UnpicklingError("a numpy array of something else than numbers")
+        if not isinstance(dtype, PickledDtype):
+            raise _refused("numpy.ndarray")
         count = 1
         for size in shape:
             if type(size) is not int or size < 0:
-                raise UnpicklingError(f"a numpy array with a dimension of {size!r}")
+                raise _refused("numpy.ndarray")
             count *= size
         real = dtype.resolve()
-        if count * real.itemsize != len(raw):
-            raise UnpicklingError(f"a numpy array of {count} numbers in {len(raw)} bytes")
+        if count * real.itemsize != len(raw):  # numpy checks too, but its product can overflow
+            raise _refused("numpy.ndarray")
         super().__setstate__((1, tuple(shape), real, bool(fortran), raw))  # type: ignore[arg-type]
 
     def __reduce__(self) -> Any:
@@ -66,12 +71,9 @@ def _empty_array(subtype: Any, shape: Any, kind: Any) -> PickledArray:
 
 def _number(dtype: Any, raw: Any) -> Any:
     """What ``numpy.core.multiarray.scalar`` does, for numbers."""
-    if not isinstance(dtype, PickledDtype) or not isinstance(raw, bytes):
-        raise UnpicklingError("a numpy scalar of something else than a number")
-    real = dtype.resolve()
-    if len(raw) != real.itemsize:
-        raise UnpicklingError(f"a numpy scalar of {real.itemsize} bytes in {len(raw)}")
-    return np.frombuffer(raw, real)[0]
+    if not isinstance(dtype, PickledDtype):
+        raise _refused("numpy.core.multiarray.scalar")
+    return np.frombuffer(raw, dtype.resolve())[0]
 
 
 SAFE_GLOBALS: Dict[str, Any] = {

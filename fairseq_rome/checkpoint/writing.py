@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from contextlib import suppress
-from typing import Any, BinaryIO, Iterable, Mapping, Optional
+from typing import Any, BinaryIO, Callable, Iterable, Mapping, Optional
 
 import torch
 
@@ -40,7 +40,11 @@ def check_output(path: PathLike, force: bool = False, inputs: Iterable[PathLike]
 
 
 def write_state(
-    state: Mapping[str, Any], path: PathLike, force: bool = False, inputs: Iterable[PathLike] = ()
+    state: Mapping[str, Any],
+    path: PathLike,
+    force: bool = False,
+    inputs: Iterable[PathLike] = (),
+    verify: Callable[[str], None] = lambda path: None,
 ) -> None:
     """Write a state so that the path holds, at every moment, what it held before or the whole new file.
 
@@ -49,6 +53,7 @@ def write_state(
         path: the file to write; a symbolic link stays and its target is replaced.
         force: replace a file that exists.
         inputs: as for `check_output`.
+        verify: called with the path of the finished file before it takes its place; what it raises leaves no file.
 
     Raises:
         EditError: the path must not or cannot be written. Nothing is left behind, also after an interrupt.
@@ -60,6 +65,7 @@ def write_state(
     temporary = os.path.join(parent, f".fairseq-edit-{uuid.uuid4().hex}.tmp")
     try:
         _save(state, temporary)
+        verify(temporary)
         check_output(path, force, inputs)  # the long writing leaves others time to put a file there
         os.replace(temporary, target)
         _flush_directory(parent)

@@ -32,6 +32,7 @@ _ENOUGH_TO_TUNE = 5
 _GAP = 0.25
 _GAP_SINGLE = 0.5
 _STEEPNESS = 0.3
+_OWN_MARGIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -115,18 +116,24 @@ def _fit_gate(
 ) -> Gate:
     several = len(positives) > 1
     for decay in _DECAYS:
-        detector = fit_detector(positives, torch.cat([shut, near]), settings.edit_ridge, decay)
+        try:
+            detector = fit_detector(positives, torch.cat([shut, near]), settings.edit_ridge, decay)
+        except ValueError as error:
+            raise EditError(f"site {work.site}: {error}") from error
         on_shut, on_near, on_tuned, opened = detector(shut), detector(near), detector(tuned), detector(positives)
         gap = _GAP if several else _GAP_SINGLE
         threshold = choose_threshold(on_tuned, opened, on_shut, settings.edit_false_open, gap)
         if len(near):
             bound = choose_threshold(on_tuned, opened, on_near, settings.edit_near_open, gap)
             threshold = torch.maximum(threshold, bound)
-        opened = opened[opened > threshold]
-        if len(opened) and (several or threshold > on_shut.max()):
+        # Whatever else opens, the user's own example must: it comes first.
+        own = opened[0] if step.places[0][0] == 0 else opened.max()
+        threshold = torch.minimum(threshold, own - gap * _OWN_MARGIN * (own - on_shut.median()))
+        if several or threshold > on_shut.max():
             # Where one token is wanted an open gate can't be too open; where it varies it can.
             steepness = _STEEPNESS if step.token >= 0 else 1.0
-            steep = threshold + steepness * (opened.quantile(_WEAKEST) - threshold)
+            weakest = torch.minimum(own, opened[opened > threshold].quantile(_WEAKEST))
+            steep = threshold + steepness * (weakest - threshold)
             margin = float((threshold - on_shut.max()) / (steep - threshold))
             return Gate(step, detector.rescaled(threshold, steep), margin)
     raise EditError(f"site {work.site}: the edit position can't be told from the background there")

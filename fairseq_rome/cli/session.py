@@ -1,0 +1,148 @@
+"""Opens what a command works on: task, checkpoint, model, text codec, corpus, as the parsed options say."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, Optional, Sequence
+
+import torch
+from torch import nn
+
+from fairseq_rome.batching import TextCodec
+from fairseq_rome.checkpoint import load_model, read_state
+from fairseq_rome.decoding import Progress, Translator, build_translator, silent
+from fairseq_rome.errors import EditError
+from fairseq_rome.requests import EditFile
+from fairseq_rome.sites import prepared
+
+_MAX_SENTENCES = 64
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A checkpoint that is open for editing.
+
+    Args:
+        path: the file.
+        state: its raw contents.
+        task: the fairseq task.
+        translator: the model and what decodes with it.
+        overrides: `--model-overrides`.
+        cfg: the whole fairseq configuration.
+    """
+
+    path: str
+    state: Dict[str, Any]
+    task: Any
+    translator: Translator
+    overrides: Dict[str, Any]
+    cfg: Any
+
+    @property
+    def languages(self) -> Sequence[str]:
+        """Source and target language."""
+        return (self.cfg.task.source_lang, self.cfg.task.target_lang)
+
+
+def setup_task(args: argparse.Namespace) -> Any:
+    """fairseq's configuration and its task, with a clear error where the data directory does not fit.
+
+    Raises:
+        EditError: if dictionaries are missing or the languages can't be told.
+    """
+    from fairseq import tasks
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+    cfg = convert_namespace_to_omegaconf(args)
+    if not os.path.isdir(args.data):
+        raise EditError(f"{args.data}: no such directory, expected the data directory of fairseq-preprocess")
+    try:
+        task = tasks.setup_task(cfg.task)
+    except (FileNotFoundError, AssertionError) as error:
+        where = error.filename if isinstance(error, FileNotFoundError) and error.filename else args.data
+        raise EditError(f"{where}: missing or unfit; expected dict.SRC.txt and dict.TGT.txt for -s and -t") from error
+    except Exception as error:  # fairseq raises plain Exception where it can't infer the languages
+        raise EditError(f"{args.data}: {error}") from error
+    return cfg, task
+
+
+def open_checkpoint(args: argparse.Namespace) -> Opened:
+    """Open everything that the options name, on the device that fairseq would choose.
+
+    Raises:
+        EditError: for whatever a user can put right.
+    """
+    if not args.path:
+        raise EditError("--path is missing, expected the checkpoint to edit")
+    cfg, task = setup_task(args)
+    try:
+        overrides = ast.literal_eval(args.model_overrides)
+    except (ValueError, SyntaxError) as error:
+        raise EditError(f"--model-overrides {args.model_overrides!r}: expected a Python dictionary") from error
+    state = read_state(args.path, trust=args.trust_checkpoint)
+    model = to_device(load_model(args.path, state, task, overrides), args)
+    return Opened(args.path, state, task, translator_for(model, task, cfg, args), overrides, cfg)
+
+
+def to_device(model: nn.Module, args: argparse.Namespace) -> nn.Module:
+    """The model on a GPU if there is one, unless `--cpu`; as fairseq's own commands choose."""
+    return model.cuda() if torch.cuda.is_available() and not args.cpu else model
+
+
+def translator_for(model: nn.Module, task: Any, cfg: Any, args: argparse.Namespace) -> Translator:
+    """A translator with the text processing, the generation settings and the progress bar of the options."""
+    codec = TextCodec(
+        task, task.build_tokenizer(cfg.tokenizer), task.build_bpe(cfg.bpe), args.edit_input == "bpe",
+        cfg.common_eval.post_process,
+    )  # fmt: skip
+    size = args.batch_size or _MAX_SENTENCES
+    with prepared(model):
+        return build_translator(model, task, cfg.generation, codec, size, progress_bar(args))
+
+
+def progress_bar(args: argparse.Namespace) -> Progress:
+    """fairseq's progress bar in the format asked for; silent with `--no-progress-bar` or outside a terminal."""
+    from fairseq.logging import progress_bar as bars
+
+    shown = args.log_format or ("tqdm" if sys.stderr.isatty() else None)
+    if args.no_progress_bar or shown is None:
+        return silent
+
+    def wrap(items: Sequence[Any], label: str) -> Iterable[Any]:
+        return bars.progress_bar(items, log_format=shown, log_interval=args.log_interval, prefix=label)
+
+    return wrap
+
+
+def check_symbols(edit_file: EditFile, codec: TextCodec) -> None:
+    """Refuse text that the dictionaries can't spell.
+
+    Raises:
+        EditError: naming the line and the symbols.
+    """
+    source, target = codec.task.source_dictionary, codec.task.target_dictionary
+    for request in edit_file.requests:
+        for text, dictionary, side in ((request.source, source, "source"), (request.target, target, "target")):
+            unknown = codec.unknown(text, dictionary)
+            if unknown:
+                raise EditError(
+                    f"{request.origin}: {', '.join(map(repr, unknown))} not in the {side} dictionary, "
+                    f"expected text that the model's {len(dictionary)} symbols can spell"
+                )
+
+
+def cache_folder(args: argparse.Namespace) -> Optional[str]:
+    """Where statistics are kept: `--edit-cache`, or the user's cache folder; None for `none`."""
+    if args.edit_cache == "none":
+        return None
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return args.edit_cache or os.path.join(home, "fairseq_rome")
+
+
+def load_again(opened: Opened, state: Dict[str, Any]) -> nn.Module:
+    """A model of another state, as the opened one was built."""
+    return load_model(opened.path, state, opened.task, opened.overrides)
