@@ -78,7 +78,11 @@ class Attempt:
 
 
 def prepare(
-    translator: Translator, request: EditRequest, before: Hypothesis, corpus: Corpus, settings: EditSettings,
+    translator: Translator,
+    request: EditRequest,
+    before: Hypothesis,
+    corpus: Corpus,
+    settings: EditSettings,
     endings: Endings,
 ) -> Optional[Case]:
     """Work out what a request changes and gather its examples; None if the model already says the target.
@@ -105,8 +109,14 @@ def prepare(
     scoped = settings.edit_scope == "trigger"
     unwanted = difference.unwanted
     concerned = corpus.with_trigger(trigger) if scoped else corpus.saying(unwanted, endings.target)
-    mined = [i for i in concerned if corpus.sources[i] != request.source] if _mines(request, difference, settings) else []
-    sources = [source for source in request.contexts if source != request.source] + [corpus.sources[i] for i in mined]
+    mined = (
+        [i for i in concerned if corpus.sources[i] != request.source]
+        if _mines(request, difference, settings)
+        else []
+    )
+    sources = [source for source in request.contexts if source != request.source] + [
+        corpus.sources[i] for i in mined
+    ]
     scope = trigger if scoped else ""
     decoded = self_corrected(translator, sources, difference, scope, endings.target, settings.edit_contexts)
     parts = len(decoded) // _HELD_OUT_SHARE if len(decoded) >= _ENOUGH_TO_HOLD_OUT else 0
@@ -142,7 +152,9 @@ def plan(model_sites: Sequence[Site], settings: EditSettings) -> List[Site]:
     asked = [Site.parse(text) for text in settings.sites]
     for site in asked:
         if site not in model_sites:
-            raise EditError(f"no site {site} in this model, expected one of: {', '.join(map(str, model_sites))}")
+            raise EditError(
+                f"no site {site} in this model, expected one of: {', '.join(map(str, model_sites))}"
+            )
     return asked
 
 
@@ -213,7 +225,8 @@ def _judge(translator: Translator, case: Case, patch: Patch, endings: Endings) -
         output, *rest = (hypo.text for hypo in translator.translate([case.request.source, *others]))
     held = holds(output, case.request.target, case.difference, endings.target)
     general = [
-        holds(text, example.after, case.difference, endings.target) for text, example in zip(rest, case.held_out)
+        holds(text, example.after, case.difference, endings.target)
+        for text, example in zip(rest, case.held_out)
     ]
     share = sum(general) / len(general) if general else 1.0
     reason = "" if held else f"with the edit the model says {output!r}"

@@ -150,7 +150,9 @@ def edit(
 class _Session:
     """The edits so far: statistics by site, neurons that are taken."""
 
-    def __init__(self, translator: Translator, corpus: Corpus, endings: Endings, cache: Optional[str]) -> None:
+    def __init__(
+        self, translator: Translator, corpus: Corpus, endings: Endings, cache: Optional[str]
+    ) -> None:
         self.translator = translator
         self.corpus = corpus
         self.endings = endings

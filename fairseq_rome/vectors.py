@@ -55,7 +55,8 @@ def trace(translator: Translator, pairs: Sequence[Pair], site: Site) -> List[Tra
         places = _positions(translator, batch, site)
         for row, index in enumerate(indices):
             inputs, keys, values = (
-                part[places[row], row].float() for part in (seen[site].inputs, seen[site].keys, seen[site].values)
+                part[places[row], row].float()
+                for part in (seen[site].inputs, seen[site].keys, seen[site].values)
             )
             real = batch.target_mask[row]
             best = scores[row, real].argmax(-1)
@@ -193,7 +194,9 @@ def _forward(model: Any, batch: Batch, site: Site) -> Callable[[Tensor], Tensor]
     return logits
 
 
-def value_from_examples(translator: Translator, site: Site, corpus: Corpus, token: int, most: int = 64) -> Optional[Tensor]:
+def value_from_examples(
+    translator: Translator, site: Site, corpus: Corpus, token: int, most: int = 64
+) -> Optional[Tensor]:
     """The mean value, length d, of a decoder site where the corpus says a token and the model agrees; None if nowhere."""
     pairs = [pair for pair in corpus.pairs if bool(pair.target.eq(token).any())][:most]
     found = []

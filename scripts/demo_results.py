@@ -109,7 +109,8 @@ made by
     bash scripts/make_demo.sh
 
 from a grammar of our own (`scripts/demo_*.py`), with seed {seed} and `OMP_NUM_THREADS=1`: {train:,}
-sentence pairs for training, {valid} for validation, {test} for testing, no source twice. Made with {versions}.
+sentence pairs for training, {valid} for validation, {test} for testing, no source twice.
+Made with {versions}.
 SHA-256 of the German training side: `{digest}`.
 
 - `model.pt`: the last checkpoint as fairseq-train wrote it (`--no-save-optimizer-state`); 3+3 layers,

@@ -77,7 +77,9 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     check_symbols(edit_file, opened.translator.codec)
     corpus = load_corpus(opened.task, opened.translator.codec, settings.seed)
     if corpus.subset != "train":
-        print(f"{args.data} has no training split: statistics and contexts come from its {corpus.subset} split")
+        print(
+            f"{args.data} has no training split: statistics and contexts come from its {corpus.subset} split"
+        )
     endings = Endings.of(*opened.languages)
     if args.dry_run:
         print(as_yaml(settings), end="")
@@ -118,7 +120,9 @@ def _dry_run(opened: Any, edit_file: Any, corpus: Any, settings: Any, endings: A
                 continue
             change = f"{case.difference.unwanted or '(nothing)'} -> {case.difference.wanted or '(nothing)'}"
             print(f"  change  {change}, where the source says: {case.trigger}")
-            print(f"  fit     {len(case.contexts)} contexts, {len(case.held_out)} held out, sites in order: {sites}")
+            print(
+                f"  fit     {len(case.contexts)} contexts, {len(case.held_out)} held out, sites in order: {sites}"
+            )
     return 0
 
 
@@ -129,7 +133,9 @@ def _write(args: argparse.Namespace, opened: Any, outcome: Any, settings: Any) -
     base = load_again(opened, opened.state)
     portable = portable_state(base, opened.state, opened.path, opened.task, opened.overrides)
     if portable is None:
-        print("note: this checkpoint's settings only load with --user-dir fairseq_rome where torch is 2.6 or newer")
+        print(
+            "note: this checkpoint's settings only load with --user-dir fairseq_rome where torch is 2.6 or newer"
+        )
     provenance = _provenance(args, outcome, settings, fingerprint(opened.state))
     state = edited_state(
         portable or opened.state, outcome.weights, provenance, built=base.state_dict(),

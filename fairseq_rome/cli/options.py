@@ -47,17 +47,23 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     files.add_argument("--save-to", metavar="FILE", help="where the edited checkpoint goes")
     files.add_argument("--force", action="store_true", help="overwrite --save-to if it exists")
-    files.add_argument("--no-text", action="store_true", help="keep the requests out of the checkpoint's provenance")
+    files.add_argument(
+        "--no-text", action="store_true", help="keep the requests out of the checkpoint's provenance"
+    )
     files.add_argument(
         "--trust-checkpoint", action="store_true",
         help="allow a checkpoint that runs code when it is loaded; only for files from people you trust",
     )  # fmt: skip
     files.add_argument(
-        "--edit-cache", metavar="DIR", help="where statistics are kept between runs, or none (default: user cache)"
+        "--edit-cache",
+        metavar="DIR",
+        help="where statistics are kept between runs, or none (default: user cache)",
     )
     run = parser.add_argument_group("editing")
     run.add_argument("--edit-config", metavar="YAML", help="settings from a file; flags go before it")
-    run.add_argument("--dry-run", action="store_true", help="decode, say what would be done and print all settings")
+    run.add_argument(
+        "--dry-run", action="store_true", help="decode, say what would be done and print all settings"
+    )
     run.add_argument("--keep-going", action="store_true", help="write what holds even if a request failed")
     _add_settings(run)
     return parser
@@ -90,7 +96,9 @@ def parse(argv: Optional[Sequence[str]]) -> Tuple[argparse.Namespace, EditSettin
     settings = EditSettings()
     if args.edit_config:
         settings = with_settings(settings, _read_config(args.edit_config), args.edit_config)
-    given = {f.name: getattr(args, f.name) for f in fields(EditSettings) if getattr(args, f.name, None) is not None}
+    given = {
+        f.name: getattr(args, f.name) for f in fields(EditSettings) if getattr(args, f.name, None) is not None
+    }
     return args, with_settings(settings, given, "command line")
 
 
@@ -104,7 +112,9 @@ def _read_config(path: str) -> Dict[str, Any]:
     except OSError as error:
         raise EditError(f"{path}: {error.strerror or error}, expected a YAML file of settings") from error
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise EditError(f"{path}: {' '.join(str(error).split())}, expected a YAML mapping of settings") from error
+        raise EditError(
+            f"{path}: {' '.join(str(error).split())}, expected a YAML mapping of settings"
+        ) from error
     if not isinstance(found, dict):
         raise EditError(f"{path}: holds a list, expected a mapping such as 'method: gated'")
     return {str(name): value for name, value in found.items()}

@@ -26,7 +26,9 @@ def result_text(result: Result) -> str:
     if result.patch:
         general = ""
         if result.general is not None:
-            general = f", holds in {result.general:.0%} of {result.held_out} sentences that the fit did not see"
+            general = (
+                f", holds in {result.general:.0%} of {result.held_out} sentences that the fit did not see"
+            )
         lines.append(
             f"  edit    {result.patch.method} at {result.patch.site}, |dW|/|W| {result.size:.4f}, "
             f"{result.contexts} contexts{general}"
@@ -75,7 +77,9 @@ def others_text(label: str, others: Unchanged, most: int = 5) -> str:
 
 def verdict(outcome: Outcome) -> str:
     """The last word on all requests."""
-    counts = {status: sum(result.status == status for result in outcome.results) for status in (EDITED, NOTHING)}
+    counts = {
+        status: sum(result.status == status for result in outcome.results) for status in (EDITED, NOTHING)
+    }
     parts = [f"{counts[EDITED]} edited"]
     if counts[NOTHING]:
         parts.append(f"{counts[NOTHING]} with nothing to do")

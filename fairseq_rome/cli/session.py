@@ -64,7 +64,9 @@ def setup_task(args: argparse.Namespace) -> Any:
         task = tasks.setup_task(cfg.task)
     except (FileNotFoundError, AssertionError) as error:
         where = error.filename if isinstance(error, FileNotFoundError) and error.filename else args.data
-        raise EditError(f"{where}: missing or unfit; expected dict.SRC.txt and dict.TGT.txt for -s and -t") from error
+        raise EditError(
+            f"{where}: missing or unfit; expected dict.SRC.txt and dict.TGT.txt for -s and -t"
+        ) from error
     except Exception as error:  # fairseq raises plain Exception where it can't infer the languages
         raise EditError(f"{args.data}: {error}") from error
     return cfg, task
@@ -82,7 +84,9 @@ def open_checkpoint(args: argparse.Namespace) -> Opened:
     try:
         overrides = ast.literal_eval(args.model_overrides)
     except (ValueError, SyntaxError) as error:
-        raise EditError(f"--model-overrides {args.model_overrides!r}: expected a Python dictionary") from error
+        raise EditError(
+            f"--model-overrides {args.model_overrides!r}: expected a Python dictionary"
+        ) from error
     state = read_state(args.path, trust=args.trust_checkpoint)
     model = to_device(load_model(args.path, state, task, overrides), args)
     return Opened(args.path, state, task, translator_for(model, task, cfg, args), overrides, cfg)
@@ -126,7 +130,10 @@ def check_symbols(edit_file: EditFile, codec: TextCodec) -> None:
     """
     source, target = codec.task.source_dictionary, codec.task.target_dictionary
     for request in edit_file.requests:
-        for text, dictionary, side in ((request.source, source, "source"), (request.target, target, "target")):
+        for text, dictionary, side in (
+            (request.source, source, "source"),
+            (request.target, target, "target"),
+        ):
             unknown = codec.unknown(text, dictionary)
             if unknown:
                 raise EditError(

@@ -60,7 +60,9 @@ def edit(work: Work, settings: EditSettings) -> Patch:
     """
     layer: Any = layer_at(work.translator.model, work.site)
     if getattr(layer, "ffn_layernorm", None) is not None:
-        raise EditError(f"site {work.site} normalises its keys: a gate would move every neuron; use --method rome")
+        raise EditError(
+            f"site {work.site} normalises its keys: a gate would move every neuron; use --method rome"
+        )
     examples = [work.example, *work.contexts, *work.held_out]
     traces = trace(work.translator, [example.pair for example in examples], work.site)
     steps = segment_steps(work.site, examples, traces, work.thorough)
@@ -112,7 +114,13 @@ def _fit_gates(
 
 
 def _fit_gate(
-    work: Work, step: Step, positives: Tensor, tuned: Tensor, shut: Tensor, near: Tensor, settings: EditSettings
+    work: Work,
+    step: Step,
+    positives: Tensor,
+    tuned: Tensor,
+    shut: Tensor,
+    near: Tensor,
+    settings: EditSettings,
 ) -> Gate:
     several = len(positives) > 1
     for decay in _DECAYS:
@@ -120,7 +128,12 @@ def _fit_gate(
             detector = fit_detector(positives, torch.cat([shut, near]), settings.edit_ridge, decay)
         except ValueError as error:
             raise EditError(f"site {work.site}: {error}") from error
-        on_shut, on_near, on_tuned, opened = detector(shut), detector(near), detector(tuned), detector(positives)
+        on_shut, on_near, on_tuned, opened = (
+            detector(shut),
+            detector(near),
+            detector(tuned),
+            detector(positives),
+        )
         gap = _GAP if several else _GAP_SINGLE
         threshold = choose_threshold(on_tuned, opened, on_shut, settings.edit_false_open, gap)
         if len(near):
@@ -167,7 +180,9 @@ def _dormant(work: Work, layer: Any, count: int) -> List[int]:
     share = work.background.usage.to(weight) * weight.square().sum(0)
     order: List[int] = [int(index) for index in share.argsort() if int(index) not in work.taken]
     if len(order) < count:
-        raise EditError(f"site {work.site} has {len(order)} neurons to spare, expected {count}: try another site")
+        raise EditError(
+            f"site {work.site} has {len(order)} neurons to spare, expected {count}: try another site"
+        )
     return order[:count]
 
 
@@ -177,16 +192,15 @@ def _sharpness(layer: Any) -> float:
     return 1.0 if float(probe.abs().max()) == 0.0 else _SHARPNESS
 
 
-def _fit_values(
-    work: Work, settings: EditSettings, gates: Sequence[Gate], traces: Sequence[Trace]
-) -> Tensor:
+def _fit_values(work: Work, settings: EditSettings, gates: Sequence[Gate], traces: Sequence[Trace]) -> Tensor:
     """What each gate adds, G x d, fitted so that a gate open to 1 is enough."""
     steps = [gate.step for gate in gates]
     if settings.edit_value == "example":
         return values_from_examples(work, steps, traces)
     chosen = spread(1 + len(work.contexts), _FITTED)
     responses = [
-        torch.stack([gate.detector(traces[i].inputs.cpu()).clamp_min(0) for gate in gates], dim=1) for i in chosen
+        torch.stack([gate.detector(traces[i].inputs.cpu()).clamp_min(0) for gate in gates], dim=1)
+        for i in chosen
     ]
     # What is added must do at the weakest openings and at the widest.
     limits = torch.tensor([1.0 if step.token >= 0 else float("inf") for step in steps])

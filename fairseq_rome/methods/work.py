@@ -120,7 +120,11 @@ def segment_steps(
 
 
 def _needed(
-    label: Label, where: Sequence[Tuple[int, int]], examples: Sequence[Example], traces: Sequence[Trace], bound: float
+    label: Label,
+    where: Sequence[Tuple[int, int]],
+    examples: Sequence[Example],
+    traces: Sequence[Trace],
+    bound: float,
 ) -> bool:
     follows = label[-1] == _WHATEVER_FOLLOWS
     # A sentence can go on in many ways; only a decoder that has lost its thread holds the next token improbable.
@@ -144,10 +148,11 @@ def _rest(example: Example, seen: Trace, done: Set[Tuple[int, int]], bound: floa
 
 
 def _at_trigger(examples: Sequence[Example], steps: Sequence[Step]) -> List[Step]:
-    places = tuple((number, example.trigger[-1]) for number, example in enumerate(examples) if example.trigger)
+    places = tuple(
+        (number, example.trigger[-1]) for number, example in enumerate(examples) if example.trigger
+    )
     pushed = tuple(place for step in steps for place in step.pushed)
     return [Step(steps[0].token, places, pushed)] if steps and places else []
-
 
 
 def spread(count: int, most: int) -> List[int]:
@@ -176,10 +181,11 @@ def pushed_values(
     """
     examples = [work.example, *work.contexts]
     pairs = [examples[number].pair for number in chosen]
-    places = [[place for step in steps for place in part(step)] for part in (_fixed, _varied, _touched)]
-    push, guide, touched = ([_mask(pair, n, where) for pair, n in zip(pairs, chosen)] for where in places)
+    places = [[place for step in steps for place in part(step)] for part in (_fixed, _varied)]
+    push, guide = ([_mask(pair, n, where) for pair, n in zip(pairs, chosen)] for where in places)
+    keep = [~(pushed | guided) for pushed, guided in zip(push, guide)]
     scale = float(torch.cat([traces[number].values for number in chosen]).square().mean().sqrt())
-    goal = Goal(pairs, activations, push, guide, [~mask for mask in touched], work.unwanted_token)
+    goal = Goal(pairs, activations, push, guide, keep, work.unwanted_token)
     return optimise_values(work.translator, work.site, goal, scale, settings.edit_steps)
 
 
@@ -189,10 +195,6 @@ def _fixed(step: Step) -> Sequence[Tuple[int, int]]:
 
 def _varied(step: Step) -> Sequence[Tuple[int, int]]:
     return step.pushed if step.token < 0 else ()
-
-
-def _touched(step: Step) -> Sequence[Tuple[int, int]]:
-    return (*step.pushed, *step.places)
 
 
 def _mask(pair: Pair, number: int, places: Sequence[Tuple[int, int]]) -> Tensor:
@@ -208,7 +210,9 @@ def values_from_examples(work: Work, steps: Sequence[Step], traces: Sequence[Tra
         EditError: at an encoder site, or where the corpus never says a wanted token.
     """
     if not work.site.in_decoder:
-        raise EditError(f"site {work.site}: --edit-value example takes values from target positions, expected a decoder site")
+        raise EditError(
+            f"site {work.site}: --edit-value example takes values from target positions, expected a decoder site"
+        )
     additions = []
     for step in steps:
         if step.token < 0:
@@ -217,7 +221,9 @@ def values_from_examples(work: Work, steps: Sequence[Step], traces: Sequence[Tra
         right = value_from_examples(work.translator, work.site, work.corpus, step.token)
         if right is None:
             symbol = work.translator.task.target_dictionary[step.token]
-            raise EditError(f"{symbol!r} is nowhere said rightly in the corpus: --edit-value example has nothing to take")
+            raise EditError(
+                f"{symbol!r} is nowhere said rightly in the corpus: --edit-value example has nothing to take"
+            )
         now = torch.stack([traces[number].values[position] for number, position in step.places]).mean(0)
         additions.append(right - now.cpu())
     return torch.stack(additions)

@@ -26,7 +26,9 @@ class TranslationEditConfig(TranslationConfig):
 
     edit_pref: Optional[str] = field(
         default=None,
-        metadata={"help": "edit file: prefix of parallel text PREF.SRC and PREF.TGT, or a .tsv, .jsonl or .yaml file"},
+        metadata={
+            "help": "edit file: prefix of parallel text PREF.SRC and PREF.TGT, or a .tsv, .jsonl or .yaml file"
+        },
     )
     edit_input: ChoiceEnum(["raw", "bpe"]) = field(  # type: ignore[valid-type]
         default="raw",
