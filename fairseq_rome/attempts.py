@@ -107,31 +107,43 @@ def prepare(
     trigger = request.trigger or find_trigger(translator, request.source, before, request.target)
     example = make_example(translator.codec, request.source, before, request.target, trigger)
     scoped = settings.edit_scope == "trigger"
-    unwanted = difference.unwanted
-    concerned = corpus.with_trigger(trigger) if scoped else corpus.saying(unwanted, endings.target)
-    mined = (
-        [i for i in concerned if corpus.sources[i] != request.source]
-        if _mines(request, difference, settings)
-        else []
-    )
-    sources = [source for source in request.contexts if source != request.source] + [
-        corpus.sources[i] for i in mined
-    ]
-    scope = trigger if scoped else ""
-    decoded = self_corrected(translator, sources, difference, scope, endings.target, settings.edit_contexts)
-    parts = len(decoded) // _HELD_OUT_SHARE if len(decoded) >= _ENOUGH_TO_HOLD_OUT else 0
-    unseen = {example.source for example in decoded[:parts]}
-    more = [i for i in mined if corpus.sources[i] not in unseen][: settings.edit_references]
+    saying = corpus.saying(difference.unwanted, endings.target)
+    concerned = corpus.with_trigger(trigger) if scoped else saying
     # A trigger with an ending is neither wanted nor a near miss.
-    related = set(corpus.with_trigger(trigger, endings.source)) if scoped else set(concerned)
-    near = [i for i in corpus.saying(unwanted, endings.target) if i not in related][:_NEAR_MISSES]
+    related = set(corpus.with_trigger(trigger, endings.source) if scoped else saying)
+    near = [index for index in saying if index not in related][:_NEAR_MISSES]
+    mined = concerned if _mines(request, difference, settings) else []
+    contexts, held_out = _more_examples(
+        translator, request, difference, trigger if scoped else "", corpus, mined, settings, endings
+    )
     return Case(
-        request, before, difference, trigger, example,
-        contexts=(*decoded[parts:], *corrected_references(translator.codec, corpus, more, difference, scope, endings.target)),
-        held_out=tuple(decoded[:parts]),
-        near_misses=tuple(corpus.pairs[i] for i in near),
-        ignored=frozenset(concerned),
+        request, before, difference, trigger, example, contexts, held_out,
+        tuple(corpus.pairs[index] for index in near), frozenset(concerned),
     )  # fmt: skip
+
+
+def _more_examples(
+    translator: Translator,
+    request: EditRequest,
+    difference: Difference,
+    trigger: str,
+    corpus: Corpus,
+    mined: Sequence[int],
+    settings: EditSettings,
+    endings: Endings,
+) -> Tuple[Tuple[Example, ...], Tuple[Example, ...]]:
+    """Contexts to fit on, and held-out ones: the request's own first, then mined ones, then mined references."""
+    others = [index for index in mined if corpus.sources[index] != request.source]
+    sources = [source for source in request.contexts if source != request.source]
+    sources += [corpus.sources[index] for index in others]
+    most = settings.edit_contexts
+    decoded = self_corrected(translator, sources, difference, trigger, endings.target, most)
+    parts = len(decoded) // _HELD_OUT_SHARE if len(decoded) >= _ENOUGH_TO_HOLD_OUT else 0
+    held_out = decoded[:parts]
+    unseen = {example.source for example in held_out}
+    free = [index for index in others if corpus.sources[index] not in unseen][: settings.edit_references]
+    references = corrected_references(translator.codec, corpus, free, difference, trigger, endings.target)
+    return (*decoded[parts:], *references), tuple(held_out)
 
 
 def _mines(request: EditRequest, difference: Difference, settings: EditSettings) -> bool:
@@ -175,8 +187,9 @@ def attempt(
     statistics: Callable[[Site], Background],
     taken: Callable[[Site], FrozenSet[int]],
     endings: Endings,
+    keep: Tuple[Pair, ...] = (),
 ) -> Attempt:
-    """Try sites and strengths until decoding shows the change in the example and in nearly all held-out sentences.
+    """Try sites and strengths until decoding shows the change in the example and in most held-out sentences.
 
     The attempt that generalises best is kept; one that does not hold on the example is never a success.
 
@@ -188,6 +201,7 @@ def attempt(
         statistics: background of a site.
         taken: neurons of a site that earlier edits own.
         endings: with which segments still count.
+        keep: sentences with the model's own output, which must stay.
     """
     started = time.perf_counter()
     sites = plan(list(find_sites(translator.model)), settings)
@@ -195,7 +209,7 @@ def attempt(
     options = [(site, variant) for site in sites for variant in _variants(case)][: settings.edit_tries]
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):
         work = Work(
-            translator, site, variant.example, variant.contexts, variant.held_out, _unwanted(case), case.near_misses,
+            translator, site, variant.example, variant.contexts, variant.held_out, variant.near_misses, keep,
             statistics(site), case.ignored, corpus, taken(site), thorough,
         )  # fmt: skip
         try:
@@ -210,12 +224,6 @@ def attempt(
         if best.held and best.general >= _GENERAL_ENOUGH:
             break
     return replace(best, seconds=time.perf_counter() - started)
-
-
-def _unwanted(case: Case) -> int:
-    tokens = case.before.tokens
-    start = case.example.spans[0][0] if case.example.spans else 0
-    return int(tokens[min(start, len(tokens) - 1)])
 
 
 def _judge(translator: Translator, case: Case, patch: Patch, endings: Endings) -> Attempt:

@@ -9,6 +9,7 @@ from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence,
 from torch import Tensor
 
 from fairseq_rome.attempts import Attempt, Case, attempt, plan, prepare
+from fairseq_rome.batching import Pair
 from fairseq_rome.checkpoint import fingerprint
 from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Translator
@@ -131,7 +132,7 @@ def edit(
         for own in chosen:
             plan(list(find_sites(model)), own)
         with preserved(model):
-            session = _Session(translator, corpus, endings, cache)
+            session = _Session(translator, corpus, endings, cache, edit_file.keep)
             results = []
             for request, own in zip(requests, chosen):
                 results.append(session.work_on(request, own))
@@ -151,12 +152,19 @@ class _Session:
     """The edits so far: statistics by site, neurons that are taken."""
 
     def __init__(
-        self, translator: Translator, corpus: Corpus, endings: Endings, cache: Optional[str]
+        self,
+        translator: Translator,
+        corpus: Corpus,
+        endings: Endings,
+        cache: Optional[str],
+        keep: Sequence[str],
     ) -> None:
         self.translator = translator
         self.corpus = corpus
         self.endings = endings
         self.cache = cache
+        said = translator.translate(keep, "decoding sentences to keep")
+        self.keep = tuple(Pair(translator.codec.source(s), h.tokens) for s, h in zip(keep, said))
         self.fingerprint = fingerprint({"model": translator.model.state_dict()})
         self.statistics: Dict[Site, Background] = {}
         self.taken: Dict[Site, FrozenSet[int]] = {}
@@ -170,7 +178,8 @@ class _Session:
             return Result(request, NOTHING, before.text, before.text, seconds=time.perf_counter() - started)
         best = attempt(
             self.translator, case, self.corpus, settings,
-            lambda site: self._background(site, settings), lambda site: self.taken.get(site, frozenset()), self.endings,
+            lambda site: self._background(site, settings), lambda site: self.taken.get(site, frozenset()),
+            self.endings, self.keep,
         )  # fmt: skip
         if best.held and best.patch is not None:
             apply_(self.translator.model, best.patch)

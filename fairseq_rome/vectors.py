@@ -77,7 +77,8 @@ class Goal:
 
     Args:
         pairs: the sentence pairs.
-        activations: for each pair L x G, how far each of G additions is switched on at each position of the site's stack.
+        activations: for each pair L x G, how far each of G additions is switched on at each position of the
+            site's stack.
         push: for each pair T, true where the target token is to become the clear choice.
         guide: for each pair T, true where the target token is to gain, with no demand on how far.
         keep: for each pair T, true where the model's distribution is to stay.
@@ -134,7 +135,7 @@ def optimise_values(translator: Translator, site: Site, goal: Goal, scale: float
             loss = (missing.sum() + avoided.sum()) / len(moved)
             loss = loss + _KL_WEIGHT * drift.mean() + _NORM_WEIGHT * delta.square().sum(-1).mean()
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
     return (delta.detach() * scale).cpu()
 
@@ -197,9 +198,9 @@ def _forward(model: Any, batch: Batch, site: Site) -> Callable[[Tensor], Tensor]
 def value_from_examples(
     translator: Translator, site: Site, corpus: Corpus, token: int, most: int = 64
 ) -> Optional[Tensor]:
-    """The mean value, length d, of a decoder site where the corpus says a token and the model agrees; None if nowhere."""
+    """The mean value (length d) of a decoder site where the corpus says a token and the model agrees; None if nowhere."""
     pairs = [pair for pair in corpus.pairs if bool(pair.target.eq(token).any())][:most]
-    found = []
+    found: List[Tensor] = []
     for pair, seen in zip(pairs, trace(translator, pairs, site)):
         right = pair.target.eq(token) & seen.log_probs.gt(math.log(0.5))
         found.extend(seen.values.cpu()[right])

@@ -28,7 +28,7 @@ exit status: 0 every request holds; 1 a request failed, and nothing was written 
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """fairseq's generation parser with the options of `fairseq-edit`."""
+    """The parser of fairseq's generation commands with the options of `fairseq-edit`."""
     from fairseq import options
 
     parser = options.get_generation_parser()

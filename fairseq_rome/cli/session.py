@@ -49,7 +49,7 @@ class Opened:
 
 
 def setup_task(args: argparse.Namespace) -> Any:
-    """fairseq's configuration and its task, with a clear error where the data directory does not fit.
+    """The configuration of fairseq and its task, with a clear error where the data directory does not fit.
 
     Raises:
         EditError: if dictionaries are missing or the languages can't be told.
@@ -109,7 +109,7 @@ def translator_for(model: nn.Module, task: Any, cfg: Any, args: argparse.Namespa
 
 
 def progress_bar(args: argparse.Namespace) -> Progress:
-    """fairseq's progress bar in the format asked for; silent with `--no-progress-bar` or outside a terminal."""
+    """The progress bar of fairseq in the format asked for; silent with `--no-progress-bar` or outside a terminal."""
     from fairseq.logging import progress_bar as bars
 
     shown = args.log_format or ("tqdm" if sys.stderr.isatty() else None)

@@ -16,14 +16,20 @@ from torch import Tensor
 from fairseq_rome.algebra import Detector, choose_threshold, fit_detector
 from fairseq_rome.contexts import Example
 from fairseq_rome.errors import EditError
-from fairseq_rome.methods.work import Step, Work, pushed_values, segment_steps, spread, values_from_examples
+from fairseq_rome.methods.work import (
+    Step,
+    Work,
+    examples_to_push,
+    pushed_values,
+    segment_steps,
+    values_from_examples,
+)
 from fairseq_rome.patch import Change, NeuronChange, Patch
 from fairseq_rome.settings import EditSettings
 from fairseq_rome.sites import layer_at, parameter_names
 from fairseq_rome.statistics import inputs_of
 from fairseq_rome.vectors import Trace, trace
 
-_FITTED = 12
 _WEAKEST = 0.1
 # A ReLU is shut below zero; smooth activations only well below it.
 _SHARPNESS = 12.0
@@ -159,7 +165,11 @@ def _negatives(work: Work) -> Tuple[Tensor, Tensor]:
     if work.near_misses and work.site.in_decoder:
         # They have a bound of their own.
         free &= background.symbol.ne(work.unwanted_token)
-    return background.inputs[free], background.symbol[free]
+    inputs, symbols = background.inputs[free], background.symbol[free]
+    if work.keep:
+        kept, _, kept_symbols = inputs_of(work.translator, work.keep, work.site)
+        inputs, symbols = torch.cat([inputs, kept]), torch.cat([symbols, kept_symbols])
+    return inputs, symbols
 
 
 def _near_misses(work: Work) -> Tensor:
@@ -197,7 +207,7 @@ def _fit_values(work: Work, settings: EditSettings, gates: Sequence[Gate], trace
     steps = [gate.step for gate in gates]
     if settings.edit_value == "example":
         return values_from_examples(work, steps, traces)
-    chosen = spread(1 + len(work.contexts), _FITTED)
+    chosen = examples_to_push(steps, 1 + len(work.contexts))
     responses = [
         torch.stack([gate.detector(traces[i].inputs.cpu()).clamp_min(0) for gate in gates], dim=1)
         for i in chosen

@@ -13,13 +13,11 @@ from torch import Tensor
 
 from fairseq_rome.algebra import insert_keys
 from fairseq_rome.errors import EditError
-from fairseq_rome.methods.work import Work, pushed_values, segment_steps, spread, values_from_examples
+from fairseq_rome.methods.work import Work, pushed_values, segment_steps, examples_to_push, values_from_examples
 from fairseq_rome.patch import LowRankChange, Patch
 from fairseq_rome.settings import EditSettings
 from fairseq_rome.sites import parameter_names
 from fairseq_rome.vectors import trace
-
-_FITTED = 24
 
 
 def edit(work: Work, settings: EditSettings) -> Patch:
@@ -38,7 +36,7 @@ def edit(work: Work, settings: EditSettings) -> Patch:
     if settings.edit_value == "example":
         additions = values_from_examples(work, steps, traces)
     else:
-        chosen = spread(len(examples) - len(work.held_out), _FITTED)
+        chosen = examples_to_push(steps, 1 + len(work.contexts))
         activations: List[Tensor] = [torch.zeros(len(traces[number].inputs), len(steps)) for number in chosen]
         for column, step in enumerate(steps):
             for number, position in step.places:

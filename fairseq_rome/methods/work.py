@@ -32,8 +32,8 @@ class Work:
         example: the user's own corrected sentence.
         contexts: self-corrected sentences to fit on.
         held_out: self-corrected sentences that the fit must not see, for the choice of thresholds.
-        unwanted_token: what the model says in the example where the wanted segment should begin.
         near_misses: pairs that rightly say the unwanted segment without the trigger: they must stay as they are.
+        keep: sentences with the model's own output, which must stay.
         background: statistics of the site.
         ignored: sentence indices of the background in which the change is wanted too, so that they do not count.
         corpus: background sentences.
@@ -46,13 +46,18 @@ class Work:
     example: Example
     contexts: Tuple[Example, ...]
     held_out: Tuple[Example, ...]
-    unwanted_token: int
     near_misses: Tuple[Pair, ...]
+    keep: Tuple[Pair, ...]
     background: Background
     ignored: FrozenSet[int]
     corpus: Corpus
     taken: FrozenSet[int] = frozenset()
     thorough: bool = False
+
+    @property
+    def unwanted_token(self) -> int:
+        """What the model says in the example where the wanted segment should begin."""
+        return self.example.said[0]
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ _SMALLEST_SHARE = 0.1
 _LOST = math.log(0.05)
 _LOST_SHARE = 0.25
 _WHATEVER_FOLLOWS = -1
+_PUSHED = 12
+_PUSHED_AT_LEAST = 4
 
 
 def segment_steps(
@@ -155,10 +162,14 @@ def _at_trigger(examples: Sequence[Example], steps: Sequence[Step]) -> List[Step
     return [Step(steps[0].token, places, pushed)] if steps and places else []
 
 
-def spread(count: int, most: int) -> List[int]:
-    """Up to `most` indices below `count`, the first among them, evenly spread."""
-    step = max(count / most, 1.0)
-    return [int(k * step) for k in range(min(count, most))]
+def examples_to_push(steps: Sequence[Step], fitted: int) -> List[int]:
+    """Numbers of some fitted examples, evenly spread, the first among them, such that every step is in several."""
+    share = max(_PUSHED // len(steps), _PUSHED_AT_LEAST)
+    chosen = {0}
+    for step in steps:
+        numbers = sorted({number for number, _ in step.pushed if number < fitted})
+        chosen.update(numbers[:: max(-(-len(numbers) // share), 1)])
+    return sorted(chosen)
 
 
 def pushed_values(

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import pytest
+import torch
+
+from fairseq_rome.patch import (
+    LowRankChange,
+    NeuronChange,
+    Patch,
+    applied,
+    apply_,
+    preserved,
+    relative_size,
+)
+from fairseq_rome.sites import Site
+
+SITE = Site("decoder", 0)
+
+
+class Layer(torch.nn.Module):
+    """The parts of a layer that patches know of."""
+
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc1 = torch.nn.Linear(6, 8).to(dtype)
+        self.fc2 = torch.nn.Linear(8, 6).to(dtype)
+
+
+def low_rank(rank: int = 2, scale: float = 1.0) -> Patch:
+    torch.manual_seed(rank)
+    left, right = scale * torch.randn(6, rank), torch.randn(8, rank)
+    return Patch("rome", SITE, (LowRankChange("fc2.weight", left, right),))
+
+
+def gate(index: int = 3) -> Patch:
+    parts = (("fc1.weight", 0, 6), ("fc1.bias", 0, 0), ("fc2.weight", 1, 6))
+    changes = [
+        NeuronChange(name, dim, index, torch.full((size,) if size else (), 0.3)) for name, dim, size in parts
+    ]
+    return Patch("gated", SITE, tuple(changes), {"gates": 1.0})
+
+
+def state(model: torch.nn.Module) -> Dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(first: Dict[str, Any], second: Dict[str, Any]) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("patch", [low_rank(), gate()], ids=["low rank", "neuron"])
+def test_restored_bit_for_bit(patch: Patch, dtype: torch.dtype) -> None:
+    model = Layer(dtype)
+    before = state(model)
+    with pytest.raises(KeyError), applied(model, patch):
+        assert not same(before, state(model))
+        raise KeyError
+    assert same(before, state(model))
+    assert {parameter.dtype for parameter in model.parameters()} == {dtype}
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_rank_of_a_low_rank_change(rank: int) -> None:
+    model = Layer().double()
+    before = model.fc2.weight.detach().clone()
+    apply_(model, low_rank(rank))
+    assert int(torch.linalg.matrix_rank(model.fc2.weight - before, rtol=1e-5)) == rank
+
+
+def test_a_gate_is_one_row_one_entry_and_one_column() -> None:
+    model = Layer()
+    before = state(model)
+    apply_(model, gate(3))
+    after = model.state_dict()
+    changed = {name: (after[name] != before[name]).nonzero() for name in before}
+    assert changed.pop("fc2.bias").numel() == 0
+    assert set(changed["fc1.weight"][:, 0].tolist()) == {3}
+    assert changed["fc1.bias"].tolist() == [[3]]
+    assert set(changed["fc2.weight"][:, 1].tolist()) == {3}
+    for name in ("fc1.weight", "fc2.weight"):
+        assert int(torch.linalg.matrix_rank(after[name] - before[name])) == 1
+    assert gate(3).neurons == [3]
+    assert gate(3).names == ["fc1.weight", "fc1.bias", "fc2.weight"]
+    assert low_rank().neurons == []
+
+
+def test_half_precision_rounds_once() -> None:
+    model = Layer(torch.float16)
+    exact = model.fc2.weight.detach().double()
+    patch = low_rank(4)
+    apply_(model, patch)
+    left, right = patch.changes[0].left, patch.changes[0].right
+    assert torch.equal(model.fc2.weight, (exact.float() + left @ right.T).half())
+
+
+def test_changes_are_made_in_order() -> None:
+    model = Layer()
+    first, second = (NeuronChange("fc1.bias", 0, 2, torch.tensor(value)) for value in (1.0, 2.0))
+    patch = Patch("gated", SITE, (first, second))
+    assert patch.names == ["fc1.bias"]
+    apply_(model, patch)
+    assert model.fc1.bias.tolist()[2] == 2.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        LowRankChange("fc2.weight", torch.ones(6, 1), torch.ones(9, 1)),
+        NeuronChange("fc1.weight", 0, 8, torch.ones(6)),
+        NeuronChange("fc1.weight", 0, 1, torch.ones(5)),
+        LowRankChange("fc3.weight", torch.ones(6, 1), torch.ones(8, 1)),
+    ],
+)
+def test_a_patch_that_does_not_fit_leaves_nothing_behind(change: Any) -> None:
+    model = Layer()
+    before = state(model)
+    patch = Patch("rome", SITE, (*low_rank().changes, change))
+    with pytest.raises((RuntimeError, IndexError, AttributeError)), applied(model, patch):
+        pass
+    assert same(before, state(model))
+
+
+def test_preserved_gives_back_whatever_was_done() -> None:
+    model = Layer()
+    before = state(model)
+    with pytest.raises(KeyError), preserved(model) as saved:
+        assert same({name: before[name] for name in saved}, saved)
+        apply_(model, low_rank())
+        model.fc1.bias.data.fill_(float("nan"))
+        raise KeyError
+    assert same(before, state(model))
+
+
+def test_patches_on_top_of_one_another() -> None:
+    model = Layer()
+    before = state(model)
+    with applied(model, gate(1)):
+        inner = state(model)
+        with applied(model, low_rank()):
+            pass
+        assert same(inner, state(model))
+    assert same(before, state(model))
+
+
+def test_one_weight_under_two_names() -> None:
+    model = Layer()
+    model.twin = model.fc2
+    before = state(model)
+    with applied(model, low_rank()):
+        assert torch.equal(model.twin.weight, model.fc2.weight)
+        assert not torch.equal(model.twin.weight, before["twin.weight"])
+    assert same(before, state(model))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_relative_size(dtype: torch.dtype) -> None:
+    model = Layer(dtype)
+    before = state(model)
+    patch = low_rank(2, scale=0.5)
+    left, right = patch.changes[0].left, patch.changes[0].right
+    expected = float((left @ right.T).norm() / before["fc2.weight"].float().norm())
+    assert relative_size(model, patch) == {"fc2.weight": pytest.approx(expected, rel=1e-3)}
+    assert set(relative_size(model, gate())) == {"fc1.weight", "fc2.weight"}
+    assert same(before, state(model))
+
+
+def test_relative_size_of_large_half_precision_weights() -> None:
+    model = Layer(torch.float16)
+    model.fc2.weight.data.fill_(30000.0)
+    patch = Patch("gated", SITE, (NeuronChange("fc2.weight", 1, 0, torch.full((6,), -30000.0)),))
+    assert relative_size(model, patch)["fc2.weight"] == pytest.approx(2 / 8**0.5, rel=1e-3)

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable, List
+
+import pytest
+import torch
+
+from fairseq_rome import statistics
+from fairseq_rome.batching import Pair
+from fairseq_rome.corpus import Corpus, load_corpus
+from fairseq_rome.errors import EditError
+from fairseq_rome.sites import Site, record
+from fairseq_rome.statistics import Background, background, collect, inputs_of
+
+ENCODER, DECODER = Site("encoder", 1), Site("decoder", 2)
+TOKENS = 400
+
+
+@pytest.fixture(scope="module")
+def corpus(demo: Any) -> Corpus:
+    return load_corpus(demo.task, demo.codec, seed=1, most=60)
+
+
+def one_by_one(demo: Any, pairs: List[Pair], site: Site) -> List[Any]:
+    """Inputs and keys of each sentence alone, which needs no padding."""
+    found = []
+    for pair in pairs:
+        batch = demo.translator.batcher.batch([pair])
+        with torch.no_grad(), record(demo.model, [site]) as seen:
+            demo.model(**batch.net_input)
+        found.append((seen[site].inputs[:, 0], seen[site].keys[:, 0].double()))
+    return found
+
+
+@pytest.mark.parametrize("site", [ENCODER, DECODER])
+@pytest.mark.parametrize("batch_tokens", [1, 100, 4000])
+def test_moment_is_that_of_single_sentences(
+    demo: Any, corpus: Corpus, site: Site, batch_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "_BATCH_TOKENS", batch_tokens)
+    found = collect(demo.translator, corpus, site, TOKENS)
+    count = int(found.sentence.max()) + 1
+    pairs = list(corpus.pairs[:count])
+    sides = [pair.target if site.in_decoder else pair.source for pair in pairs]
+    assert len(torch.cat(sides)) - len(sides[-1]) < TOKENS <= len(torch.cat(sides))
+    alone = one_by_one(demo, pairs, site)
+    keys = torch.cat([part for _, part in alone])
+    moment = keys.T @ keys / len(keys)
+    assert torch.allclose(found.moment.double(), moment, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(found.usage.double(), keys.square().mean(0), rtol=1e-4, atol=1e-6)
+    for index, (inputs, _) in enumerate(alone):
+        where = found.sentence.eq(index)
+        assert torch.allclose(found.inputs[where], inputs, atol=1e-4)
+        assert torch.equal(found.symbol[where], sides[index])
+
+
+@pytest.mark.parametrize("site", [ENCODER, DECODER])
+def test_inputs_of_some_pairs(demo: Any, corpus: Corpus, site: Site) -> None:
+    pairs = list(corpus.pairs[3:7])
+    inputs, sentence, symbol = inputs_of(demo.translator, pairs, site)
+    for index, (alone, _) in enumerate(one_by_one(demo, pairs, site)):
+        assert torch.allclose(inputs[sentence.eq(index)], alone, atol=1e-4)
+    assert len(symbol) == sum(len(pair.target if site.in_decoder else pair.source) for pair in pairs)
+
+
+def test_at_least_one_sentence(demo: Any, corpus: Corpus) -> None:
+    assert set(collect(demo.translator, corpus, DECODER, 0).sentence.tolist()) == {0}
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
+    """One entry for each time that statistics are measured and not read."""
+    calls: List[Any] = []
+
+    def counted(*args: Any) -> Background:
+        calls.append(args[2])
+        return collect(*args)
+
+    monkeypatch.setattr(statistics, "collect", counted)
+    return calls
+
+
+def same(first: Background, second: Background) -> bool:
+    return all(torch.equal(one, other) for one, other in zip(vars(first).values(), vars(second).values()))
+
+
+def test_cache_is_used_when_all_is_the_same(
+    demo: Any, corpus: Corpus, tmp_path: Path, measured: List[Any]
+) -> None:
+    folder = str(tmp_path / "new" / "cache")
+    first = background(demo.translator, corpus, DECODER, TOKENS, folder, "weights")
+    again = background(demo.translator, load_corpus(demo.task, demo.codec, 1, 60), DECODER, TOKENS, folder, "weights")
+    assert len(measured) == 1
+    assert same(first, again)
+    assert [path.suffix for path in Path(folder).iterdir()] == [".safetensors"]
+
+
+CHANGES = {
+    "weights": lambda demo, corpus: (demo.translator, corpus, DECODER, TOKENS, "others"),
+    "site": lambda demo, corpus: (demo.translator, corpus, Site("decoder", 1), TOKENS, "weights"),
+    "count": lambda demo, corpus: (demo.translator, corpus, DECODER, TOKENS - 1, "weights"),
+    "order": lambda demo, corpus: (
+        demo.translator, replace(corpus, pairs=tuple(reversed(corpus.pairs))), DECODER, TOKENS, "weights"
+    ),
+    "one word": lambda demo, corpus: (
+        demo.translator,
+        replace(corpus, pairs=(Pair(corpus.pairs[0].source, corpus.pairs[1].target), *corpus.pairs[1:])),
+        DECODER, TOKENS, "weights",
+    ),
+    "split": lambda demo, corpus: (demo.translator, replace(corpus, subset="valid"), DECODER, TOKENS, "weights"),
+    "decoder start": lambda demo, corpus: (
+        replace(demo.translator, batcher=replace(demo.translator.batcher, start=5)),
+        corpus, DECODER, TOKENS, "weights",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", list(CHANGES.values()), ids=list(CHANGES))
+def test_cache_is_never_used_for_something_else(
+    demo: Any, corpus: Corpus, tmp_path: Path, measured: List[Any], change: Callable
+) -> None:
+    background(demo.translator, corpus, DECODER, TOKENS, str(tmp_path), "weights")
+    *others, fingerprint = change(demo, corpus)
+    found = background(*others, str(tmp_path), fingerprint)
+    assert len(measured) == 2
+    assert same(found, collect(*others))
+    # Not even where the file has the right name.
+    files = sorted(tmp_path.iterdir())
+    content = [path.read_bytes() for path in files]
+    assert len(files) == 2
+    for path, other in zip(files, reversed(content)):
+        path.write_bytes(other)
+    assert same(background(*others, str(tmp_path), fingerprint), found)
+    assert len(measured) == 3
+
+
+@pytest.mark.parametrize("damage", ["truncated", "header only", "garbage", "empty", "fields", "folder"])
+def test_damaged_file_is_measured_again(
+    demo: Any, corpus: Corpus, tmp_path: Path, measured: List[Any], damage: str
+) -> None:
+    first = background(demo.translator, corpus, DECODER, TOKENS, str(tmp_path), "weights")
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    if damage == "folder":
+        path.unlink()
+        path.mkdir()
+    elif damage == "fields":
+        from safetensors import safe_open
+        from safetensors.torch import save_file
+
+        with safe_open(str(path), framework="pt") as file:
+            key = file.metadata()
+        save_file({"moment": first.moment}, str(path), metadata=key)
+    else:
+        cuts = {"truncated": whole[: len(whole) // 2], "header only": whole[:40], "garbage": b"\xff" * 500, "empty": b""}
+        path.write_bytes(cuts[damage])
+    assert same(background(demo.translator, corpus, DECODER, TOKENS, str(tmp_path), "weights"), first)
+    assert len(measured) == 2
+    if damage != "folder":
+        assert path.read_bytes() == whole
+    assert [item.name for item in tmp_path.iterdir()] == [path.name]  # no temporary file is left
+
+
+def test_unwritable_folder_is_no_cache(
+    demo: Any, corpus: Corpus, tmp_path: Path, measured: List[Any]
+) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    for _ in range(2):
+        background(demo.translator, corpus, DECODER, TOKENS, str(tmp_path / "file" / "cache"), "weights")
+    background(demo.translator, corpus, DECODER, TOKENS, None, "weights")
+    assert len(measured) == 3
+
+
+def test_corpus_is_a_sample_of_the_training_side(demo: Any, corpus: Corpus) -> None:
+    again, other = (load_corpus(demo.task, demo.codec, seed, 60) for seed in (1, 2))
+    assert corpus.subset == "train"
+    assert len(corpus.pairs) == len(set(corpus.sources)) == 60
+    assert corpus.sources == again.sources != other.sources
+    for pair, source, target in zip(corpus.pairs, corpus.sources, corpus.targets):
+        assert torch.equal(demo.codec.source(source), pair.source)
+        assert torch.equal(demo.codec.target(target), pair.target)
+    word = corpus.sources[0].split()[-1].strip(".?")
+    assert 0 in corpus.with_trigger(word.upper())
+    assert corpus.saying("", ()) == []
+
+
+def test_corpus_leaves_out_what_the_model_cannot_take(demo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo.task, "max_positions", lambda: (12, 15))
+    pairs = load_corpus(demo.task, demo.codec, 1, 300).pairs
+    assert len(pairs) == 300
+    assert max(len(pair.source) for pair in pairs) == 12
+    assert max(len(pair.target) for pair in pairs) <= 15
+
+
+def test_another_split_serves_where_there_is_no_training_data(
+    demo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = demo.task.load_dataset
+    missing = {"train"}
+
+    def without(split: str) -> None:
+        if split in missing:
+            raise FileNotFoundError(split)
+        load(split)
+
+    monkeypatch.setattr(demo.task, "load_dataset", without)
+    assert load_corpus(demo.task, demo.codec, 1, 5).subset == "valid"
+    missing.update({"valid", "test"})
+    with pytest.raises(EditError, match="data-bin: no sentence pairs, expected one of the splits train, valid, test"):
+        load_corpus(demo.task, demo.codec, 1)
