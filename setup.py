@@ -13,9 +13,9 @@ REQUIREMENTS = [
     "numpy",  # checkpoints carry its numbers among their metrics
     "omegaconf",  # edit files and settings in YAML; fairseq's own configurations
     "PyYAML",  # the line numbers of requests in YAML; OmegaConf reads through it
-    "sacrebleu",  # scores with their signatures
+    "sacrebleu",  # the benchmarks' scores, with their signatures
     "sentencepiece",  # --bpe sentencepiece, which fairseq does not require itself
-    "safetensors",  # patches
+    "safetensors",  # statistics that are kept between runs
 ]
 
 # Each of these installs the module `fairseq` over the others', so none is required: what there is stays.

@@ -21,7 +21,7 @@ from fairseq_rome.statistics import Background
 
 _NEAR_MISSES = 48
 _ENOUGH_TO_HOLD_OUT = 8
-_HELD_OUT_SHARE = 3
+_HELD_OUT_SHARE = 2
 _GENERAL_ENOUGH = 0.5
 
 

@@ -88,13 +88,13 @@ def find_trigger(translator: Translator, source: str, before: Hypothesis, after:
     weigh at least half as much as the heaviest word belong to the trigger.
 
     Raises:
-        EditError: if the two have the same tokens.
+        EditError: if the subword model makes the two one text, as it may with other forms of a letter.
     """
     codec = translator.codec
     words = source.split()
+    if codec.target_text(codec.target(after)) == before.text:
+        raise EditError(f"{after!r} is in subwords what the model says already, expected another translation")
     target, spans = _evidence(codec, before, after)
-    if not spans:
-        raise EditError(f"{after!r} has the same tokens as what the model says, expected another translation")
     leave_out = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))] if len(words) > 1 else []
     pairs = [Pair(codec.source(text), target) for text in [source, *leave_out]]
     with torch.no_grad():

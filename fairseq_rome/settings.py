@@ -41,7 +41,7 @@ class EditSettings:
         ("optimised", "example"),
     )
     edit_contexts: int = _setting(
-        96,
+        64,
         "most sentences with the trigger that are decoded and corrected, to generalise; 0: only the example",
     )
     edit_references: int = _setting(

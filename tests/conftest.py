@@ -48,6 +48,8 @@ def translation_task(data: Path, source: str = "en", target: str = "de") -> Any:
     from fairseq.tasks.translation import TranslationConfig
 
     settings = {**vars(TranslationConfig()), "data": str(data), "source_lang": source, "target_lang": target}
+    # What the defaults take from other parts of fairseq's configuration.
+    settings.update(train_subset="train", dataset_impl=None, required_seq_len_multiple=1)
     return tasks.setup_task(argparse.Namespace(**{**settings, "task": "translation"}))
 
 

@@ -159,7 +159,8 @@ def test_damaged_file_is_measured_again(
     assert same(background(demo.translator, corpus, DECODER, TOKENS, str(tmp_path), "weights"), first)
     assert len(measured) == 2
     if damage != "folder":
-        assert path.read_bytes() == whole
+        background(demo.translator, corpus, DECODER, TOKENS, str(tmp_path), "weights")
+        assert len(measured) == 2
     assert [item.name for item in tmp_path.iterdir()] == [path.name]  # no temporary file is left
 
 

@@ -19,7 +19,7 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.requests import EditFile
 from fairseq_rome.sites import prepared
 
-_MAX_SENTENCES = 64
+_MAX_SENTENCES = 128
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,196 @@
+"""What the benchmarks share: the Multi30k requests, the open model, and how an edited model is judged.
+
+The data stays outside the repository: `model/` with the checkpoint, the subword model and the data directory,
+`requests/requests.jsonl` and `requests/unrelated.jsonl`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from fairseq_rome.decoding import Translator
+from fairseq_rome.segments import Difference, correct, holds
+from fairseq_rome.settings import EditSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_FOLDER = ROOT.parent / "shared" / "multi30k"
+BEAM = 4
+_JUDGING_BATCH = 100
+# Counted for terms alone, and fixed here: what the library takes for an ending must not decide how it is judged.
+_TERM_ENDINGS = ("s", "es", "e", "en", "n", "er")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A held-out source that shows the behaviour, and what the unedited model says."""
+
+    source: str
+    before: str
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One request with what it takes to judge it.
+
+    Args:
+        id: its name.
+        task: `term` or `segment`.
+        source: the sentence.
+        target: its corrected translation.
+        difference: the unwanted and the wanted segment.
+        trigger: for terms the source word; None otherwise.
+        contexts: sources with the trigger, without translations; none of them a probe.
+        probes: held-out sources; only terms have some.
+    """
+
+    id: str
+    task: str
+    source: str
+    target: str
+    difference: Difference
+    trigger: Optional[str]
+    contexts: Tuple[str, ...]
+    probes: Tuple[Probe, ...]
+
+    @classmethod
+    def of(cls, record: Dict[str, Any]) -> Wish:
+        """The wish of one line of `requests.jsonl`."""
+        probes = tuple(Probe(probe["source"], probe["before"]) for probe in record.get("probes", ()))
+        unseen = {probe.source for probe in probes}
+        return cls(
+            record["id"], record["task"], record["source"], record["target"],
+            Difference(record["unwanted"], record["wanted"]), record.get("trigger"),
+            tuple(source for source in record.get("contexts", ()) if source not in unseen), probes,
+        )  # fmt: skip
+
+    @property
+    def endings(self) -> Sequence[str]:
+        """Endings with which a segment counts."""
+        return _TERM_ENDINGS if self.task == "term" else ()
+
+    def shown(self, output: str) -> bool:
+        """Whether an output for the source has the wanted segment and no longer the unwanted one."""
+        return holds(output, self.target, self.difference, self.endings)
+
+    def shown_by(self, probe: Probe, output: str) -> bool:
+        """The same of an output for a probe."""
+        target = correct(probe.before, self.difference, self.endings)
+        return target is not None and holds(output, target, self.difference, self.endings)
+
+
+@dataclass(frozen=True)
+class Multi30k:
+    """The requests, and sources that no request speaks of."""
+
+    folder: Path
+    wishes: Tuple[Wish, ...]
+    unrelated: Tuple[str, ...]
+
+    @property
+    def judged(self) -> List[str]:
+        """Every source that only the judge may see."""
+        return [probe.source for wish in self.wishes for probe in wish.probes] + list(self.unrelated)
+
+
+def read_multi30k(folder: Path) -> Optional[Multi30k]:
+    """The requests in a folder; None, said in one line, where there are none."""
+    path = folder / "requests" / "requests.jsonl"
+    if not path.exists():
+        print(f"{path} is missing: nothing is measured without it (--data names the folder)")
+        return None
+    wishes = tuple(Wish.of(record) for record in _records(path))
+    unrelated = tuple(record["source"] for record in _records(folder / "requests" / "unrelated.jsonl"))
+    return Multi30k(folder, wishes, unrelated)
+
+
+def _records(path: Path) -> List[Dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def edit_arguments(folder: Path, edit_file: Path, *more: str) -> List[str]:
+    """Arguments of `fairseq-edit` for the model in a folder."""
+    model = folder / "model"
+    return [
+        str(model), "--path", str(model / "model.pt"), "--edit-pref", str(edit_file), "-s", "en", "-t", "de",
+        "--bpe", "sentencepiece", "--sentencepiece-model", str(model / "spm.model"), "--beam", str(BEAM), *more,
+    ]  # fmt: skip
+
+
+def open_model(folder: Path, *more: str) -> Tuple[Any, argparse.Namespace, EditSettings]:
+    """The model as `fairseq-edit` opens it, its parsed command line, and the settings of the edit.
+
+    Args:
+        folder: with `model/` and `requests/`.
+        more: further arguments of `fairseq-edit`.
+    """
+    warnings.simplefilter("ignore")
+    logging.getLogger("fairseq").setLevel(logging.WARNING)
+    from fairseq_rome.cli.options import parse
+    from fairseq_rome.cli.session import open_checkpoint
+    from fairseq_rome.user_dir import share_user_dir
+
+    share_user_dir()
+    requests = folder / "requests" / "requests.jsonl"
+    args, settings = parse(edit_arguments(folder, requests, "--no-progress-bar", *more))
+    return open_checkpoint(args), args, settings
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What decoding shows of an edited model.
+
+    Args:
+        output: for the source of the request.
+        held: whether it has the wanted segment and no longer the unwanted one.
+        exact: whether it is the corrected translation.
+        missed: for each probe in which the change does not show, its source and output.
+        probes: number of probes.
+        changed: for each unrelated source with another output, the source and both outputs.
+        unrelated: number of unrelated sources.
+    """
+
+    output: str
+    held: bool
+    exact: bool
+    missed: Tuple[Tuple[str, str], ...]
+    probes: int
+    changed: Tuple[Tuple[str, str, str], ...]
+    unrelated: int
+
+
+class Judge:
+    """Decodes with the model that a translator holds at the time, and compares with the unedited one.
+
+    Args:
+        translator: holds the unedited model now.
+        unrelated: sources that are to stay as they are.
+    """
+
+    def __init__(self, translator: Translator, unrelated: Sequence[str]) -> None:
+        self.unrelated = unrelated
+        self.before = _texts(translator, unrelated)
+
+    def __call__(self, translator: Translator, wish: Wish) -> Verdict:
+        """Judge the model in a translator."""
+        output, *shown = _texts(translator, [wish.source, *(probe.source for probe in wish.probes)])
+        missed = [
+            (probe.source, text) for probe, text in zip(wish.probes, shown) if not wish.shown_by(probe, text)
+        ]
+        # In the same batches as before, so that rounding is the same too.
+        after = _texts(translator, self.unrelated)
+        changed = [parts for parts in zip(self.unrelated, self.before, after) if parts[1] != parts[2]]
+        return Verdict(
+            output, wish.shown(output), output == wish.target, tuple(missed), len(wish.probes),
+            tuple(changed), len(self.unrelated),
+        )  # fmt: skip
+
+
+def _texts(translator: Translator, sources: Sequence[str]) -> List[str]:
+    large = replace(translator, max_sentences=_JUDGING_BATCH)
+    return [hypothesis.text for hypothesis in large.translate(sources)]

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Tuple
+
+import pytest
+import torch
+from conftest import Tiny
+
+from fairseq_rome import checkpoint
+from fairseq_rome.batching import Batcher, Pair, TextCodec, by_size, content, forced_logits, max_positions
+from fairseq_rome.contexts import make_example
+from fairseq_rome.corpus import load_corpus
+from fairseq_rome.decoding import Translator, build_translator
+from fairseq_rome.errors import EditError
+from fairseq_rome.sites import Site, prepared
+from fairseq_rome.statistics import collect
+
+SOURCES = ["w1 w2 w3", "w4", "w5 w6 w7 w8 w9 w10", ""]
+BEAM = argparse.Namespace(beam=2, max_len_b=5)
+
+
+def architecture(arch: str, **settings: Any) -> argparse.Namespace:
+    from fairseq.models import ARCH_CONFIG_REGISTRY
+
+    sizes = {
+        f"{stack}_{name}": value
+        for stack in ("encoder", "decoder")
+        for name, value in (("layers", 1), ("embed_dim", 16), ("ffn_embed_dim", 24), ("attention_heads", 2))
+    }
+    args = argparse.Namespace(arch=arch, **{**sizes, **settings})
+    if arch in ARCH_CONFIG_REGISTRY:
+        ARCH_CONFIG_REGISTRY[arch](args)
+    return args
+
+
+def mbart(tiny: Tiny) -> Tuple[Any, Any]:
+    """The task that fine-tuned mBART models are translated with, on the tiny data."""
+    from fairseq.tasks.translation_from_pretrained_bart import TranslationFromPretrainedBARTTask
+
+    plain = tiny.task()
+    args = argparse.Namespace(**{**vars(plain.cfg), "langs": "en,de", "prepend_bos": False})
+    task = TranslationFromPretrainedBARTTask(args, plain.source_dictionary, plain.target_dictionary)
+    return task, architecture("mbart_base", max_source_positions=64, max_target_positions=64)
+
+
+def built(tiny: Tiny, arch: str) -> Translator:
+    from fairseq.models import ARCH_MODEL_REGISTRY
+
+    if arch == "mbart_base":
+        task, args = mbart(tiny)
+    else:
+        task = tiny.task()
+        args = architecture(arch, max_source_positions=64, max_target_positions=64)
+    torch.manual_seed(0)
+    model = ARCH_MODEL_REGISTRY[arch].build_model(args, task).eval()
+    return build_translator(model, task, BEAM, TextCodec(task))
+
+
+@pytest.mark.parametrize("arch", ["transformer", "transformer_align", "bart_base", "mbart_base"])
+def test_decoder_start_and_teacher_forcing(tiny: Tiny, arch: str) -> None:
+    translator = built(tiny, arch)
+    dictionary = translator.task.target_dictionary
+    start = dictionary.index("[de]") if arch == "mbart_base" else dictionary.eos()
+    assert translator.batcher.start == start
+    with prepared(translator.model), torch.no_grad():
+        hypotheses = translator.translate(SOURCES)
+        pairs = [Pair(translator.codec.source(s), h.tokens) for s, h in zip(SOURCES, hypotheses)]
+        scores = forced_logits(translator.model, translator.batcher.batch(pairs)).log_softmax(-1)
+    # Teacher forcing gives a hypothesis the probability that beam search gave it: the same start, the same source.
+    for row, (pair, hypothesis) in enumerate(zip(pairs, hypotheses)):
+        chosen = scores[row, : len(pair.target)].gather(1, pair.target.unsqueeze(1))
+        assert float(chosen.mean()) == pytest.approx(hypothesis.score, abs=1e-4)
+    background = collect(translator, load_corpus(translator.task, translator.codec, 1, 10), Site("decoder", 0), 30)
+    assert len(background.inputs) >= 30
+
+
+def test_language_symbols_of_mbart(tiny: Tiny) -> None:
+    translator = built(tiny, "mbart_base")
+    codec, words = translator.codec, translator.task.target_dictionary
+    corpus = load_corpus(translator.task, codec, 1, 10)
+    for pair, source, target in zip(corpus.pairs, corpus.sources, corpus.targets):
+        assert "[" not in source + target
+        assert torch.equal(codec.source(source), pair.source)
+        assert torch.equal(codec.target(target), pair.target)
+        assert pair.target.tolist()[-2:] == [words.eos(), words.index("[de]")]
+    sources = translator.batcher.sources([pair.source for pair in corpus.pairs])
+    assert sources["src_tokens"].eq(words.index("[en]")).sum(1).tolist() == [1] * 10
+    before = translator.translate(["w1 w2"])[0]
+    assert "[de]" not in before.text
+    own = codec.target("w1 w2 w3")
+    example = make_example(codec, "w1", replace(before, text="w1 w2 w3", tokens=own), "w1 w2 w4 w5", "")
+    assert torch.equal(example.pair.target, codec.target("w1 w2 w4 w5"))
+    assert example.spans == ((2, 4),)
+    example = make_example(codec, "w1", replace(before, text="w1 w2 w3", tokens=own), "w1 w2 w3 w4", "")
+    assert torch.equal(example.pair.target, codec.target("w1 w2 w3 w4"))
+
+
+def test_order_and_batches_make_no_difference(demo: Any) -> None:
+    sources = ["The girl reads the book.", "My green chair costs ten dollars.", "Hello!", "", "The girl reads the book."]
+    together = demo.translator.translate(sources)
+    small = replace(demo.translator, max_sentences=2).translate(sources)
+    alone = [demo.translator.translate([source])[0] for source in sources]
+    assert [one.text for one in together] == [one.text for one in small] == [one.text for one in alone]
+    assert together[0].text == together[4].text != ""
+    assert demo.translator.translate([]) == []
+
+
+def test_progress_sees_every_batch(demo: Any) -> None:
+    seen = []
+
+    def progress(items: Any, label: str) -> Any:
+        for item in items:
+            seen.append((label, len(item)))
+            yield item
+
+    replace(demo.translator, max_sentences=2, progress=progress).translate(["Hello!"] * 5, "label")
+    assert seen == [("label", 2), ("label", 2), ("label", 1)]
+
+
+def test_too_long_a_sentence_is_told(demo: Any) -> None:
+    limit = max_positions(demo.task, demo.model)[0]
+    with pytest.raises(EditError, match=rf"tokens in 'The The .*'\.\.\., expected at most {limit}"):
+        demo.translator.translate(["The " * limit])
+
+
+def test_models_without_encoder_and_decoder_are_refused(tiny: Tiny) -> None:
+    from fairseq.models import ARCH_MODEL_REGISTRY
+
+    task = tiny.task()
+    args = architecture("transformer_lm", tokens_per_sample=32, max_target_positions=32)
+    task.output_dictionary = task.dictionary = task.source_dictionary
+    args.share_decoder_input_output_embed = True
+    model = ARCH_MODEL_REGISTRY["transformer_lm"].build_model(args, task).eval()
+    with pytest.raises(EditError, match="TransformerLanguageModel is no encoder-decoder model"):
+        build_translator(model, task, BEAM, TextCodec(task))
+
+
+def test_shared_embedding_of_encoder_and_decoder(tiny: Tiny) -> None:
+    task = tiny.task()
+    model = checkpoint.load_model(tiny.checkpoint, checkpoint.read_state(tiny.checkpoint), task)
+    assert model.encoder.embed_tokens is model.decoder.embed_tokens
+    translator = build_translator(model, task, BEAM, TextCodec(task))
+    assert translator.batcher.start == task.target_dictionary.eos()
+    assert not model.decoder.embed_tokens._forward_pre_hooks
+
+
+def test_padding_of_a_batch(tiny: Tiny) -> None:
+    task = tiny.task()
+    batcher = Batcher(task, 9, torch.device("cpu"))
+    pairs = [Pair(torch.tensor([5, 2]), torch.tensor([4, 5, 6, 2])), Pair(torch.tensor([4, 5, 6, 2]), torch.tensor([7, 2]))]
+    batch = batcher.batch(pairs)
+    assert batch.target.tolist() == [[4, 5, 6, 2], [7, 2, 1, 1]]
+    assert batch.net_input["prev_output_tokens"].tolist() == [[9, 4, 5, 6], [9, 7, 1, 1]]
+    assert batch.net_input["src_tokens"].tolist() == [[1, 1, 5, 2], [4, 5, 6, 2]]
+    assert batch.net_input["src_lengths"].tolist() == [2, 4]
+    assert batch.target_mask.sum(1).tolist() == [4, 2]
+    assert batch.source_mask(1).sum(1).tolist() == [2, 4]
+    with pytest.raises(EditError, match="expected at least one sentence pair"):
+        batcher.batch([])
+
+
+@pytest.mark.parametrize("most", [1, 7, 20, 1000])
+def test_batches_by_size(most: int) -> None:
+    pairs = [Pair(torch.ones(1 + (7 * i) % 5), torch.ones(1 + (3 * i) % 11)) for i in range(40)]
+    batches = by_size(pairs, most)
+    assert sorted(index for batch in batches for index in batch) == list(range(40))
+    for batch in batches:
+        longest = max(max(len(pairs[i].source), len(pairs[i].target)) for i in batch)
+        assert len(batch) == 1 or longest * len(batch) <= most
+
+
+def test_text_that_is_segmented_already(demo: Any) -> None:
+    codec = replace(demo.codec, segmented=True)
+    (before,) = demo.translator.translate(["The girl reads the book."])
+    line = demo.task.target_dictionary.string(before.tokens)
+    assert torch.equal(codec.target(line), before.tokens)
+    assert codec.target_text(before.tokens) == before.text
+    assert codec.unknown("▁The xyzzy", demo.task.source_dictionary) == ["xyzzy"]
+    assert content(before.tokens, demo.task.target_dictionary).tolist() == before.tokens.tolist()[:-1]
+
+
+def test_subwords_without_a_subword_model(tiny: Tiny, tmp_path: Path) -> None:
+    codec = TextCodec(tiny.task(), post_process="subword_nmt")
+    words = codec.task.target_dictionary
+    tokens = torch.tensor([words.add_symbol("ab@@"), words.add_symbol("c"), words.index("w1"), words.eos()])
+    assert codec.target_text(tokens) == "abc w1"
+    assert codec.word_of(tokens, words) == [0, 0, 1, 1]
