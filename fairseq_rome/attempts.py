@@ -97,7 +97,8 @@ def prepare(
     """
     negative = request.negative if request.negative is not None else before.text
     found = compare(negative, request.target)
-    if found is None or before.text == request.target:
+    codec = translator.codec
+    if found is None or before.text in (request.target, codec.target_text(codec.target(request.target))):
         return None
     difference = replace(
         found,

@@ -21,7 +21,7 @@ class TextCodec:
         task: the fairseq task that owns the dictionaries.
         tokenizer: fairseq tokenizer (`--tokenizer`) or None.
         bpe: fairseq subword model (`--bpe`) or None.
-        segmented: the text is already in subwords: neither `tokenizer` nor `bpe` encodes it.
+        segmented: all text, what comes in and what comes out, is in subwords: nothing encodes or joins it.
         post_process: how to join subwords of hypotheses (`--post-process`) when there is no `bpe`.
         target_end: what a task's targets carry behind the end symbol, such as mBART's language symbol; -1 for
             nothing.
@@ -62,8 +62,11 @@ class TextCodec:
 
     def text(self, tokens: Tensor, dictionary: Any) -> str:
         """The text of token ids, subwords joined as fairseq-interactive joins them."""
+        joined = self.bpe is None and not self.segmented
         # As a list, since one by one the elements of a tensor take ten times as long.
-        line = dictionary.string(tokens.tolist(), self.post_process if self.bpe is None else None)
+        line = dictionary.string(tokens.tolist(), self.post_process if joined else None)
+        if self.segmented:
+            return line
         if self.bpe is not None:
             line = self.bpe.decode(line)
         return line if self.tokenizer is None else self.tokenizer.decode(line)

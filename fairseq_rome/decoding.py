@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence
 
 import torch
 from fairseq import utils
@@ -74,7 +75,7 @@ class Translator:
 
     def _decode(self, sources: Sequence[Tensor]) -> List[Hypothesis]:
         sample = {"net_input": self.batcher.sources(sources)}
-        with torch.no_grad():
+        with torch.no_grad(), _beam_search(self.model, self.generator):
             results = self.task.inference_step(self.generator, [self.model], sample)
         best = [hypotheses[0] for hypotheses in results]
         return [
@@ -83,6 +84,21 @@ class Translator:
             )
             for hypo in best
         ]
+
+
+@contextmanager
+def _beam_search(model: Any, generator: Any) -> Iterator[None]:
+    """BART knows the beam size inside the context alone.
+
+    Once a generator has told it, its decoder takes every so-manieth sentence of what the encoder gives, which is
+    wrong under teacher forcing.
+    """
+    tell = getattr(model, "set_beam_size", lambda size: None)
+    tell(getattr(generator, "beam_size", 1))
+    try:
+        yield
+    finally:
+        tell(1)
 
 
 def build_translator(
@@ -133,7 +149,7 @@ def _decoder_start(model: nn.Module, task: Any, generator: Any, device: torch.de
     shared = decoder.embed_tokens is getattr(model.encoder, "embed_tokens", None)
     handle = decoder.embed_tokens.register_forward_pre_hook(note)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _beam_search(model, generator):
             task.inference_step(generator, [model], {"net_input": sample["net_input"]})
     finally:
         handle.remove()

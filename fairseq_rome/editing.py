@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from itertools import islice
+from typing import Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from torch import Tensor
 
@@ -13,12 +14,15 @@ from fairseq_rome.batching import Pair
 from fairseq_rome.checkpoint import fingerprint
 from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Translator
+from fairseq_rome.errors import EditError
 from fairseq_rome.patch import Patch, apply_, preserved
 from fairseq_rome.requests import EditFile, EditRequest
 from fairseq_rome.segments import Difference, Endings, contains_trigger, holds
 from fairseq_rome.settings import EditSettings, with_settings
 from fairseq_rome.sites import Site, find_sites, prepared
 from fairseq_rome.statistics import Background, background
+
+_WHOLE_RUN = ("edit_sample", "seed")
 
 EDITED, FAILED, NOTHING = "edited", "failed", "nothing to do"
 
@@ -109,6 +113,7 @@ def edit(
     settings: EditSettings,
     endings: Endings,
     cache: Optional[str] = None,
+    taken: Optional[Mapping[Site, FrozenSet[int]]] = None,
     observe: Callable[[Result], None] = lambda result: None,
 ) -> Outcome:
     """Fit every request in order and judge all of them by decoding; the model is left bit for bit as it was.
@@ -120,6 +125,7 @@ def edit(
         settings: of the edit; a request's own settings go before them.
         endings: with which segments still count.
         cache: folder for statistics; None for none.
+        taken: neurons that earlier edits of this checkpoint own: dormant by the look of them, but not to spare.
         observe: called with each result as soon as it is there, before the final judgement.
 
     Raises:
@@ -132,7 +138,7 @@ def edit(
         for own in chosen:
             plan(list(find_sites(model)), own)
         with preserved(model):
-            session = _Session(translator, corpus, endings, cache, edit_file.keep)
+            session = _Session(translator, corpus, endings, cache, edit_file.keep, taken or {})
             results = []
             for request, own in zip(requests, chosen):
                 results.append(session.work_on(request, own))
@@ -148,6 +154,35 @@ def edit(
     return Outcome(tuple(final), weights, sample, keep)
 
 
+def preview(
+    translator: Translator, edit_file: EditFile, corpus: Corpus, settings: EditSettings, endings: Endings
+) -> Iterator[Tuple[EditRequest, str, Optional[Tuple[Case, EditSettings, List[Site]]]]]:
+    """What `edit` would set out to do, request by request, each on the unedited model.
+
+    Args:
+        translator: as for `edit`, like all that follow.
+        edit_file: the requests.
+        corpus: background sentences.
+        settings: of the edit.
+        endings: with which segments still count.
+
+    Yields:
+        The request, what the model says now, and the case with its settings and its sites in the order in which
+        they would be tried; None where there is nothing to do.
+
+    Raises:
+        EditError: for settings or sites that the model can't have.
+    """
+    requests = edit_file.requests
+    with prepared(translator.model) as model:
+        chosen = [_own_settings(request, settings) for request in requests]
+        orders = [plan(list(find_sites(model)), own) for own in chosen]
+        hypotheses = translator.translate([request.source for request in requests])
+        for request, own, sites, before in zip(requests, chosen, orders, hypotheses):
+            case = prepare(translator, request, before, corpus, own, endings)
+            yield request, before.text, None if case is None else (case, own, sites)
+
+
 class _Session:
     """The edits so far: statistics by site, neurons that are taken."""
 
@@ -158,6 +193,7 @@ class _Session:
         endings: Endings,
         cache: Optional[str],
         keep: Sequence[str],
+        taken: Mapping[Site, FrozenSet[int]],
     ) -> None:
         self.translator = translator
         self.corpus = corpus
@@ -166,8 +202,9 @@ class _Session:
         said = translator.translate(keep, "decoding sentences to keep")
         self.keep = tuple(Pair(translator.codec.source(s), h.tokens) for s, h in zip(keep, said))
         self.fingerprint = fingerprint({"model": translator.model.state_dict()})
-        self.statistics: Dict[Site, Background] = {}
-        self.taken: Dict[Site, FrozenSet[int]] = {}
+        self.statistics: Dict[Tuple[Site, int], Background] = {}
+        self.taken: Dict[Site, FrozenSet[int]] = dict(taken)
+        self.edited = False
 
     def work_on(self, request: EditRequest, settings: EditSettings) -> Result:
         """Fit one request to the model as it is now, and leave its patch in the model if it holds."""
@@ -183,41 +220,47 @@ class _Session:
         )  # fmt: skip
         if best.held and best.patch is not None:
             apply_(self.translator.model, best.patch)
-            site = best.patch.site
+            site, self.edited = best.patch.site, True
             self.taken[site] = self.taken.get(site, frozenset()) | frozenset(best.patch.neurons)
         return _result(case, best, time.perf_counter() - started)
 
     def _background(self, site: Site, settings: EditSettings) -> Background:
         # Measured once, with the edits that are in the model then: a few neurons more do not move it.
-        if site not in self.statistics:
-            fresh = not self.taken
-            self.statistics[site] = background(
-                self.translator, self.corpus, site, settings.edit_stats_tokens,
-                self.cache if fresh else None, self.fingerprint,
-            )  # fmt: skip
-        return self.statistics[site]
+        tokens = settings.edit_stats_tokens
+        if (site, tokens) not in self.statistics:
+            cache = None if self.edited else self.cache
+            self.statistics[site, tokens] = background(
+                self.translator, self.corpus, site, tokens, cache, self.fingerprint
+            )
+        return self.statistics[site, tokens]
 
 
 def _own_settings(request: EditRequest, settings: EditSettings) -> EditSettings:
-    return with_settings(settings, request.settings, request.origin or f"request {request.id}")
+    origin = request.origin or f"request {request.id}"
+    for name in request.settings:
+        if name.replace("-", "_") in _WHOLE_RUN:
+            raise EditError(
+                f"{origin}: {name!r} is a setting of the whole run, expected it outside the request"
+            )
+    return with_settings(settings, request.settings, origin)
 
 
 def _result(case: Case, best: Attempt, seconds: float) -> Result:
     return Result(
         case.request,
         EDITED if best.held else FAILED,
-        case.before.text,
-        best.output,
-        case.difference,
-        case.trigger,
-        len(case.contexts),
-        len(case.held_out),
-        best.general if case.held_out else None,
-        best.patch if best.held else None,
-        best.size,
-        best.tries,
-        seconds,
-        best.reason,
+        before=case.before.text,
+        after=best.output,
+        difference=case.difference,
+        trigger=case.trigger,
+        contexts=len(case.contexts),
+        held_out=len(case.held_out),
+        general=best.general if case.held_out else None,
+        patch=best.patch if best.held else None,
+        size=best.size,
+        tries=best.tries,
+        seconds=seconds,
+        reason=best.reason,
     )
 
 
@@ -231,6 +274,8 @@ def _judged(result: Result, before: str, after: str, endings: Endings) -> Result
     request, difference = result.request, result.difference
     if status == EDITED and difference and not holds(after, request.target, difference, endings.target):
         status, reason = FAILED, f"held at first, but a later edit changed it to {after!r}"
+    if status == NOTHING and after not in (result.after, request.target):
+        status, reason = FAILED, f"needed no edit of its own, but a later edit changed it to {after!r}"
     return replace(result, status=status, before=before, after=after, reason=reason)
 
 
@@ -240,9 +285,9 @@ def _sample(
     """Sentences of the corpus (its end, which statistics reach last) without any trigger and no request themselves."""
     triggers = [result.trigger for result in results if result.trigger]
     own = {request.source for request in requests}
-    free = [
+    free = (
         source
         for source in dict.fromkeys(reversed(corpus.sources))
         if source not in own and not any(contains_trigger(source, trigger) for trigger in triggers)
-    ]
-    return free[:most]
+    )
+    return list(islice(free, most))

@@ -131,13 +131,14 @@ def open_model(folder: Path, *more: str) -> Tuple[Any, argparse.Namespace, EditS
     """
     warnings.simplefilter("ignore")
     logging.getLogger("fairseq").setLevel(logging.WARNING)
-    from fairseq_rome.cli.options import parse
+    from fairseq_rome.cli.options import parse, parse_fairseq
     from fairseq_rome.cli.session import open_checkpoint
     from fairseq_rome.user_dir import share_user_dir
 
     share_user_dir()
     requests = folder / "requests" / "requests.jsonl"
-    args, settings = parse(edit_arguments(folder, requests, "--no-progress-bar", *more))
+    own, rest, settings = parse(edit_arguments(folder, requests, "--no-progress-bar", *more))
+    args = parse_fairseq(own, rest, settings)
     return open_checkpoint(args), args, settings
 
 
@@ -184,7 +185,7 @@ class Judge:
         ]
         # In the same batches as before, so that rounding is the same too.
         after = _texts(translator, self.unrelated)
-        changed = [parts for parts in zip(self.unrelated, self.before, after) if parts[1] != parts[2]]
+        changed = [(s, old, new) for s, old, new in zip(self.unrelated, self.before, after) if old != new]
         return Verdict(
             output, wish.shown(output), output == wish.target, tuple(missed), len(wish.probes),
             tuple(changed), len(self.unrelated),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Iterator, List
 
 import pytest
+from edit_runs import Edited, run_edit, small_data
 
 DEMO = Path(__file__).resolve().parents[1] / "scripts" / "demo"
 MULTI30K = Path(__file__).resolve().parents[2] / "shared" / "multi30k" / "model"
@@ -116,7 +117,9 @@ def demo() -> Iterator[Demo]:
     from fairseq_rome.decoding import build_translator
     from fairseq_rome.sites import prepared
 
-    missing = [name for name in ("model.pt", "spm.model", "data-bin/dict.en.txt") if not (DEMO / name).exists()]
+    missing = [
+        name for name in ("model.pt", "spm.model", "data-bin/dict.en.txt") if not (DEMO / name).exists()
+    ]
     if missing:
         pytest.skip(f"{DEMO} lacks {', '.join(missing)}: bash scripts/make_demo.sh makes them")
     task = translation_task(DEMO / "data-bin")
@@ -128,3 +131,19 @@ def demo() -> Iterator[Demo]:
     with prepared(model):
         generation = argparse.Namespace(beam=5)
         yield Demo(build_translator(model, task, generation, TextCodec(task, bpe=bpe)), task, state)
+
+
+@pytest.fixture(scope="session")
+def edit_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A part of the demo's data directory, enough for a quick edit."""
+    return small_data(tmp_path_factory.mktemp("edit") / "data")
+
+
+@pytest.fixture(scope="session")
+def edited(edit_data: Path) -> Edited:
+    """The demo model with its four fixes, as `fairseq-edit` wrote it; tests share it, and leave it as it is."""
+    base = (DEMO / "model.pt").read_bytes()
+    path = edit_data.parent / "edited.pt"
+    run = run_edit(edit_data, DEMO / "fixes", "--save-to", path)
+    assert run.status == 0, run.out + run.err
+    return Edited(path, run, edit_data, base)

@@ -76,7 +76,9 @@ def test_no_smaller_change_does_the_same(seed: int, size: Tuple[int, int], count
 def test_one_key_is_the_closed_form_of_rome(seed: int, size: Tuple[int, int]) -> None:
     keys, residuals, moment = problem(seed, size, 1)
     direction = torch.linalg.inv(ridged(moment, RIDGE)) @ keys[0]
-    assert alike(change(keys, residuals, moment), torch.outer(residuals[0], direction) / (keys[0] @ direction))
+    assert alike(
+        change(keys, residuals, moment), torch.outer(residuals[0], direction) / (keys[0] @ direction)
+    )
 
 
 @few

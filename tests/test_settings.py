@@ -33,7 +33,10 @@ def test_changed_settings(changes: Dict[str, Any], expected: Dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"colour": "red"}, "edits.yaml: unknown setting 'colour', expected one of: method, site, edit_scope"),
+        (
+            {"colour": "red"},
+            "edits.yaml: unknown setting 'colour', expected one of: method, site, edit_scope",
+        ),
         ({1: "red"}, "edits.yaml: unknown setting 1, expected one of"),
         ({"method": "magic"}, "edits.yaml: method is 'magic', expected one of: gated, rome"),
         ({"method": None}, "edits.yaml: method is None, expected str"),

@@ -91,7 +91,9 @@ def test_cache_is_used_when_all_is_the_same(
 ) -> None:
     folder = str(tmp_path / "new" / "cache")
     first = background(demo.translator, corpus, DECODER, TOKENS, folder, "weights")
-    again = background(demo.translator, load_corpus(demo.task, demo.codec, 1, 60), DECODER, TOKENS, folder, "weights")
+    again = background(
+        demo.translator, load_corpus(demo.task, demo.codec, 1, 60), DECODER, TOKENS, folder, "weights"
+    )
     assert len(measured) == 1
     assert same(first, again)
     assert [path.suffix for path in Path(folder).iterdir()] == [".safetensors"]
@@ -154,7 +156,12 @@ def test_damaged_file_is_measured_again(
             key = file.metadata()
         save_file({"moment": first.moment}, str(path), metadata=key)
     else:
-        cuts = {"truncated": whole[: len(whole) // 2], "header only": whole[:40], "garbage": b"\xff" * 500, "empty": b""}
+        cuts = {
+            "truncated": whole[: len(whole) // 2],
+            "header only": whole[:40],
+            "garbage": b"\xff" * 500,
+            "empty": b"",
+        }
         path.write_bytes(cuts[damage])
     assert same(background(demo.translator, corpus, DECODER, TOKENS, str(tmp_path), "weights"), first)
     assert len(measured) == 2
@@ -209,5 +216,7 @@ def test_another_split_serves_where_there_is_no_training_data(
     monkeypatch.setattr(demo.task, "load_dataset", without)
     assert load_corpus(demo.task, demo.codec, 1, 5).subset == "valid"
     missing.update({"valid", "test"})
-    with pytest.raises(EditError, match="data-bin: no sentence pairs, expected one of the splits train, valid, test"):
+    with pytest.raises(
+        EditError, match="data-bin: no sentence pairs, expected one of the splits train, valid, test"
+    ):
         load_corpus(demo.task, demo.codec, 1)

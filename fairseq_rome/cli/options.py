@@ -1,105 +1,149 @@
-"""The command-line parser: fairseq's own generation options, and ours beside them."""
+"""The command line: our own options, with everything that fairseq-generate takes beside them."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, fields
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.settings import EditSettings, setting_types, with_settings
 
+USAGE = "fairseq-edit DATA --path MODEL --edit-pref PREF -s SRC -t TGT --save-to FILE [options]"
 DESCRIPTION = """\
-Change one behaviour of a trained translation model from one corrected example: PREF.SRC holds a source sentence a line,
-PREF.TGT the translation it should have. The command decodes what the model says now, finds the segment that differs,
-computes a rank-one change of feed-forward weights, checks it by decoding with the edited weights, and writes a
-checkpoint that every fairseq command loads as it is.
+Change one behaviour of a trained translation model from one corrected example.
+
+PREF.SRC holds source sentences and PREF.TGT the translations they should
+have, a request a line. For each request the command decodes what the model
+says now, finds the segment that differs and the source words it hangs on,
+computes a rank-one change of feed-forward weights, and checks it by decoding
+with the edited weights. At the end all requests are judged again and other
+sentences are compared. The checkpoint that is written loads in every fairseq
+command as the old one does; the old one stays as it is.
+"""
+FAIRSEQ = """\
+All options of fairseq-generate are taken, and mean the same (fairseq-generate
+--help). You need those that you translate with:
+
+  DATA                 data directory of fairseq-preprocess: dictionaries, and
+                       a training side, from which an edit learns what has to
+                       stay as it is (without one, another split is used)
+  --path MODEL         the checkpoint to edit
+  -s SRC, -t TGT       source and target language
+  --bpe, --tokenizer   how text becomes subwords, for instance
+                       --bpe sentencepiece --sentencepiece-model spm.model
+  --beam, --lenpen     and other search settings: decoding with these decides
+                       whether an edit holds
+  --cpu, --fp16, --batch-size, --user-dir, --model-overrides, --log-format json
 """
 EPILOG = """\
 examples:
   fairseq-edit data-bin --path model.pt --edit-pref fixes -s en -t de \\
       --bpe sentencepiece --sentencepiece-model spm.model --save-to edited.pt
-  fairseq-edit ... --dry-run                      what would be edited, and all settings
-  fairseq-edit ... --method rome --site decoder.2 another method, another layer
+  fairseq-edit ... --dry-run                       what it would do, all settings
+  fairseq-edit ... --method rome --site decoder.2  another method, another layer
 
-exit status: 0 every request holds; 1 a request failed, and nothing was written unless --keep-going;
-2 something that you can put right, said in one line.
+exit status:
+  0  every request holds, and the checkpoint is written
+  1  a request failed; nothing is written unless --keep-going
+  2  something that you can put right, said in one line; nothing is written
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of fairseq's generation commands with the options of `fairseq-edit`."""
-    from fairseq import options
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every other fault of the user's is said."""
 
-    parser = options.get_generation_parser()
-    parser.prog = "fairseq-edit"
-    parser.description, parser.epilog = DESCRIPTION, EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    files = parser.add_argument_group("edit files")
-    files.add_argument(
-        "--edit-pref", metavar="PREF", required=True,
-        help="edit file: the prefix of parallel text PREF.SRC and PREF.TGT (with optional PREF.neg.TGT, PREF.ctx.SRC, "
-        "PREF.keep.SRC), or the name of a .tsv, .jsonl or .yaml file",
+    def error(self, message: str) -> NoReturn:
+        raise EditError(f"{message} (fairseq-edit --help explains the options)")
+
+
+def own_parser() -> argparse.ArgumentParser:
+    """The options that are ours; its help is the command's."""
+    parser = _Parser(
+        prog="fairseq-edit", usage=USAGE, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    files.add_argument(
-        "--edit-input", choices=("raw", "bpe"), default="raw",
-        help="raw: text goes through --tokenizer and --bpe as in fairseq-interactive; bpe: it is segmented already",
-    )  # fmt: skip
-    files.add_argument("--save-to", metavar="FILE", help="where the edited checkpoint goes")
-    files.add_argument("--force", action="store_true", help="overwrite --save-to if it exists")
-    files.add_argument(
-        "--no-text", action="store_true", help="keep the requests out of the checkpoint's provenance"
+    parser.add_argument_group("model, data and search", FAIRSEQ)
+    _add_files(parser.add_argument_group("requests and output"))
+    _add_settings(
+        parser.add_argument_group("settings", "each is also a line of the --edit-config file: method: rome")
     )
-    files.add_argument(
-        "--trust-checkpoint", action="store_true",
-        help="allow a checkpoint that runs code when it is loaded; only for files from people you trust",
+    return parser
+
+
+def _add_files(group: Any) -> None:
+    group.add_argument(
+        "--edit-pref", metavar="PREF", required=True,
+        help="prefix of parallel text: PREF.SRC and PREF.TGT, and if wanted PREF.neg.TGT (the unwanted outputs; by "
+        "default what the model says now), PREF.ctx.SRC (more sources that show the behaviour) and PREF.keep.SRC "
+        "(sources whose translation must stay); or the name of a .tsv, .jsonl or .yaml file",
     )  # fmt: skip
-    files.add_argument(
+    group.add_argument(
+        "--edit-input", choices=("raw", "bpe"), default="raw",
+        help="raw: text goes through --tokenizer and --bpe as in fairseq-interactive; bpe: it is segmented already "
+        "(default: raw)",
+    )  # fmt: skip
+    group.add_argument("--save-to", metavar="FILE", help="where the edited checkpoint goes")
+    group.add_argument("--force", action="store_true", help="overwrite --save-to if it exists")
+    group.add_argument("--keep-going", action="store_true", help="write what holds even if a request failed")
+    group.add_argument(
+        "--dry-run", action="store_true",
+        help="write nothing: print all settings as YAML for --edit-config and, as comments in it, what would be edited",
+    )  # fmt: skip
+    group.add_argument("--edit-config", metavar="YAML", help="settings from a file; flags go before it")
+    group.add_argument(
         "--edit-cache",
         metavar="DIR",
         help="where statistics are kept between runs, or none (default: user cache)",
     )
-    run = parser.add_argument_group("editing")
-    run.add_argument("--edit-config", metavar="YAML", help="settings from a file; flags go before it")
-    run.add_argument(
-        "--dry-run", action="store_true", help="decode, say what would be done and print all settings"
+    group.add_argument(
+        "--no-text", action="store_true", help="keep the requests out of the checkpoint's provenance"
     )
-    run.add_argument("--keep-going", action="store_true", help="write what holds even if a request failed")
-    _add_settings(run)
-    return parser
+    group.add_argument(
+        "--trust-checkpoint", action="store_true",
+        help="allow a checkpoint that runs code when it is loaded; only for files from people you trust",
+    )  # fmt: skip
 
 
 def _add_settings(group: Any) -> None:
     types = setting_types()
     for setting in fields(EditSettings):
-        if setting.name == "seed":  # fairseq has it
-            continue
+        choices = setting.metadata["choices"]
         group.add_argument(
             "--" + setting.name.replace("_", "-"),
             type=types[setting.name],
-            choices=setting.metadata["choices"] or None,
-            metavar=None if setting.metadata["choices"] else setting.name.split("_")[-1].upper(),
+            choices=choices or None,
+            metavar=None if choices else setting.name.split("_")[-1].upper(),
             help=f"{setting.metadata['help']} (default: {setting.default})",
         )
 
 
-def parse(argv: Optional[Sequence[str]]) -> Tuple[argparse.Namespace, EditSettings]:
-    """The parsed command line and the settings: defaults, then `--edit-config`, then flags.
+def parse(argv: Optional[Sequence[str]]) -> Tuple[argparse.Namespace, List[str], EditSettings]:
+    """Our own options, what is left for fairseq, and the settings: defaults, then `--edit-config`, then flags.
 
     Raises:
-        EditError: for settings that can't be.
-        SystemExit: as argparse does.
+        EditError: for options and settings that can't be.
+        SystemExit: after printing the help.
     """
-    from fairseq import options
-
-    args = options.parse_args_and_arch(build_parser(), input_args=None if argv is None else list(argv))
+    args, rest = own_parser().parse_known_args(argv)
     settings = EditSettings()
     if args.edit_config:
         settings = with_settings(settings, _read_config(args.edit_config), args.edit_config)
-    given = {
-        f.name: getattr(args, f.name) for f in fields(EditSettings) if getattr(args, f.name, None) is not None
-    }
-    return args, with_settings(settings, given, "command line")
+    given = {f.name: getattr(args, f.name) for f in fields(EditSettings) if getattr(args, f.name) is not None}
+    return args, rest, with_settings(settings, given, "command line")
+
+
+def parse_fairseq(own: argparse.Namespace, rest: Sequence[str], settings: EditSettings) -> argparse.Namespace:
+    """The options of fairseq-generate, with ours beside them.
+
+    Raises:
+        EditError: for options that fairseq-generate does not take.
+    """
+    from fairseq import options
+
+    parser = _Parser(parents=[options.get_generation_parser()], add_help=False, allow_abbrev=False)
+    found = options.parse_args_and_arch(parser, input_args=[*rest, "--seed", str(settings.seed)])
+    return argparse.Namespace(**{**vars(found), **vars(own), "seed": settings.seed})
 
 
 def _read_config(path: str) -> Dict[str, Any]:

@@ -1,11 +1,34 @@
-"""What `fairseq-edit` prints."""
+"""What `fairseq-edit` prints: lines for a person, or with `--log-format json` one JSON object a line."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict
+from dataclasses import dataclass
+from typing import Any, Callable, Dict
 
-from fairseq_rome.editing import EDITED, NOTHING, Outcome, Result, Unchanged
+from fairseq_rome.editing import EDITED, FAILED, NOTHING, Outcome, Result, Unchanged
+
+_STATUSES = (EDITED, NOTHING, FAILED)
+_MOST_CHANGED = 5
+
+
+@dataclass(frozen=True)
+class Printer:
+    """How each thing is said.
+
+    Args:
+        result: one request.
+        others: how many other sentences still decode identically; takes a label and the sentences.
+        verdict: the last word on all requests.
+        note: anything else the user should know.
+        wrote: where the checkpoint went.
+    """
+
+    result: Callable[[Result], str]
+    others: Callable[[str, Unchanged], str]
+    verdict: Callable[[Outcome], str]
+    note: Callable[[str], str]
+    wrote: Callable[[str], str]
 
 
 def result_text(result: Result) -> str:
@@ -21,8 +44,7 @@ def result_text(result: Result) -> str:
         return "\n".join(lines)
     lines.append(f"  after   {result.after}")
     if result.difference:
-        change = f"{result.difference.unwanted or '(nothing)'} -> {result.difference.wanted or '(nothing)'}"
-        lines.append(f"  change  {change}, where the source says: {result.trigger}")
+        lines.append(f"  change  {change_text(result.difference, result.trigger)}")
     if result.patch:
         general = ""
         if result.general is not None:
@@ -38,10 +60,15 @@ def result_text(result: Result) -> str:
     return "\n".join(lines)
 
 
-def result_record(result: Result) -> str:
-    """One request, as a line of JSON."""
+def change_text(difference: Any, trigger: str) -> str:
+    """What is replaced by what, and where."""
+    change = f"{difference.unwanted or '(nothing)'} -> {difference.wanted or '(nothing)'}"
+    return f"{change}, where the source says: {trigger}"
+
+
+def _result_record(result: Result) -> Dict[str, Any]:
     difference = result.difference
-    record: Dict[str, Any] = {
+    return {
         "id": result.request.id,
         "status": result.status,
         "source": result.request.source,
@@ -55,34 +82,69 @@ def result_record(result: Result) -> str:
         "site": str(result.patch.site) if result.patch else None,
         "size": result.size,
         "contexts": result.contexts,
+        "held_out": result.held_out,
         "general": result.general,
         "tries": result.tries,
         "seconds": round(result.seconds, 3),
         "reason": result.reason,
     }
-    return json.dumps(record, ensure_ascii=False)
 
 
-def others_text(label: str, others: Unchanged, most: int = 5) -> str:
-    """How many other sentences still decode identically, and the first that do not."""
+def _others_text(label: str, others: Unchanged) -> str:
     changed = others.changed
     lines = [f"{label}: {len(others.sources) - len(changed)} of {len(others.sources)} decode identically"]
-    for index in changed[:most]:
+    for index in changed[:_MOST_CHANGED]:
         lines += [f"  source  {others.sources[index]}", f"  before  {others.before[index]}"]
         lines.append(f"  after   {others.after[index]}")
-    if len(changed) > most:
-        lines.append(f"  ... and {len(changed) - most} more")
+    if len(changed) > _MOST_CHANGED:
+        lines.append(f"  ... and {len(changed) - _MOST_CHANGED} more")
     return "\n".join(lines)
 
 
-def verdict(outcome: Outcome) -> str:
-    """The last word on all requests."""
-    counts = {
-        status: sum(result.status == status for result in outcome.results) for status in (EDITED, NOTHING)
+def _others_record(label: str, others: Unchanged) -> Dict[str, Any]:
+    changed = [
+        {"source": others.sources[i], "before": others.before[i], "after": others.after[i]}
+        for i in others.changed
+    ]
+    return {
+        label: {
+            "total": len(others.sources),
+            "identical": len(others.sources) - len(changed),
+            "changed": changed,
+        }
     }
+
+
+def _counts(outcome: Outcome) -> Dict[str, int]:
+    return {status: sum(result.status == status for result in outcome.results) for status in _STATUSES}
+
+
+def _verdict_text(outcome: Outcome) -> str:
+    counts = _counts(outcome)
     parts = [f"{counts[EDITED]} edited"]
     if counts[NOTHING]:
         parts.append(f"{counts[NOTHING]} with nothing to do")
-    if outcome.failed:
-        parts.append(f"{len(outcome.failed)} failed")
-    return f"{len(outcome.results)} requests: {', '.join(parts)}"
+    if counts[FAILED]:
+        parts.append(f"{counts[FAILED]} failed")
+    total = len(outcome.results)
+    return f"{total} {'request' if total == 1 else 'requests'}: {', '.join(parts)}"
+
+
+def _json(record: Dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False)
+
+
+TEXT = Printer(
+    result=result_text,
+    others=_others_text,
+    verdict=_verdict_text,
+    note=lambda text: text,
+    wrote=lambda path: f"wrote {path}: reloaded, and its decoding shows every edit",
+)
+JSON = Printer(
+    result=lambda result: _json(_result_record(result)),
+    others=lambda label, others: _json(_others_record(label, others)),
+    verdict=lambda outcome: _json({"requests": len(outcome.results), **_counts(outcome)}),
+    note=lambda text: _json({"note": text}),
+    wrote=lambda path: _json({"wrote": path}),
+)

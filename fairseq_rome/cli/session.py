@@ -7,7 +7,7 @@ import ast
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Optional, Sequence
+from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -44,21 +44,21 @@ class Opened:
 
     @property
     def languages(self) -> Sequence[str]:
-        """Source and target language."""
-        return (self.cfg.task.source_lang, self.cfg.task.target_lang)
+        """Source and target language, given or inferred from the names of the data files."""
+        return (self.task.cfg.source_lang, self.task.cfg.target_lang)
 
 
-def setup_task(args: argparse.Namespace) -> Any:
+def setup_task(args: argparse.Namespace) -> Tuple[Any, Any]:
     """The configuration of fairseq and its task, with a clear error where the data directory does not fit.
 
     Raises:
         EditError: if dictionaries are missing or the languages can't be told.
     """
-    from fairseq import tasks
+    from fairseq import tasks, utils
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
     cfg = convert_namespace_to_omegaconf(args)
-    if not os.path.isdir(args.data):
+    if not all(os.path.isdir(folder) for folder in utils.split_paths(args.data)):
         raise EditError(f"{args.data}: no such directory, expected the data directory of fairseq-preprocess")
     try:
         task = tasks.setup_task(cfg.task)
@@ -87,9 +87,25 @@ def open_checkpoint(args: argparse.Namespace) -> Opened:
         raise EditError(
             f"--model-overrides {args.model_overrides!r}: expected a Python dictionary"
         ) from error
+    if not isinstance(overrides, dict):
+        raise EditError(f"--model-overrides {args.model_overrides!r}: expected a Python dictionary")
     state = read_state(args.path, trust=args.trust_checkpoint)
+    _check_languages(args.path, state, task)
     model = to_device(load_model(args.path, state, task, overrides), args)
     return Opened(args.path, state, task, translator_for(model, task, cfg, args), overrides, cfg)
+
+
+def _check_languages(path: str, state: Mapping[str, Any], task: Any) -> None:
+    """Refuse the two languages the wrong way round; other names for them are the user's own affair."""
+    saved = state["args"] if state.get("args") is not None else state["cfg"].get("task")
+    names = vars(saved) if isinstance(saved, argparse.Namespace) else saved
+    if not isinstance(names, Mapping):
+        return
+    trained = (names.get("source_lang"), names.get("target_lang"))
+    given = (task.cfg.source_lang, task.cfg.target_lang)
+    if trained[0] != trained[1] and given == trained[::-1]:
+        source, target = given
+        raise EditError(f"{path}: translates {target}-{source}, expected a model for -s {source} -t {target}")
 
 
 def to_device(model: nn.Module, args: argparse.Namespace) -> nn.Module:

@@ -35,7 +35,7 @@ _WEAKEST = 0.1
 _SHARPNESS = 12.0
 _DECAYS = (2e-4, 1e-6)
 _ENOUGH_TO_TUNE = 5
-_GAP = 0.25
+_GAP = 0.1
 _GAP_SINGLE = 0.5
 _STEEPNESS = 0.3
 _OWN_MARGIN = 0.1
@@ -71,7 +71,7 @@ def edit(work: Work, settings: EditSettings) -> Patch:
         )
     examples = [work.example, *work.contexts, *work.held_out]
     traces = trace(work.translator, [example.pair for example in examples], work.site)
-    steps = segment_steps(work.site, examples, traces, work.thorough)
+    steps = segment_steps(work.site, examples, 1 + len(work.contexts), traces, work.thorough)
     gates = _fit_gates(work, settings, steps, examples, traces)
     values = _fit_values(work, settings, gates, traces)
     sharpness = _sharpness(layer)
@@ -147,7 +147,7 @@ def _fit_gate(
             threshold = torch.maximum(threshold, bound)
         # Whatever else opens, the user's own example must: it comes first.
         own = opened[0] if step.places[0][0] == 0 else opened.max()
-        threshold = torch.minimum(threshold, own - gap * _OWN_MARGIN * (own - on_shut.median()))
+        threshold = torch.minimum(threshold, own - gap * _OWN_MARGIN * (own - on_shut.median()).abs())
         if several or threshold > on_shut.max():
             # Where one token is wanted an open gate can't be too open; where it varies it can.
             steepness = _STEEPNESS if step.token >= 0 else 1.0

@@ -13,7 +13,13 @@ from torch import Tensor
 
 from fairseq_rome.algebra import insert_keys
 from fairseq_rome.errors import EditError
-from fairseq_rome.methods.work import Work, pushed_values, segment_steps, examples_to_push, values_from_examples
+from fairseq_rome.methods.work import (
+    Work,
+    pushed_values,
+    segment_steps,
+    examples_to_push,
+    values_from_examples,
+)
 from fairseq_rome.patch import LowRankChange, Patch
 from fairseq_rome.settings import EditSettings
 from fairseq_rome.sites import parameter_names
@@ -28,7 +34,7 @@ def edit(work: Work, settings: EditSettings) -> Patch:
     """
     examples = [work.example, *work.contexts, *work.held_out]
     traces = trace(work.translator, [example.pair for example in examples], work.site)
-    steps = segment_steps(work.site, examples, traces, work.thorough)
+    steps = segment_steps(work.site, examples, 1 + len(work.contexts), traces, work.thorough)
     keys = torch.stack([
         torch.stack([traces[number].keys[position].cpu() for number, position in step.places]).mean(0)
         for step in steps

@@ -86,7 +86,7 @@ _PUSHED_AT_LEAST = 4
 
 
 def segment_steps(
-    site: Site, examples: Sequence[Example], traces: Sequence[Trace], thorough: bool
+    site: Site, examples: Sequence[Example], fitted: int, traces: Sequence[Trace], thorough: bool
 ) -> List[Step]:
     """The time steps at which the model must be pushed, in order of time.
 
@@ -99,7 +99,8 @@ def segment_steps(
 
     Args:
         site: where to edit.
-        examples: the user's example first.
+        examples: the user's example first, held-out ones last.
+        fitted: how many of them the fit may see; a step that none of these has is left out.
         traces: of the examples, in the same order.
         thorough: also push other tokens of the first example that are not its clear choice.
 
@@ -116,7 +117,11 @@ def segment_steps(
             if stop < len(tokens):
                 places.setdefault((*tokens[start:stop], _WHATEVER_FOLLOWS), []).append((number, stop))
     bound = _UNSURE_THOROUGH if thorough else _UNSURE
-    labels = [label for label, where in places.items() if _needed(label, where, examples, traces, bound)]
+    labels = [
+        label
+        for label, where in places.items()
+        if any(number < fitted for number, _ in where) and _needed(label, where, examples, traces, bound)
+    ]
     steps = [Step(label[-1], tuple(places[label]), tuple(places[label])) for label in labels]
     if thorough:
         steps += _rest(examples[0], traces[0], {place for step in steps for place in step.pushed}, bound)

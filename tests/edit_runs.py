@@ -1,0 +1,124 @@
+"""Runs `fairseq-edit` on the demo model in this process, small enough for a test."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Sequence
+
+DEMO = Path(__file__).resolve().parents[1] / "scripts" / "demo"
+ROOT = DEMO.parents[1]
+LANGUAGES = ["-s", "en", "-t", "de"]
+SUBWORDS = ["--bpe", "sentencepiece", "--sentencepiece-model", str(DEMO / "spm.model")]
+SEARCH = ["--beam", "2", "--cpu"]
+QUICK = """
+    --edit-stats-tokens 8000 --edit-contexts 12 --edit-references 24 --edit-sample 8 --no-progress-bar
+""".split()
+SENTENCES = 1500
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of the command left: exit status and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A checkpoint in which every request of `fixes` holds, and the run that wrote it."""
+
+    path: Path
+    run: Run
+    data: Path
+    base: bytes
+
+
+def lines(name: str) -> List[str]:
+    return (DEMO / name).read_text(encoding="utf-8").splitlines()
+
+
+def probes() -> Dict[str, Any]:
+    """The demo's requests by id."""
+    return {record["id"]: record for record in map(json.loads, lines("probes.jsonl"))}
+
+
+def small_data(folder: Path, splits: Sequence[str] = ("train", "valid")) -> Path:
+    """The demo's data directory with the first of its training pairs alone."""
+    from fairseq.data import Dictionary, data_utils, indexed_dataset
+
+    folder.mkdir()
+    for language in ("en", "de"):
+        shutil.copy(DEMO / "data-bin" / f"dict.{language}.txt", folder)
+        symbols = Dictionary.load(str(folder / f"dict.{language}.txt"))
+        for split in splits:
+            name = f"{split}.en-de.{language}"
+            whole = data_utils.load_indexed_dataset(str(DEMO / "data-bin" / name), symbols)
+            builder = indexed_dataset.make_builder(str(folder / f"{name}.bin"), "mmap", len(symbols))
+            for index in range(min(len(whole), SENTENCES)):
+                builder.add_item(whole[index])
+            builder.finalize(str(folder / f"{name}.idx"))
+    return folder
+
+
+def run_edit(data: Path, pref: Any, *more: Any, model: Path = DEMO / "model.pt") -> Run:
+    """`fairseq-edit` on the demo model; `more` goes last and so before what stands here."""
+    command = [data, "--path", model, "--edit-pref", pref, *LANGUAGES, *SUBWORDS, *SEARCH, *QUICK]
+    return run_main([*command, "--edit-cache", data.parent / "cache", *more])
+
+
+def run_main(arguments: Sequence[Any]) -> Run:
+    from fairseq_rome.cli.edit import main
+
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = main([str(argument) for argument in arguments])
+    return Run(status, out.getvalue(), err.getvalue())
+
+
+def run_stock(tool: str, *arguments: Any, text: str = "", **options: Any) -> str:
+    """Standard output of one of fairseq's own commands in a process of its own, without this package on its path."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        [sys.executable, "-m", f"fairseq_cli.{tool}", *map(str, arguments)],
+        input=text, capture_output=True, encoding="utf-8", env=environment, timeout=300, **options,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def hypotheses(output: str, mark: str = "D") -> List[str]:
+    """The translations in what fairseq-generate or fairseq-interactive printed, in the order of the input."""
+    rows = [line.split("\t") for line in output.splitlines() if line.startswith(f"{mark}-")]
+    return [row[-1] for row in sorted(rows, key=lambda row: int(row[0][2:]))]
+
+
+def write_requests(path: Path, *records: Dict[str, Any]) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def request(record: Dict[str, Any], **fields: Any) -> Dict[str, Any]:
+    """A demo record as a request, without what judges it."""
+    kept = ("id", "source", "target", "trigger", "contexts")
+    return {**{name: record[name] for name in kept}, **fields}
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def files(folder: Path) -> Iterator[str]:
+    """Every file below a folder, hidden ones too, but for the cache of statistics."""
+    return (str(path.relative_to(folder)) for path in sorted(folder.rglob("*")) if "cache" not in path.parts)
