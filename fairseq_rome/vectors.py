@@ -198,7 +198,7 @@ def _forward(model: Any, batch: Batch, site: Site) -> Callable[[Tensor], Tensor]
 def value_from_examples(
     translator: Translator, site: Site, corpus: Corpus, token: int, most: int = 64
 ) -> Optional[Tensor]:
-    """The mean value (length d) of a decoder site where the corpus says a token and the model agrees; None if nowhere."""
+    """A decoder site's mean value (length d) where the corpus says a token and the model agrees; None if nowhere."""
     pairs = [pair for pair in corpus.pairs if bool(pair.target.eq(token).any())][:most]
     found: List[Tensor] = []
     for pair, seen in zip(pairs, trace(translator, pairs, site)):

@@ -80,16 +80,14 @@ def open_checkpoint(args: argparse.Namespace) -> Opened:
     """
     if not args.path:
         raise EditError("--path is missing, expected the checkpoint to edit")
-    cfg, task = setup_task(args)
     try:
         overrides = ast.literal_eval(args.model_overrides)
-    except (ValueError, SyntaxError) as error:
-        raise EditError(
-            f"--model-overrides {args.model_overrides!r}: expected a Python dictionary"
-        ) from error
+    except (ValueError, SyntaxError):
+        overrides = None
     if not isinstance(overrides, dict):
         raise EditError(f"--model-overrides {args.model_overrides!r}: expected a Python dictionary")
     state = read_state(args.path, trust=args.trust_checkpoint)
+    cfg, task = setup_task(args)
     _check_languages(args.path, state, task)
     model = to_device(load_model(args.path, state, task, overrides), args)
     return Opened(args.path, state, task, translator_for(model, task, cfg, args), overrides, cfg)

@@ -1,4 +1,4 @@
-"""Editing methods, one file each, all of one signature: `(task of the edit, settings) -> Patch`."""
+"""Editing methods, one file each, all of one signature: `(work, settings) -> Patch`."""
 
 from __future__ import annotations
 

@@ -30,14 +30,15 @@ from fairseq_rome.sites import layer_at, parameter_names
 from fairseq_rome.statistics import inputs_of
 from fairseq_rome.vectors import Trace, trace
 
-_WEAKEST = 0.1
 # A ReLU is shut below zero; smooth activations only well below it.
 _SHARPNESS = 12.0
+# Weight decay of the detector; the second where the first leaves a single example inside the background.
 _DECAYS = (2e-4, 1e-6)
 _ENOUGH_TO_TUNE = 5
-_GAP = 0.1
-_GAP_SINGLE = 0.5
-_STEEPNESS = 0.3
+# Where between background and edit positions a threshold lies: low to generalise, halfway for a single example.
+_GAP, _GAP_SINGLE = 0.1, 0.5
+# A gate counts as open, at response 1, this far between its threshold and the weakest tenth of the edit positions.
+_STEEPNESS, _WEAKEST = 0.3, 0.1
 _OWN_MARGIN = 0.1
 
 
@@ -48,8 +49,8 @@ class Gate:
     Args:
         step: the time step.
         detector: response above zero where the gate opens.
-        margin: how far below the threshold the nearest background position lies, in units of the weakest edit position's
-            response; negative where background positions open the gate.
+        margin: how far below the threshold the nearest background position lies, in units of the response to
+            which the gate is scaled; negative where background positions open it.
     """
 
     step: Step

@@ -15,9 +15,9 @@ from fairseq_rome.algebra import insert_keys
 from fairseq_rome.errors import EditError
 from fairseq_rome.methods.work import (
     Work,
+    examples_to_push,
     pushed_values,
     segment_steps,
-    examples_to_push,
     values_from_examples,
 )
 from fairseq_rome.patch import LowRankChange, Patch

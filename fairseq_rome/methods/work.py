@@ -75,14 +75,15 @@ class Step:
     pushed: Tuple[Tuple[int, int], ...]
 
 
-_UNSURE = math.log(0.5)
-_UNSURE_THOROUGH = math.log(0.9)
+# Below these probabilities a token is pushed.
+_UNSURE, _UNSURE_THOROUGH = math.log(0.5), math.log(0.9)
+# A step that the user's own example does not need must be needed in this share of all examples.
 _SMALLEST_SHARE = 0.1
-_LOST = math.log(0.05)
-_LOST_SHARE = 0.25
+# Below this probability of the next token, in this share of the examples, a decoder has lost its thread.
+_LOST, _LOST_SHARE = math.log(0.05), 0.25
 _WHATEVER_FOLLOWS = -1
-_PUSHED = 12
-_PUSHED_AT_LEAST = 4
+# How many examples values are fitted on: in all, and at least for one step.
+_PUSHED, _PUSHED_AT_LEAST = 12, 4
 
 
 def segment_steps(
@@ -90,12 +91,11 @@ def segment_steps(
 ) -> List[Step]:
     """The time steps at which the model must be pushed, in order of time.
 
-    A step is a token of the changed segment after the same tokens of that segment, or the return to the sentence after
-    it, whatever token that is, for a decoder that has just said a word it hardly knows tends to go on with it, or to say
-    the unwanted one as well. Examples other than the user's count at the first token only where the model is about to say
-    what the segment replaces.
-    Where the model says the token by itself (in nearly all examples) there is no step. At an encoder site there is one step,
-    at the last token of the trigger, which pushes all of them.
+    A step is a token of the changed segment after the same tokens of that segment, or the return to the sentence
+    after it, whatever token that is: a decoder that has just said a word it hardly knows tends to go on with it, or
+    to say the unwanted one as well. Where the model says the token by itself in nearly all examples there is no
+    step. At the first token, examples other than the user's count only where the model is about to say what the
+    segment replaces. At an encoder site there is one step, at the last token of the trigger, which pushes all.
 
     Args:
         site: where to edit.
