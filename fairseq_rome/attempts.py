@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Callable, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
 from fairseq_rome.batching import Pair
-from fairseq_rome.contexts import Example, corrected_references, find_trigger, make_example, self_corrected
+from fairseq_rome.contexts import (
+    Example,
+    corrected_references,
+    find_trigger,
+    hangs_elsewhere,
+    make_example,
+    self_corrected,
+)
 from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Hypothesis, Translator
 from fairseq_rome.errors import EditError
@@ -23,6 +30,8 @@ _NEAR_MISSES = 48
 _ENOUGH_TO_HOLD_OUT = 8
 _HELD_OUT_SHARE = 2
 _GENERAL_ENOUGH = 0.5
+_GO_TOGETHER = 0.3
+_TOO_COMMON = 0.08
 
 
 @dataclass(frozen=True)
@@ -110,16 +119,25 @@ def prepare(
     scoped = settings.edit_scope == "trigger"
     saying = corpus.saying(difference.unwanted, endings.target)
     concerned = corpus.with_trigger(trigger) if scoped else saying
-    # A trigger with an ending is neither wanted nor a near miss.
-    related = set(corpus.with_trigger(trigger, endings.source) if scoped else saying)
-    near = [index for index in saying if index not in related][:_NEAR_MISSES]
-    mined = concerned if _mines(request, difference, settings) else []
+    mines = _mines(request, difference, settings)
+    if mines is None:
+        mines = _goes_with(concerned, saying, corpus) and not hangs_elsewhere(
+            translator, request.source, before, request.target, trigger
+        )
+    mined = concerned if mines else []
     contexts, held_out = _more_examples(
         translator, request, difference, trigger if scoped else "", corpus, mined, settings, endings
     )
+    ignored = {index for index in concerned if corpus.sources[index] == request.source}
+    near: List[int] = []
+    if contexts or held_out:
+        # The change is to hold in other sentences too. A trigger with an ending is neither wanted nor a near miss.
+        ignored.update(concerned)
+        related = set(corpus.with_trigger(trigger, endings.source) if scoped else saying)
+        near = [index for index in saying if index not in related][:_NEAR_MISSES]
     return Case(
         request, before, difference, trigger, example, contexts, held_out,
-        tuple(corpus.pairs[index] for index in near), frozenset(concerned),
+        tuple(corpus.pairs[index] for index in near), frozenset(ignored),
     )  # fmt: skip
 
 
@@ -147,11 +165,24 @@ def _more_examples(
     return (*decoded[parts:], *references), tuple(held_out)
 
 
-def _mines(request: EditRequest, difference: Difference, settings: EditSettings) -> bool:
-    """Whether the corpus may give contexts."""
+def _mines(request: EditRequest, difference: Difference, settings: EditSettings) -> Optional[bool]:
+    """Whether the corpus gives contexts; None if that is for the corpus to tell."""
     if not settings.edit_contexts or settings.edit_mine == "never" or not difference.unwanted:
         return False
-    return settings.edit_mine == "always" or difference.lexical or request.trigger is not None
+    if settings.edit_mine == "always" or request.trigger is not None:
+        return True
+    return None if difference.lexical else False
+
+
+def _goes_with(concerned: Sequence[int], saying: Sequence[int], corpus: Corpus) -> bool:
+    """Whether a trigger that was only found is no common word, and goes with the unwanted word (Dice's coefficient).
+
+    An ending, an article or a preposition also hangs on some source word, but changing it wherever that word stands
+    would be wrong.
+    """
+    together = len(set(concerned) & set(saying))
+    goes = 2 * together >= _GO_TOGETHER * (len(concerned) + len(saying)) > 0
+    return goes and len(concerned) <= _TOO_COMMON * len(corpus.pairs)
 
 
 def plan(model_sites: Sequence[Site], settings: EditSettings) -> List[Site]:

@@ -18,6 +18,9 @@ from fairseq_rome.decoding import Hypothesis, Translator
 from fairseq_rome.errors import EditError
 from fairseq_rome.segments import Difference, changed_spans, contains_trigger, correct, count, pattern
 
+# In nats: how far a segment's log-probability must fall without a word to hang on it beyond doubt.
+_STRONG = 2.0
+
 
 @dataclass(frozen=True)
 class Example:
@@ -91,25 +94,47 @@ def find_trigger(translator: Translator, source: str, before: Hypothesis, after:
         EditError: if the subword model makes the two one text, as it may with other forms of a letter.
     """
     codec = translator.codec
-    words = source.split()
     if codec.target_text(codec.target(after)) == before.text:
         raise EditError(f"{after!r} is in subwords what the model says already, expected another translation")
-    target, spans = _evidence(codec, before, after)
-    leave_out = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))] if len(words) > 1 else []
-    pairs = [Pair(codec.source(text), target) for text in [source, *leave_out]]
+    words = source.split()
+    wanted = codec.target(after)
+    gone = _spans(wanted, before.tokens)
+    evidence = (before.tokens, gone) if gone else (wanted, _spans(before.tokens, wanted))
+    drops = _drops(translator, words, *evidence)
+    return _strip(_heaviest(words, drops)) if drops else _strip(source)
+
+
+def hangs_elsewhere(
+    translator: Translator, source: str, before: Hypothesis, after: str, trigger: str
+) -> bool:
+    """Whether the wanted segment hangs on another source word than the trigger, and strongly.
+
+    `dog -> police dog` hangs on `police`: it would be wrong wherever there is just a dog. A wanted segment that the
+    model hardly knows hangs on nothing much, and is no such case.
+    """
+    words = source.split()
+    wanted = translator.codec.target(after)
+    spans = _spans(before.tokens, wanted)
+    drops = _drops(translator, words, wanted, spans) if spans else []
+    if not drops or max(drops) < _STRONG:
+        return False
+    return _strip(words[drops.index(max(drops))]) not in _strip(trigger).split()
+
+
+def _drops(
+    translator: Translator, words: Sequence[str], target: Tensor, spans: Sequence[Tuple[int, int]]
+) -> List[float]:
+    """For each source word, how far the log-probability of the target spans falls without it; none for one word."""
+    if len(words) < 2:
+        return []
+    leave_out = [" ".join([*words[:i], *words[i + 1 :]]) for i in range(len(words))]
+    pairs = [Pair(translator.codec.source(text), target) for text in [" ".join(words), *leave_out]]
     with torch.no_grad():
         batch = translator.batcher.batch(pairs)
         scores = forced_logits(translator.model, batch).log_softmax(-1)
     chosen = scores.gather(2, batch.target.unsqueeze(2)).squeeze(2)
     total = torch.stack([chosen[:, start:stop].sum(1) for start, stop in spans]).sum(0)
-    drops = (total[0] - total[1:]).tolist()
-    return _strip(_heaviest(words, drops)) if drops else _strip(source)
-
-
-def _evidence(codec: TextCodec, before: Hypothesis, after: str) -> Tuple[Tensor, List[Tuple[int, int]]]:
-    wanted = codec.target(after)
-    gone = _spans(wanted, before.tokens)
-    return (before.tokens, gone) if gone else (wanted, _spans(before.tokens, wanted))
+    return (total[0] - total[1:]).tolist()
 
 
 def _spans(old: Tensor, new: Tensor) -> List[Tuple[int, int]]:

@@ -51,8 +51,8 @@ class EditSettings:
     )
     edit_mine: str = _setting(
         "auto",
-        "where contexts come from besides the edit file: auto: DATA, if one word is replaced by another or "
-        "the request names its trigger; always: DATA; never: only the edit file",
+        "where contexts come from besides the edit file: auto: DATA, if the request names its trigger, or if one "
+        "word is replaced by one that clearly goes with a source word; always: DATA; never: only the edit file",
         ("auto", "always", "never"),
     )
     edit_stats_tokens: int = _setting(50000, "background tokens from the training side of DATA")

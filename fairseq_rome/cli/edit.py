@@ -8,6 +8,7 @@ import sys
 import warnings
 from typing import Any, Optional, Sequence
 
+from fairseq_rome.cli.interrupts import held_back
 from fairseq_rome.errors import EditError
 
 _NO_FAIRSEQ = (
@@ -37,7 +38,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except EditError as error:
         print(f"fairseq-edit: {error}", file=sys.stderr)
     except KeyboardInterrupt as interrupt:
-        print(f"fairseq-edit: interrupted; {interrupt or 'nothing was written'}", file=sys.stderr)
+        print(f"fairseq-edit: interrupted; {str(interrupt) or 'nothing was written'}", file=sys.stderr)
     return 2
 
 
@@ -54,9 +55,10 @@ def _import_fairseq() -> None:
     for name in ("fairseq", "hydra"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        from fairseq_rome.user_dir import share_user_dir
+        with held_back():
+            from fairseq_rome.user_dir import share_user_dir
 
-        share_user_dir()
+            share_user_dir()
     except (ImportError, ValueError, AttributeError) as error:
         raise EditError(_NO_FAIRSEQ.format(error=" ".join(str(error).split()))) from error
 
@@ -74,8 +76,11 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
         if not args.save_to:
             raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")
         check_output(args.save_to, args.force, [args.path] if args.path else [])
+    languages = (args.source_lang, args.target_lang)
+    # A slip in the edit file is told before the checkpoint is opened, unless the languages are still to be found.
+    edit_file = read_edit_file(args.edit_pref, *languages) if all(languages) else None
     opened = open_checkpoint(args)
-    edit_file = read_edit_file(args.edit_pref, *opened.languages)
+    edit_file = edit_file or read_edit_file(args.edit_pref, *opened.languages)
     check_symbols(edit_file, opened.translator.codec)
     corpus = load_corpus(opened.task, opened.translator.codec, settings.seed)
     endings = Endings.of(*opened.languages)
