@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -20,9 +17,9 @@ LANGUAGES = ["-s", "en", "-t", "de"]
 SUBWORDS = ["--bpe", "sentencepiece", "--sentencepiece-model", str(DEMO / "spm.model")]
 SEARCH = ["--beam", "2", "--cpu"]
 QUICK = """
-    --edit-stats-tokens 8000 --edit-contexts 12 --edit-references 24 --edit-sample 8 --no-progress-bar
+    --edit-stats-tokens 6000 --edit-contexts 8 --edit-references 12 --edit-sample 8 --no-progress-bar
 """.split()
-SENTENCES = 1500
+SENTENCES = 1000
 
 
 @dataclass(frozen=True)
@@ -84,18 +81,6 @@ def run_main(arguments: Sequence[Any]) -> Run:
     with redirect_stdout(out), redirect_stderr(err):
         status = main([str(argument) for argument in arguments])
     return Run(status, out.getvalue(), err.getvalue())
-
-
-def run_stock(tool: str, *arguments: Any, text: str = "", **options: Any) -> str:
-    """Standard output of one of fairseq's own commands in a process of its own, without this package on its path."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
-    environment.pop("PYTHONPATH", None)
-    done = subprocess.run(
-        [sys.executable, "-m", f"fairseq_cli.{tool}", *map(str, arguments)],
-        input=text, capture_output=True, encoding="utf-8", env=environment, timeout=300, **options,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
 
 
 def hypotheses(output: str, mark: str = "D") -> List[str]:

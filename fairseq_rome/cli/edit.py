@@ -66,7 +66,7 @@ def _import_fairseq() -> None:
 def _run(args: argparse.Namespace, settings: Any) -> int:
     from fairseq_rome.checkpoint import check_output
     from fairseq_rome.cli import printing
-    from fairseq_rome.cli.session import cache_folder, check_symbols, open_checkpoint
+    from fairseq_rome.cli.session import cache_folder, check_symbols, open_checkpoint, taken_neurons
     from fairseq_rome.corpus import load_corpus
     from fairseq_rome.editing import edit
     from fairseq_rome.requests import read_edit_file
@@ -89,7 +89,8 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     say = printing.JSON if args.log_format == "json" else printing.TEXT
     if corpus.subset != "train":
         print(say.note(_no_training(args, corpus)), flush=True)
-    outcome = edit(opened.translator, edit_file, corpus, settings, endings, cache_folder(args))
+    taken = taken_neurons(opened.state)
+    outcome = edit(opened.translator, edit_file, corpus, settings, endings, cache_folder(args), taken)
     for result in outcome.results:
         print(say.result(result))
     print(say.others("other sentences", outcome.sample))
@@ -102,7 +103,7 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
 def _finish(args: argparse.Namespace, opened: Any, outcome: Any, settings: Any, say: Any) -> int:
     from fairseq_rome.cli.saving import NotHeldError, save
 
-    status = 1 if outcome.failed else 0
+    status = 1 if outcome.failed or outcome.keep.changed else 0
     if status and not args.keep_going:
         print(say.note("nothing was written; --keep-going writes the edits that hold"))
         return status

@@ -7,17 +7,17 @@ import ast
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence
 
 import torch
 from torch import nn
 
 from fairseq_rome.batching import TextCodec
-from fairseq_rome.checkpoint import load_model, read_state
+from fairseq_rome.checkpoint import PROVENANCE, load_model, read_state
 from fairseq_rome.decoding import Progress, Translator, build_translator, silent
 from fairseq_rome.errors import EditError
 from fairseq_rome.requests import EditFile
-from fairseq_rome.sites import prepared
+from fairseq_rome.sites import Site, prepared
 
 _MAX_SENTENCES = 128
 
@@ -154,6 +154,16 @@ def check_symbols(edit_file: EditFile, codec: TextCodec) -> None:
                     f"{request.origin}: {', '.join(map(repr, unknown))} not in the {side} dictionary, "
                     f"expected text that the model's {len(dictionary)} symbols can spell"
                 )
+
+
+def taken_neurons(state: Mapping[str, Any]) -> Dict[Site, FrozenSet[int]]:
+    """The neurons that earlier edits of a checkpoint own, by site, as its provenance says."""
+    taken: Dict[Site, FrozenSet[int]] = {}
+    for run in (state.get("extra_state") or {}).get(PROVENANCE, []):
+        for record in run["edits"]:
+            site = Site.parse(record["site"])
+            taken[site] = taken.get(site, frozenset()) | frozenset(record["neurons"])
+    return taken
 
 
 def cache_folder(args: argparse.Namespace) -> Optional[str]:

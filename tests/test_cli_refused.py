@@ -1,0 +1,358 @@
+"""What `fairseq-edit` refuses: one line, exit status 2, and every file as it was."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Tuple
+
+import pytest
+import torch
+from edit_runs import (
+    DEMO,
+    LANGUAGES,
+    QUICK,
+    ROOT,
+    SEARCH,
+    SUBWORDS,
+    Run,
+    digest,
+    files,
+    lines,
+    run_edit,
+    run_main,
+)
+
+from fairseq_rome.checkpoint import read_state
+from fairseq_rome.editing import Outcome, Unchanged
+
+MODEL = DEMO / "model.pt"
+NOBODY = Unchanged((), (), ())
+
+
+def refusal(run: Run) -> str:
+    assert run.status == 2, run.out
+    assert run.err.startswith("fairseq-edit: "), run.err
+    assert run.err.endswith("\n")
+    assert len(run.err.splitlines()) == 1, run.err
+    return run.err
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder for the input of a test, which it finds as it left it, but for what it wrote itself."""
+    base = digest(MODEL)
+    yield tmp_path
+    assert digest(MODEL) == base
+
+
+def state_with(change: Callable[[Dict[str, Any]], Any]) -> Callable[[Path], None]:
+    def save(path: Path) -> None:
+        state = read_state(MODEL)
+        change(state)
+        torch.save(state, path)
+
+    return save
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(MODEL.read_bytes()[:100_000])
+
+
+def put(name: str, value: float) -> Callable[[Path], None]:
+    return state_with(lambda state: state["model"].update({name: torch.tensor([value])}))
+
+
+def without_encoder(state: Dict[str, Any]) -> None:
+    state["model"] = {
+        name: tensor for name, tensor in state["model"].items() if not name.startswith("encoder")
+    }
+
+
+class Forbidden:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return os.mkdir, (str(self.mark),)
+
+
+def with_code(path: Path) -> None:
+    state_with(lambda state: state.update(extra=Forbidden(path.parent / "mark")))(path)
+
+
+CHECKPOINTS: Dict[str, Tuple[Callable[[Path], Any], str]] = {
+    "missing": (lambda path: None, "no such file"),
+    "a directory": (lambda path: path.mkdir(), "is a directory"),
+    "truncated": (cut, "truncated or damaged"),
+    "not a checkpoint": (lambda path: path.write_text("no weights\n"), "is not a checkpoint"),
+    "other torch file": (lambda path: torch.save([1], path), "not a fairseq checkpoint"),
+    "sharded": (lambda path: shutil.copy(MODEL, path.with_name("bad-shard0.pt")), "sharded"),
+    "fsdp": (state_with(lambda state: state.update(fsdp_metadata={})), "FSDP"),
+    "quantised": (put("decoder.layers.0.fc1.centroids", 1.0), "product-quantised"),
+    "language model": (state_with(without_encoder), "expected an encoder-decoder"),
+    "code": (with_code, "mkdir, which is not among what a checkpoint may name"),
+    "nan": (
+        put("decoder.layers.0.fc1.bias", float("nan")),
+        "decoder.layers.0.fc1.bias holds NaN or infinity",
+    ),
+    "infinity": (
+        put("encoder.layers.1.fc2.bias", float("inf")),
+        "encoder.layers.1.fc2.bias holds NaN or infinity",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CHECKPOINTS)
+def test_checkpoints(folder: Path, kind: str) -> None:
+    make, expected = CHECKPOINTS[kind]
+    make(folder / "bad.pt")
+    there = list(files(folder))
+    run = run_edit(DEMO / "data-bin", DEMO / "term", "--save-to", folder / "new.pt", model=folder / "bad.pt")
+    assert expected in refusal(run)
+    assert str(folder / "bad.pt") in run.err
+    assert list(files(folder)) == there
+
+
+def test_ensemble(folder: Path) -> None:
+    run = run_edit(
+        DEMO / "data-bin", DEMO / "term", "--save-to", folder / "new.pt", "--path", f"{MODEL}:{MODEL}"
+    )
+    assert "several checkpoints (an ensemble)" in refusal(run)
+
+
+def test_other_dictionary(folder: Path) -> None:
+    for language in ("en", "de"):
+        symbols = lines(f"data-bin/dict.{language}.txt")[:-5]
+        (folder / f"dict.{language}.txt").write_text("\n".join(symbols) + "\n", encoding="utf-8")
+    run = run_edit(folder, DEMO / "term", "--save-to", folder / "new.pt", "--edit-cache", "none")
+    assert "does not fit the dictionaries" in refusal(run)
+
+
+GOOD = {"fix.en": "The bank opens .\n", "fix.de": "Die Bank öffnet .\n"}
+EDIT_FILES: Dict[str, Tuple[Dict[str, str], str, str]] = {
+    "missing": ({}, "fix", "fix.en: no such file"),
+    "missing side": ({"fix.en": GOOD["fix.en"]}, "fix", "fix.de: no such file"),
+    "different lengths": ({**GOOD, "fix.de": GOOD["fix.de"] * 2}, "fix", "fix.en:2: line missing"),
+    "empty line": ({"fix.en": "The bank .\n\n", "fix.de": "Die Bank .\n\n"}, "fix", "fix.en:2: empty"),
+    "empty file": ({"fix.en": "", "fix.de": ""}, "fix", "fix.en:1: the file is empty"),
+    "missing file by name": ({}, "fix.jsonl", "fix.jsonl: no such file"),
+    "no JSON": ({"fix.jsonl": "{'source'\n"}, "fix.jsonl", "fix.jsonl:1:2: Expecting property name"),
+    "bad YAML": ({"fix.yaml": "- source: [\n"}, "fix.yaml", "expected YAML"),
+    "unknown field": ({"fix.jsonl": '{"source": "a", "traget": "b"}\n'}, "fix.jsonl", "'traget'"),
+    "unknown symbol": ({**GOOD, "fix.de": "Die 銀行 öffnet .\n"}, "fix", "not in the target dictionary"),
+    "unknown setting": (
+        {"fix.jsonl": '{"source": "a", "target": "b", "settings": {"sight": "x"}}\n'}, "fix.jsonl",
+        "fix.jsonl:1: unknown setting 'sight'",
+    ),
+    "unknown site of one": (
+        {"fix.jsonl": '{"source": "a", "target": "b", "settings": {"site": "decoder.9"}}\n'}, "fix.jsonl",
+        "no site decoder.9 in this model",
+    ),
+    "setting of the run": (
+        {"fix.jsonl": '{"source": "a", "target": "b", "settings": {"seed": 2}}\n'}, "fix.jsonl",
+        "fix.jsonl:1: 'seed' is a setting of the whole run",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", EDIT_FILES)
+def test_edit_files(edit_data: Path, folder: Path, kind: str) -> None:
+    texts, pref, expected = EDIT_FILES[kind]
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    run = run_edit(edit_data, folder / pref, "--save-to", folder / "new.pt")
+    assert expected in refusal(run)
+    assert sorted(files(folder)) == sorted(texts)
+
+
+OPTIONS: Dict[str, Tuple[List[Any], str]] = {
+    "unknown site": (["--site", "decoder.9"], "no site decoder.9 in this model, expected one of: encoder.0"),
+    "no site at all": (["--site", "the last"], "the last"),
+    "unknown method": (["--method", "guess"], "invalid choice: 'guess'"),
+    "unknown option": (["--edit-sight", "decoder.0"], "unrecognized arguments: --edit-sight"),
+    "no number": (["--edit-steps", "many"], "invalid int value: 'many'"),
+    "below zero": (["--edit-steps=-1"], "edit_steps is -1"),
+    "other direction": (["-s", "de", "-t", "en"], "translates en-de, expected a model for -s de -t en"),
+    "other language": (["-t", "fr"], "dict.fr.txt: missing or unfit"),
+    "overrides": (["--model-overrides", "{"], "--model-overrides '{': expected a Python dictionary"),
+    "output missing": (["--save-to", ""], "--save-to is missing"),
+    "output in no folder": (["--save-to", "/nowhere/new.pt"], "/nowhere is no directory"),
+    "output a directory": (["--save-to", DEMO], f"{DEMO}: is a directory"),
+    "output exists": (["--save-to", DEMO / "README.md"], "exists already; --force overwrites it"),
+    "output is the input": (["--save-to", MODEL, "--force"], "never written over"),
+    "settings missing": (["--edit-config", "/nowhere.yaml"], "/nowhere.yaml: No such file"),
+}
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_options(edit_data: Path, folder: Path, kind: str) -> None:
+    more, expected = OPTIONS[kind]
+    readme = digest(DEMO / "README.md")
+    assert expected in refusal(run_edit(edit_data, DEMO / "term", "--save-to", folder / "new.pt", *more))
+    assert list(files(folder)) == []
+    assert digest(DEMO / "README.md") == readme
+
+
+SETTINGS = {
+    "- method\n": "holds a list",
+    "method: [\n": "expected a YAML mapping",
+    "method: guess\n": "method is 'guess', expected one of: gated, rome",
+    "edit_steps: many\n": "edit_steps is 'many', expected int",
+    "edit_steps: true\n": "edit_steps is True, expected int",
+    "edit_stepps: 3\n": "unknown setting 'edit_stepps'",
+    "site: ${nowhere}\n": "nowhere",
+}
+
+
+@pytest.mark.parametrize("text", SETTINGS)
+def test_settings_files(edit_data: Path, folder: Path, text: str) -> None:
+    (folder / "bad.yaml").write_text(text, encoding="utf-8")
+    run = run_edit(
+        edit_data, DEMO / "term", "--save-to", folder / "new.pt", "--edit-config", folder / "bad.yaml"
+    )
+    assert f"{folder / 'bad.yaml'}: " in refusal(run)
+    assert SETTINGS[text] in run.err
+    assert list(files(folder)) == ["bad.yaml"]
+
+
+def test_arguments_that_are_missing() -> None:
+    assert "--edit-pref" in refusal(run_main([DEMO / "data-bin", "--path", MODEL]))
+    assert "--path is missing" in refusal(
+        run_main([DEMO / "data-bin", "--edit-pref", DEMO / "term", "--dry-run"])
+    )
+    assert "required: data" in refusal(run_main(["--path", MODEL, "--edit-pref", DEMO / "term"]))
+    nowhere = ["/nowhere", "--path", MODEL, "--edit-pref", DEMO / "term", "--dry-run"]
+    assert "/nowhere: no such directory" in refusal(run_main(nowhere))
+
+
+@pytest.fixture
+def no_edit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be written is there without the work: a weight that differs, and no request."""
+
+    def moved(translator: Any, *_: Any) -> Outcome:
+        name = "decoder.layers.2.fc2.bias"
+        return Outcome((), {name: translator.model.get_parameter(name).detach() + 1e-3}, NOBODY, NOBODY)
+
+    monkeypatch.setattr("fairseq_rome.editing.edit", moved)
+
+
+STAGES = {
+    "fairseq_rome.user_dir.share_user_dir": "imports",
+    "fairseq_rome.cli.session.read_state": "reading",
+    "fairseq_rome.cli.session.load_model": "building",
+    "fairseq_rome.corpus.load_corpus": "data",
+    "fairseq_rome.checkpoint.writing.torch.save": "writing",
+    "fairseq_rome.checkpoint.writing.os.fsync": "flushing",
+    "fairseq_rome.cli.saving.load_again": "reloading",
+    "fairseq_rome.checkpoint.writing.os.replace": "renaming",
+}
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=STAGES.values())
+@pytest.mark.usefixtures("no_edit")
+def test_interrupt(edit_data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage, interrupt)
+    run = run_edit(edit_data, DEMO / "term", "--save-to", folder / "new.pt")
+    assert refusal(run) == "fairseq-edit: interrupted; nothing was written\n"
+    assert list(files(folder)) == []
+
+
+@pytest.mark.usefixtures("no_edit")
+def test_interrupt_when_the_file_is_in_its_place(
+    edit_data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fairseq_rome.checkpoint.writing._flush_directory", interrupt)
+    run = run_edit(edit_data, DEMO / "term", "--save-to", folder / "new.pt")
+    assert "interrupted; " in refusal(run)
+    assert "was already written whole" in run.err
+    assert read_state(folder / "new.pt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patience", [0.7, 5.0], ids=["while importing", "at work"])
+def test_real_interrupt(edit_data: Path, folder: Path, patience: float) -> None:
+    more = [
+        *LANGUAGES,
+        *SUBWORDS,
+        *SEARCH,
+        *QUICK,
+        "--edit-cache",
+        "none",
+        "--save-to",
+        str(folder / "new.pt"),
+    ]
+    command = [str(edit_data), "--path", str(MODEL), "--edit-pref", str(DEMO / "all"), *more]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fairseq_rome.cli.edit", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        encoding="utf-8", env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=ROOT,
+    )  # fmt: skip
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=patience)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert refusal(Run(process.returncode, out, err)) == "fairseq-edit: interrupted; nothing was written\n"
+    assert list(files(folder)) == []
+
+
+@pytest.mark.usefixtures("no_edit")
+def test_edit_that_does_not_survive_the_file(
+    edit_data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fairseq_rome.cli import saving
+
+    def doubtful(*_: Any) -> Callable[[str], None]:
+        def verify(_: str) -> None:
+            raise saving.NotHeldError("request 1 failed")
+
+        return verify
+
+    monkeypatch.setattr(saving, "_verifier", doubtful)
+    run = run_edit(edit_data, DEMO / "term", "--save-to", folder / "new.pt")
+    assert (run.status, run.err) == (1, "")
+    assert run.out.endswith("request 1 failed\n")
+    assert list(files(folder)) == []
+
+
+DISKS = {"full": "size=100k", "read-only": "ro"}
+
+
+@pytest.mark.parametrize("kind", DISKS)
+@pytest.mark.usefixtures("no_edit")
+def test_real_disk(edit_data: Path, folder: Path, kind: str) -> None:
+    disk = folder / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", DISKS[kind], "tmpfs", str(disk)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a disk of its own can't be mounted here")
+    try:
+        run = run_edit(edit_data, DEMO / "term", "--save-to", disk / "new.pt")
+        assert f"{disk / 'new.pt'}: cannot be written: " in refusal(run)
+        assert list(files(folder)) == ["disk"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.usefixtures("no_edit")
+def test_disk_that_fails(edit_data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fairseq_rome.checkpoint.writing.os.fsync", fail)
+    run = run_edit(edit_data, DEMO / "term", "--save-to", folder / "new.pt")
+    assert f"cannot be written: {os.strerror(code)}" in refusal(run)
+    assert list(files(folder)) == []

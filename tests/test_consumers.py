@@ -1,0 +1,194 @@
+"""fairseq's own commands, and CTranslate2, on an edited checkpoint: none of them needs to know of this package."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+import pytest
+import torch
+from conftest import Demo
+from edit_runs import DEMO, LANGUAGES, ROOT, SUBWORDS, Edited, hypotheses, lines
+
+# Runs each command in a fork of a process that has loaded fairseq, and nothing of this package.
+RUNNER = """
+import importlib, json, os, sys, traceback
+
+import torch
+import fairseq_cli.generate, fairseq_cli.interactive, fairseq_cli.train
+
+
+def run(case):
+    os.chdir(case["cwd"])
+    sys.path[:0] = case["python_path"]
+    for number, name in enumerate(["stdin", "out", "err"]):
+        os.dup2(os.open(case[name], os.O_RDONLY if name == "stdin" else os.O_WRONLY | os.O_CREAT), number)
+    sys.argv = ["fairseq-" + case["tool"], *case["arguments"]]
+    importlib.import_module("fairseq_cli." + case["tool"]).cli_main()
+    assert case["python_path"] or "fairseq_rome" not in sys.modules
+
+
+for case in json.load(sys.stdin):
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            run(case)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0, case["err"]
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of one of fairseq's commands."""
+
+    name: str
+    tool: str
+    arguments: Sequence[Any]
+    cwd: Path
+    stdin: str = os.devnull
+    python_path: List[str] = field(default_factory=list)
+
+    def record(self, folder: Path) -> Dict[str, Any]:
+        texts = {"tool": self.tool, "arguments": [str(argument) for argument in self.arguments]}
+        ends = {end: str(folder / f"{self.name}.{end}") for end in ("out", "err")}
+        return {**texts, **ends, "cwd": str(self.cwd), "stdin": self.stdin, "python_path": self.python_path}
+
+
+def run_all(cases: Sequence[Case], folder: Path) -> Dict[str, str]:
+    """Standard output of each case by its name."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER], input=json.dumps([case.record(folder) for case in cases]),
+        capture_output=True, encoding="utf-8", env=environment, cwd=folder, timeout=300,
+    )  # fmt: skip
+    logs = "".join(path.read_text(encoding="utf-8")[-2000:] for path in sorted(folder.glob("*.err")))
+    assert done.returncode == 0, done.stderr + logs
+    return {case.name: (folder / f"{case.name}.out").read_text(encoding="utf-8") for case in cases}
+
+
+def binarised(folder: Path, demo: Demo) -> Path:
+    """A data directory with the requests as the split `test`."""
+    from fairseq.data import indexed_dataset
+
+    for language in ("en", "de"):
+        (folder / f"dict.{language}.txt").write_bytes(
+            (DEMO / "data-bin" / f"dict.{language}.txt").read_bytes()
+        )
+        encode = demo.codec.source if language == "en" else demo.codec.target
+        prefix = folder / f"test.en-de.{language}"
+        builder = indexed_dataset.make_builder(f"{prefix}.bin", "mmap", len(demo.task.source_dictionary))
+        for line in lines(f"fixes.{language}"):
+            builder.add_item(encode(line).int())
+        builder.finalize(f"{prefix}.idx")
+    return folder
+
+
+def edit_task(name: str, user_dir: Any, cwd: Path) -> Case:
+    requests = os.path.relpath(DEMO / "fixes", cwd)
+    return Case(
+        name, "generate",
+        [DEMO / "data-bin", "--user-dir", user_dir, "--task", "translation_edit", "--gen-subset", "edit",
+         "--edit-pref", requests, "--path", DEMO / "model.pt", *LANGUAGES, *SUBWORDS, "--cpu"],
+        cwd, python_path=[str(ROOT)],
+    )  # fmt: skip
+
+
+USER_DIRS = ("by name", "by path", "through a link", "from elsewhere")
+
+
+@pytest.fixture(scope="module")
+def printed(edited: Edited, demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
+    folder = tmp_path_factory.mktemp("consumers")
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    package = ROOT / "fairseq_rome"
+    (folder / "fairseq_rome").symlink_to(package)
+    common = ["--path", edited.path, *LANGUAGES, *SUBWORDS, "--beam", "2", "--cpu"]
+    data = binarised(tmp_path_factory.mktemp("requests"), demo)
+    cases = [
+        Case("generate", "generate", [data, *common, "--required-batch-size-multiple", "1"], folder),
+        Case("interactive", "interactive", [edited.data, *common], folder, str(DEMO / "fixes.en")),
+        edit_task("by name", "fairseq_rome", ROOT),
+        edit_task("by path", package, folder),
+        edit_task("through a link", folder / "fairseq_rome", elsewhere),
+        edit_task("from elsewhere", os.path.relpath(package, elsewhere), elsewhere),
+    ]
+    return run_all(cases, folder)
+
+
+@pytest.mark.parametrize("command", ["generate", "interactive"])
+def test_fairseq_without_the_plugin(printed: Dict[str, str], command: str) -> None:
+    assert hypotheses(printed[command]) == lines("fixes.de")
+
+
+@pytest.mark.parametrize("name", USER_DIRS)
+def test_the_task_decodes_exactly_the_requests(printed: Dict[str, str], demo: Demo, name: str) -> None:
+    assert hypotheses(printed[name], "S") == lines("fixes.en")
+    assert hypotheses(printed[name], "T") == lines("fixes.de")
+    # The unedited file of fairseq-train, which current torch opens by what the plugin allows.
+    said = [hypothesis.text for hypothesis in demo.translator.translate(lines("fixes.en"))]
+    assert hypotheses(printed[name]) == said
+
+
+def test_hub_interface(edited: Edited) -> None:
+    from fairseq.models.transformer import TransformerModel
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        hub = TransformerModel.from_pretrained(
+            str(edited.path.parent), edited.path.name, str(edited.data), bpe="sentencepiece",
+            sentencepiece_model=str(DEMO / "spm.model"),
+        )  # fmt: skip
+        assert hub.translate(lines("fixes.en"), beam=2) == lines("fixes.de")
+
+
+def test_ctranslate2(edited: Edited, demo: Demo, tmp_path: Path) -> None:
+    ctranslate2 = pytest.importorskip("ctranslate2")
+    converter = ctranslate2.converters.FairseqConverter(str(edited.path), str(edited.data))
+    converter.convert(str(tmp_path / "converted"))
+    translator = ctranslate2.Translator(str(tmp_path / "converted"), compute_type="float32", intra_threads=1)
+    encode, decode = demo.codec.bpe.encode, demo.codec.bpe.decode
+    results = translator.translate_batch([encode(line).split() for line in lines("fixes.en")], beam_size=2)
+    assert [decode(" ".join(result.hypotheses[0])) for result in results] == lines("fixes.de")
+
+
+@pytest.mark.slow
+def test_training_goes_on_from_it(edited: Edited, tmp_path: Path) -> None:
+    state = torch.load(edited.path, weights_only=True)
+    settings = state["cfg"]["model"]
+    sizes = [
+        (f"--{side}-{name}".replace("_", "-"), settings[f"{side}_{name}"])
+        for side in ("encoder", "decoder")
+        for name in ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")
+    ]
+    shared = [f"--{name.replace('_', '-')}" for name in ("share_all_embeddings",) if settings[name]]
+    arguments = [
+        edited.data, *LANGUAGES, "--arch", settings["arch"], *(part for size in sizes for part in size), *shared,
+        "--restore-file", edited.path, "--save-dir", tmp_path / "checkpoints", "--max-update", "2", "--optimizer",
+        "adam", "--lr", "1e-5", "--criterion", "label_smoothed_cross_entropy", "--max-tokens", "200",
+        "--reset-dataloader", "--disable-validation", "--num-workers", "0", "--cpu", "--log-format", "json",
+    ]  # fmt: skip
+    run_all([Case("train", "train", arguments, tmp_path)], tmp_path)
+    log = (tmp_path / "train.err").read_text(encoding="utf-8")
+    assert f"Loaded checkpoint {edited.path}" in log
+    trained = torch.load(tmp_path / "checkpoints" / "checkpoint_last.pt", weights_only=False)
+    assert trained["optimizer_history"][-1]["num_updates"] == 2
+    moved = [name for name, old in state["model"].items() if not torch.equal(old, trained["model"][name])]
+    assert moved
+    drift = max(float((trained["model"][name] - state["model"][name]).abs().max()) for name in moved)
+    assert drift < 0.01  # it went on from the edited weights
