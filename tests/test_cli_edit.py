@@ -154,17 +154,20 @@ def test_a_failed_request_leaves_nothing(edit_data: Path, tmp_path: Path) -> Non
 def test_json_is_one_object_a_line_with_sentences_to_keep(edit_data: Path, tmp_path: Path) -> None:
     for language in ("en", "de"):
         (tmp_path / f"fix.{language}").write_bytes((DEMO / f"term.{language}").read_bytes())
-    # To keep what is to change: seen as changed, unless it stops the edit.
+    # To keep what is to change: one of the two has to give way, and either way the run has failed.
     (tmp_path / "fix.keep.en").write_text(TERM["source"] + "\n", encoding="utf-8")
     run = run_edit(edit_data, tmp_path / "fix", "--save-to", tmp_path / "new.pt", "--log-format", "json")
     one, sample, keep, counts, last = map(json.loads, run.out.splitlines())
     assert {"site", "size", "seconds", "tries", "trigger", "general"} <= set(one)
     assert (one["before"], one["wanted"]) == (TERM["before"], TERM["target"])
     assert sample["other sentences"]["total"] == 8
-    changed = [] if run.status else [{name: one[name] for name in ("source", "before", "after")}]
+    names = ("source", "before", "after")
+    changed = [{name: one[name] for name in names}] if one["after"] != one["before"] else []
     assert keep == {"sentences to keep": {"total": 1, "identical": 1 - len(changed), "changed": changed}}
-    assert counts == {"requests": 1, EDITED: 1 - run.status, NOTHING: 0, FAILED: run.status}
-    assert ("wrote" if run.status == 0 else "note") in last
+    assert counts == {"requests": 1, EDITED: len(changed), NOTHING: 0, FAILED: 1 - len(changed)}
+    assert run.status == 1
+    assert "nothing was written" in last["note"]
+    assert not (tmp_path / "new.pt").exists()
 
 
 def test_nothing_to_do(edit_data: Path, tmp_path: Path) -> None:

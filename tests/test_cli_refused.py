@@ -181,7 +181,7 @@ OPTIONS: Dict[str, Tuple[List[Any], str]] = {
     "no number": (["--edit-steps", "many"], "invalid int value: 'many'"),
     "below zero": (["--edit-steps=-1"], "edit_steps is -1"),
     "other direction": (["-s", "de", "-t", "en"], "translates en-de, expected a model for -s de -t en"),
-    "other language": (["-t", "fr"], "dict.fr.txt: missing or unfit"),
+    "other language": (["-t", "fr"], "term.fr: no such file; expected, for en-fr, parallel text"),
     "overrides": (["--model-overrides", "{"], "--model-overrides '{': expected a Python dictionary"),
     "output missing": (["--save-to", ""], "--save-to is missing"),
     "output in no folder": (["--save-to", "/nowhere/new.pt"], "/nowhere is no directory"),

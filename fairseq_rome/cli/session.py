@@ -14,6 +14,7 @@ from torch import nn
 
 from fairseq_rome.batching import TextCodec
 from fairseq_rome.checkpoint import PROVENANCE, load_model, read_state
+from fairseq_rome.cli.interrupts import held_back
 from fairseq_rome.decoding import Progress, Translator, build_translator, silent
 from fairseq_rome.errors import EditError
 from fairseq_rome.requests import EditFile
@@ -57,7 +58,8 @@ def setup_task(args: argparse.Namespace) -> Tuple[Any, Any]:
     from fairseq import tasks, utils
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
-    cfg = convert_namespace_to_omegaconf(args)
+    with held_back():  # fairseq logs all of its settings where it is interrupted here
+        cfg = convert_namespace_to_omegaconf(args)
     if not all(os.path.isdir(folder) for folder in utils.split_paths(args.data)):
         raise EditError(f"{args.data}: no such directory, expected the data directory of fairseq-preprocess")
     try:
