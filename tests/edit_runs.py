@@ -7,9 +7,12 @@ import json
 import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from inspect import signature
 from io import StringIO
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
+
+import torch
 
 DEMO = Path(__file__).resolve().parents[1] / "scripts" / "demo"
 ROOT = DEMO.parents[1]
@@ -98,6 +101,12 @@ def request(record: Dict[str, Any], **fields: Any) -> Dict[str, Any]:
     """A demo record as a request, without what judges it."""
     kept = ("id", "source", "target", "trigger", "contexts")
     return {**{name: record[name] for name in kept}, **fields}
+
+
+def open_stock(path: Path, safely: bool = True) -> Dict[str, Any]:
+    """A checkpoint as torch alone opens it; before torch 1.13 it could only trust."""
+    choice = {"weights_only": safely} if "weights_only" in signature(torch.load).parameters else {}
+    return torch.load(path, **choice)
 
 
 def digest(path: Path) -> str:

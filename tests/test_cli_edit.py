@@ -9,7 +9,19 @@ from typing import Any, Dict, List
 import pytest
 import torch
 from conftest import Demo
-from edit_runs import DEMO, Edited, digest, files, lines, probes, request, run_edit, run_main, small_data
+from edit_runs import (
+    DEMO,
+    Edited,
+    digest,
+    files,
+    lines,
+    open_stock,
+    probes,
+    request,
+    run_edit,
+    run_main,
+    small_data,
+)
 from edit_runs import write_requests as write
 from omegaconf import OmegaConf
 
@@ -29,7 +41,7 @@ def changed_names(base: Dict[str, Any], state: Dict[str, Any]) -> List[str]:
 
 
 def edits_in(path: Path) -> List[Dict[str, Any]]:
-    return torch.load(path, weights_only=True)["extra_state"][PROVENANCE][-1]["edits"]
+    return open_stock(path)["extra_state"][PROVENANCE][-1]["edits"]
 
 
 def test_every_request_is_told_with_what_came_of_it(edited: Edited) -> None:
@@ -50,7 +62,7 @@ def test_every_request_is_told_with_what_came_of_it(edited: Edited) -> None:
 
 def test_only_named_weights_change(edited: Edited) -> None:
     assert (DEMO / "model.pt").read_bytes() == edited.base
-    base, state = read_state(DEMO / "model.pt"), torch.load(edited.path, weights_only=True)
+    base, state = read_state(DEMO / "model.pt"), open_stock(edited.path)
     assert list(state) == list(base)
     assert list(state["model"]) == list(base["model"])
     assert [t.dtype for t in state["model"].values()] == [t.dtype for t in base["model"].values()]
@@ -106,7 +118,7 @@ def test_requests_with_settings_of_their_own_and_sentences_to_keep(edit_data: Pa
     assert [one["id"] for one in edits] == [TERM["id"], NUMBER["id"]]
     assert (edits[0]["method"], edits[1]["site"]) == ("rome", "decoder.1")
     assert "sentences to keep: 3 of 3 decode identically" in run.out
-    kept = json.dumps(torch.load(tmp_path / "new.pt", weights_only=True)["extra_state"][PROVENANCE])
+    kept = json.dumps(open_stock(tmp_path / "new.pt")["extra_state"][PROVENANCE])
     assert TERM["source"] not in kept
     assert TERM["target"] not in kept
 

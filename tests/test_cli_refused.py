@@ -201,6 +201,13 @@ def test_options(edit_data: Path, folder: Path, kind: str) -> None:
     assert digest(DEMO / "README.md") == readme
 
 
+def test_language_without_dictionary(folder: Path) -> None:
+    for language in ("en", "fr"):
+        (folder / f"fix.{language}").write_text(GOOD["fix.en"], encoding="utf-8")
+    run = run_edit(DEMO / "data-bin", folder / "fix", "--save-to", folder / "new.pt", "-t", "fr")
+    assert "dict.fr.txt: missing or unfit" in refusal(run)
+
+
 SETTINGS = {
     "- method\n": "holds a list",
     "method: [\n": "expected a YAML mapping",

@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Sequence
 import pytest
 import torch
 from conftest import Demo
-from edit_runs import DEMO, LANGUAGES, ROOT, SUBWORDS, Edited, hypotheses, lines
+from edit_runs import DEMO, LANGUAGES, ROOT, SUBWORDS, Edited, hypotheses, lines, open_stock
 
 # Runs each command in a fork of a process that has loaded fairseq, and nothing of this package.
 RUNNER = """
@@ -169,7 +169,7 @@ def test_ctranslate2(edited: Edited, demo: Demo, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_training_goes_on_from_it(edited: Edited, tmp_path: Path) -> None:
-    state = torch.load(edited.path, weights_only=True)
+    state = open_stock(edited.path)
     settings = state["cfg"]["model"]
     sizes = [
         (f"--{side}-{name}".replace("_", "-"), settings[f"{side}_{name}"])
@@ -186,7 +186,7 @@ def test_training_goes_on_from_it(edited: Edited, tmp_path: Path) -> None:
     run_all([Case("train", "train", arguments, tmp_path)], tmp_path)
     log = (tmp_path / "train.err").read_text(encoding="utf-8")
     assert f"Loaded checkpoint {edited.path}" in log
-    trained = torch.load(tmp_path / "checkpoints" / "checkpoint_last.pt", weights_only=False)
+    trained = open_stock(tmp_path / "checkpoints" / "checkpoint_last.pt", safely=False)
     assert trained["optimizer_history"][-1]["num_updates"] == 2
     moved = [name for name, old in state["model"].items() if not torch.equal(old, trained["model"][name])]
     assert moved

@@ -45,7 +45,8 @@ examples:
 
 exit status:
   0  every request holds, and the checkpoint is written
-  1  a request failed; nothing is written unless --keep-going
+  1  a request failed, or a sentence to keep changed; nothing is written
+     unless --keep-going
   2  something that you can put right, said in one line; nothing is written
 """
 
