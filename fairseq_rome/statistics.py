@@ -161,11 +161,11 @@ def _read(path: Path, key: Dict[str, str]) -> Optional[Background]:
 def _write(path: Path, found: Background, key: Dict[str, str]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {name: tensor.contiguous() for name, tensor in vars(found).items()}, str(temporary), metadata=key
-        )
-        os.replace(temporary, path)
-    except (OSError, SafetensorError):
+        with suppress(OSError, SafetensorError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tensors = {name: tensor.contiguous() for name, tensor in vars(found).items()}
+            save_file(tensors, str(temporary), metadata=key)
+            os.replace(temporary, path)
+    finally:
         with suppress(OSError):
             temporary.unlink()

@@ -92,6 +92,15 @@ def hypotheses(output: str, mark: str = "D") -> List[str]:
     return [row[-1] for row in sorted(rows, key=lambda row: int(row[0][2:]))]
 
 
+def refusal(run: Run) -> str:
+    """The one line of a run that was refused."""
+    assert run.status == 2, run.out
+    assert run.err.startswith("fairseq-edit: "), run.err
+    assert run.err.endswith("\n")
+    assert len(run.err.splitlines()) == 1, run.err
+    return run.err
+
+
 def write_requests(path: Path, *records: Dict[str, Any]) -> Path:
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     return path

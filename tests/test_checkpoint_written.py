@@ -160,3 +160,9 @@ def test_errors_of_the_system_are_told(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(EditError, match="cannot be written: Read-only file system"):
         write_state(STATE, tmp_path / "model.pt")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_pipe_is_no_file_to_write(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(EditError, match="is a device or a pipe, expected a file to write"):
+        check_output(tmp_path / "pipe", force=True)

@@ -28,6 +28,8 @@ def check_output(path: PathLike, force: bool = False, inputs: Iterable[PathLike]
         raise EditError(f"{name}: an output path with {os.pathsep!r} in it would be read as several files")
     if os.path.isdir(target) or name.endswith(os.sep) or not name:
         raise EditError(f"{name or repr(name)}: is a directory, expected a file to write")
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise EditError(f"{name}: is a device or a pipe, expected a file to write")
     if not os.path.isdir(parent):
         raise EditError(f"{name}: cannot be written: {parent} is no directory")
     for other in inputs:
