@@ -29,7 +29,7 @@ generate() {
 for language in en de; do
     python -c 'import sys, sentencepiece
 pieces = sentencepiece.SentencePieceProcessor(model_file=sys.argv[1])
-for line in sys.stdin:
+for line in sys.stdin.read().splitlines():
     print(*pieces.encode(line, out_type=str))' "$demo/spm.model" <"$demo/fixes.$language" >"$out/fixes.$language"
 done
 logged preprocess fairseq-preprocess -s en -t de --testpref "$out/fixes" --destdir "$out/data-bin" \
