@@ -90,7 +90,8 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     if corpus.subset != "train":
         print(say.note(_no_training(args, corpus)), flush=True)
     taken = taken_neurons(opened.state)
-    outcome = edit(opened.translator, edit_file, corpus, settings, endings, cache_folder(args), taken)
+    cache = cache_folder(args)
+    outcome = edit(opened.translator, edit_file, corpus, settings, endings, cache, taken, _show_progress)
     for result in outcome.results:
         print(say.result(result))
     print(say.others("other sentences", outcome.sample))
@@ -98,6 +99,12 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
         print(say.others("sentences to keep", outcome.keep))
     print(say.verdict(outcome), flush=True)
     return _finish(args, opened, outcome, settings, say)
+
+
+def _show_progress(result: Any) -> None:
+    """Tell a person who waits which requests are done; the results proper come at the end, judged again."""
+    if sys.stderr.isatty():
+        print(f"request {result.request.id}: {result.status} ({result.seconds:.1f} s)", file=sys.stderr)
 
 
 def _finish(args: argparse.Namespace, opened: Any, outcome: Any, settings: Any, say: Any) -> int:
