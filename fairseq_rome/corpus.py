@@ -42,6 +42,12 @@ class Corpus:
         dictionary = self.codec.task.target_dictionary
         return [self.codec.target_text(content(pair.target, dictionary)) for pair in self.pairs]
 
+    def without(self, sources: Iterable[str]) -> Corpus:
+        """The corpus without some sources, compared as the model reads them."""
+        hidden = {tuple(self.codec.source(source).tolist()) for source in sources}
+        kept = (pair for pair in self.pairs if tuple(pair.source.tolist()) not in hidden)
+        return Corpus(self.subset, tuple(kept), self.codec) if hidden else self
+
     def with_trigger(self, trigger: str, inflections: Sequence[str] = ()) -> List[int]:
         """Indices of the sentences whose source holds the trigger, also with one of the endings."""
         found = pattern(trigger, inflections, ignore_case=True)

@@ -59,11 +59,19 @@ class Translator:
         Raises:
             EditError: if a sentence is longer than the model takes.
         """
-        sources = [self.codec.source(sentence) for sentence in sentences]
+        return self.translate_tokens([self.codec.source(sentence) for sentence in sentences], label)
+
+    def translate_tokens(self, sources: Sequence[Tensor], label: str = "decoding") -> List[Hypothesis]:
+        """The best hypothesis of each source (token ids with the end symbol), in their order.
+
+        Raises:
+            EditError: if a sentence is longer than the model takes.
+        """
         limit = max_positions(self.task, self.model)[0]
-        for sentence, tokens in zip(sentences, sources):
+        for tokens in sources:
             if len(tokens) > limit:
-                raise EditError(f"{len(tokens)} tokens in {sentence[:40]!r}..., expected at most {limit}")
+                start = self.codec.source_text(tokens)[:40]
+                raise EditError(f"{len(tokens)} tokens in {start!r}..., expected at most {limit}")
         # The longest first, as fairseq's iterators do: memory runs out at once or not at all.
         order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
         groups = [order[k : k + self.max_sentences] for k in range(0, len(order), self.max_sentences)]

@@ -85,7 +85,7 @@ class Benchmark:
         self.stamp = {"code": code_digest()}
         started = _now()
         whole = load_corpus(opened.task, self.translator.codec, seed)
-        self.corpus = without(whole, data.judged)
+        self.corpus = whole.without(data.judged)
         # Read as text once, here, and not on the account of the first request.
         lengths = len(self.corpus.sources), len(self.corpus.targets)
         dropped = len(whole.pairs) - lengths[0]
@@ -151,13 +151,6 @@ def key_fields(task: str, settings: EditSettings) -> Dict[str, Any]:
     own.pop("method", None)
     own.pop("site", None)
     return {"task": task, "method": settings.method, "site": settings.site, "settings": own}
-
-
-def without(corpus: Corpus, sources: Sequence[str]) -> Corpus:
-    """The corpus without some sources, compared as the model reads them."""
-    hidden = {tuple(corpus.codec.source(source).tolist()) for source in sources}
-    pairs = tuple(pair for pair in corpus.pairs if tuple(pair.source.tolist()) not in hidden)
-    return Corpus(corpus.subset, pairs, corpus.codec)
 
 
 def code_digest() -> str:

@@ -131,14 +131,15 @@ def open_model(folder: Path, *more: str) -> Tuple[Any, argparse.Namespace, EditS
     """
     warnings.simplefilter("ignore")
     logging.getLogger("fairseq").setLevel(logging.WARNING)
-    from fairseq_rome.cli.options import parse, parse_fairseq
+    from fairseq_rome.cli.options import parse
+    from fairseq_rome.cli.parsing import with_fairseq
     from fairseq_rome.cli.session import open_checkpoint
     from fairseq_rome.user_dir import share_user_dir
 
     share_user_dir()
     requests = folder / "requests" / "requests.jsonl"
     own, rest, settings = parse(edit_arguments(folder, requests, "--no-progress-bar", *more))
-    args = parse_fairseq(own, rest, settings)
+    args = with_fairseq(own, rest, settings.seed)
     return open_checkpoint(args), args, settings
 
 

@@ -123,5 +123,5 @@ def test_probes_are_judged_by_their_own_sentence_and_never_fitted() -> None:
 def test_judged_sources_leave_the_corpus_as_the_model_reads_them() -> None:
     codec = SimpleNamespace(source=lambda text: torch.tensor([len(word) for word in text.split()]))
     pairs = tuple(Pair(codec.source(text), torch.tensor([1])) for text in ("a dog", "the cat", "some dogs"))
-    left = benchmark.without(Corpus("train", pairs, codec), ["the  cat"])
+    left = Corpus("train", pairs, codec).without(["the  cat"])
     assert [pair.source.tolist() for pair in left.pairs] == [[1, 3], [4, 4]]

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.requests import EditFile, EditRequest, read_edit_file
+from fairseq_rome.requests import EditFile, EditRequest, Probe, read_edit_file
 
 MULTI30K = Path(__file__).resolve().parents[2] / "shared" / "multi30k" / "requests"
 
@@ -143,11 +143,28 @@ def test_tsv_takes_quotes_as_they_stand_and_empty_cells_as_none(tmp_path: Path) 
     )
 
 
-def test_before_means_negative_and_probes_are_passed_over(tmp_path: Path) -> None:
-    fields = {"source": "a", "target": "A", "before": "x", "probes": [{"source": 1}], "trigger": None}
+def test_before_means_negative(tmp_path: Path) -> None:
+    fields = {"source": "a", "target": "A", "before": "x", "trigger": None}
     write(tmp_path, {"fixes.jsonl": json.dumps(fields)})
     request = read(tmp_path, "fixes.jsonl").requests[0]
     assert (request.negative, request.trigger) == ("x", None)
+
+
+def test_what_judges_is_held_out(tmp_path: Path) -> None:
+    probes = ["p", {"source": "q", "target": "Q", "before": "x"}]
+    fields = {"source": "a", "target": "A", "probes": probes, "near": [{"source": "n", "before": "N"}, "a"]}
+    write(tmp_path, {"fixes.jsonl": json.dumps(fields)})
+    found = read(tmp_path, "fixes.jsonl")
+    assert found.requests[0].probes == (Probe("p"), Probe("q", "Q"))
+    assert found.requests[0].near == ("n", "a")
+    assert found.held_out == {"p", "q", "n"}
+
+
+def test_probes_of_parallel_text_are_for_all_requests(tmp_path: Path) -> None:
+    write(tmp_path, {"fixes.en": "a\nb\n", "fixes.de": "A\nB\n", "fixes.probe.en": "c\nd\n"})
+    found = read(tmp_path, "fixes")
+    assert found.probes == ("c", "d") and found.held_out == {"c", "d"}
+    assert [request.probes for request in found.requests] == [(), ()]
 
 
 def test_one_source_may_come_again(tmp_path: Path) -> None:

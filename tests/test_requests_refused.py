@@ -75,7 +75,20 @@ JSONL_REFUSED = {
     "slip of the pen": (
         REQUEST + ', "trigge": "x"}',
         "1: unknown field 'trigge'; known fields: source, target, negative, trigger, wanted, unwanted, task, "
-        "id, contexts, keep, settings, before, probes",
+        "id, contexts, keep, probes, near, settings, before",
+    ),
+    "probes no list": (REQUEST + ', "probes": "x"}', "1: field 'probes' is text; expected a list of sources"),
+    "probe without a source": (
+        REQUEST + ', "probes": ["x", {"target": "y"}]}',
+        "1: field 'probes[1]' has 'no source'; expected source, target, before",
+    ),
+    "probe with a slip": (
+        REQUEST + ', "near": [{"source": "x", "tagret": "y"}]}',
+        "1: field 'near[0]' has 'tagret'; expected source, target, before",
+    ),
+    "probe of no text": (
+        REQUEST + ', "probes": [{"source": 1}]}',
+        "1: field 'probes[0].source' is a number; expected text",
     ),
     "number": ('{"source": 1, "target": "A"}', "1: field 'source' is a number; expected text"),
     "null": ('{"source": null, "target": "A"}', "1: no field 'source'; expected"),

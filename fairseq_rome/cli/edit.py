@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
-import warnings
 from typing import Any, Optional, Sequence
 
-from fairseq_rome.cli.interrupts import held_back
+from fairseq_rome.cli.command import import_fairseq, run
+from fairseq_rome.cli.parsing import with_fairseq
 from fairseq_rome.errors import EditError
-
-_NO_FAIRSEQ = (
-    "fairseq can't be imported ({error}): install fairseq_rome[fairseq], or fairseq 0.12 for your Python, "
-    "into this environment"
-)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -29,38 +23,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     Raises:
         SystemExit: after printing the help.
     """
-    try:
-        with warnings.catch_warnings():
-            # fairseq and what it stands on warn of their own old habits.
-            if not sys.warnoptions:
-                warnings.simplefilter("ignore")
-            return _parse_and_run(argv)
-    except EditError as error:
-        print(f"fairseq-edit: {error}", file=sys.stderr)
-    except KeyboardInterrupt as interrupt:
-        print(f"fairseq-edit: interrupted; {str(interrupt) or 'nothing was written'}", file=sys.stderr)
-    return 2
+    return run("fairseq-edit", _parse_and_run, argv)
 
 
 def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
-    from fairseq_rome.cli.options import parse, parse_fairseq
+    from fairseq_rome.cli.options import parse
 
     own, rest, settings = parse(argv)
-    _import_fairseq()
-    return _run(parse_fairseq(own, rest, settings), settings)
-
-
-def _import_fairseq() -> None:
-    # fairseq tells much of what it loads; here only warnings matter.
-    for name in ("fairseq", "hydra"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    try:
-        with held_back():
-            from fairseq_rome.user_dir import share_user_dir
-
-            share_user_dir()
-    except (ImportError, ValueError, AttributeError) as error:
-        raise EditError(_NO_FAIRSEQ.format(error=" ".join(str(error).split()))) from error
+    import_fairseq()
+    return _run(with_fairseq(own, rest, settings.seed), settings)
 
 
 def _run(args: argparse.Namespace, settings: Any) -> int:
@@ -82,7 +53,8 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     opened = open_checkpoint(args)
     edit_file = edit_file or read_edit_file(args.edit_pref, *opened.languages)
     check_symbols(edit_file, opened.translator.codec)
-    corpus = load_corpus(opened.task, opened.translator.codec, settings.seed)
+    # What is to judge the edit must not teach it.
+    corpus = load_corpus(opened.task, opened.translator.codec, settings.seed).without(edit_file.held_out)
     endings = Endings.of(*opened.languages)
     if args.dry_run:
         return _dry_run(args, opened, edit_file, corpus, settings, endings)

@@ -1,11 +1,12 @@
-"""The command line: our own options, with everything that fairseq-generate takes beside them."""
+"""The options of `fairseq-edit`, and its settings: defaults, file, flags."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, fields
-from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from fairseq_rome.cli.parsing import add_edit_file, add_trust, command_parser
 from fairseq_rome.errors import EditError
 from fairseq_rome.settings import EditSettings, setting_types, with_settings
 
@@ -20,21 +21,6 @@ computes a rank-one change of feed-forward weights, and checks it by decoding
 with the edited weights. At the end all requests are judged again and other
 sentences are compared. The checkpoint that is written loads in every fairseq
 command as the old one does; the old one stays as it is.
-"""
-FAIRSEQ = """\
-All options of fairseq-generate are taken, and mean the same (fairseq-generate
---help). You need those that you translate with:
-
-  DATA                 data directory of fairseq-preprocess: dictionaries, and
-                       a training side, from which an edit learns what has to
-                       stay as it is (without one, another split is used)
-  --path MODEL         the checkpoint to edit
-  -s SRC, -t TGT       source and target language
-  --bpe, --tokenizer   how text becomes subwords, for instance
-                       --bpe sentencepiece --sentencepiece-model spm.model
-  --beam, --lenpen     and other search settings: decoding with these decides
-                       whether an edit holds
-  --cpu, --fp16, --batch-size, --user-dir, --model-overrides, --log-format json
 """
 EPILOG = """\
 examples:
@@ -51,20 +37,9 @@ exit status:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as every other fault of the user's is said."""
-
-    def error(self, message: str) -> NoReturn:
-        raise EditError(f"{message} (fairseq-edit --help explains the options)")
-
-
 def own_parser() -> argparse.ArgumentParser:
     """The options that are ours; its help is the command's."""
-    parser = _Parser(
-        prog="fairseq-edit", usage=USAGE, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument_group("model, data and search", FAIRSEQ)
+    parser = command_parser("fairseq-edit", USAGE, DESCRIPTION, EPILOG, " to edit")
     _add_files(parser.add_argument_group("requests and output"))
     _add_settings(
         parser.add_argument_group("settings", "each is also a line of the --edit-config file: method: rome")
@@ -73,17 +48,7 @@ def own_parser() -> argparse.ArgumentParser:
 
 
 def _add_files(group: Any) -> None:
-    group.add_argument(
-        "--edit-pref", metavar="PREF", required=True,
-        help="prefix of parallel text: PREF.SRC and PREF.TGT, and if wanted PREF.neg.TGT (the unwanted outputs; by "
-        "default what the model says now), PREF.ctx.SRC (more sources that show the behaviour) and PREF.keep.SRC "
-        "(sources whose translation must stay); or the name of a .tsv, .jsonl or .yaml file",
-    )  # fmt: skip
-    group.add_argument(
-        "--edit-input", choices=("raw", "bpe"), default="raw",
-        help="raw: text goes through --tokenizer and --bpe as in fairseq-interactive; bpe: it is segmented already "
-        "(default: raw)",
-    )  # fmt: skip
+    add_edit_file(group)
     group.add_argument("--save-to", metavar="FILE", help="where the edited checkpoint goes")
     group.add_argument("--force", action="store_true", help="overwrite --save-to if it exists")
     group.add_argument("--keep-going", action="store_true", help="write what holds even if a request failed")
@@ -100,10 +65,7 @@ def _add_files(group: Any) -> None:
     group.add_argument(
         "--no-text", action="store_true", help="keep the requests out of the checkpoint's provenance"
     )
-    group.add_argument(
-        "--trust-checkpoint", action="store_true",
-        help="allow a checkpoint that runs code when it is loaded; only for files from people you trust",
-    )  # fmt: skip
+    add_trust(group)
 
 
 def _add_settings(group: Any) -> None:
@@ -132,19 +94,6 @@ def parse(argv: Optional[Sequence[str]]) -> Tuple[argparse.Namespace, List[str],
         settings = with_settings(settings, _read_config(args.edit_config), args.edit_config)
     given = {f.name: getattr(args, f.name) for f in fields(EditSettings) if getattr(args, f.name) is not None}
     return args, rest, with_settings(settings, given, "command line")
-
-
-def parse_fairseq(own: argparse.Namespace, rest: Sequence[str], settings: EditSettings) -> argparse.Namespace:
-    """The options of fairseq-generate, with ours beside them.
-
-    Raises:
-        EditError: for options that fairseq-generate does not take.
-    """
-    from fairseq import options
-
-    parser = _Parser(parents=[options.get_generation_parser()], add_help=False, allow_abbrev=False)
-    found = options.parse_args_and_arch(parser, input_args=[*rest, "--seed", str(settings.seed)])
-    return argparse.Namespace(**{**vars(found), **vars(own), "seed": settings.seed})
 
 
 def _read_config(path: str) -> Dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairseq_rome.requests.model import EditFile, EditRequest
+from fairseq_rome.requests.model import EditFile, EditRequest, Probe
 from fairseq_rome.requests.readers import read_edit_file
 
-__all__ = ["EditFile", "EditRequest", "read_edit_file"]
+__all__ = ["EditFile", "EditRequest", "Probe", "read_edit_file"]

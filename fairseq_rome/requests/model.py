@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Mapping, Optional, Tuple
 
 
 def _no_settings() -> Mapping[str, Any]:
     return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A held-out source sentence that shows the behaviour: it judges an edit, and no edit may learn from it.
+
+    Attributes:
+        source: The sentence.
+        target: The translation it should have; None stands for what the model says, with the segment replaced.
+    """
+
+    source: str
+    target: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,8 @@ class EditRequest:
         unwanted: The target segment that should go; None where comparison is to find it.
         contexts: Source sentences that may show the behaviour elsewhere. In parallel text this is the file's
             whole pool: whoever uses it picks the sentences that hold the trigger.
+        probes: Held-out sentences that judge whether the edit generalises.
+        near: Held-out sources close to the trigger whose translation must stay (near misses).
         task: ``term``, ``number``, ``hallucination``, ``untranslated`` or any other label.
         id: A name that is unique in the file; by default the number of the request, counted from 1.
         settings: Settings for this request alone; a read-only copy of what was given, no part of the hash.
@@ -37,6 +52,8 @@ class EditRequest:
     wanted: Optional[str] = None
     unwanted: Optional[str] = None
     contexts: Tuple[str, ...] = ()
+    probes: Tuple[Probe, ...] = ()
+    near: Tuple[str, ...] = ()
     task: Optional[str] = None
     id: str = ""
     settings: Mapping[str, Any] = field(default_factory=_no_settings, hash=False)
@@ -60,7 +77,19 @@ class EditFile:
     Attributes:
         requests: At least one request.
         keep: Sources whose translation must stay as it is.
+        probes: Held-out sources for all requests: each is judged on those that hold its trigger.
     """
 
     requests: Tuple[EditRequest, ...]
     keep: Tuple[str, ...] = ()
+    probes: Tuple[str, ...] = ()
+
+    @property
+    def held_out(self) -> FrozenSet[str]:
+        """Every source that only judges, so that no edit may learn from it."""
+        own = {source for request in self.requests for source in (*request.near, *_sources(request.probes))}
+        return frozenset(own.union(self.probes)) - {request.source for request in self.requests}
+
+
+def _sources(probes: Tuple[Probe, ...]) -> Tuple[str, ...]:
+    return tuple(probe.source for probe in probes)

@@ -1,11 +1,11 @@
 """Edit files: parallel text by prefix, or TSV, JSONL and YAML by full file name.
 
 Parallel text is ``PREF.SRC`` and ``PREF.TGT``, a request a line, and where they exist ``PREF.neg.TGT`` (the
-unwanted outputs, a line a request), ``PREF.ctx.SRC`` (contexts for every request) and ``PREF.keep.SRC``
-(sources whose translation must stay). The other forms carry the fields of `fairseq_rome.requests.records` by
-name: TSV under a header line, without quoting, an empty cell being no value; JSONL an object a line; YAML a
-list of mappings, or a mapping with ``requests`` and, if wanted, ``keep``. Text in YAML is taken as it stands:
-OmegaConf reads it but fills in nothing.
+unwanted outputs, a line a request), ``PREF.ctx.SRC`` (contexts for every request), ``PREF.keep.SRC`` (sources whose
+translation must stay) and ``PREF.probe.SRC`` (held-out sources that judge). The other forms carry the fields of
+`fairseq_rome.requests.records` by name: TSV under a header line, without quoting, an empty cell being no value; JSONL
+an object a line; YAML a list of mappings, or a mapping with ``requests`` and, if wanted, ``keep``. Text in YAML is
+taken as it stands: OmegaConf reads it but fills in nothing.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def _read_parallel(prefix: str, source_lang: str, target_lang: str) -> EditFile:
         fields = dict(zip(columns, texts))
         origin = at(source_path, number)
         requests.append(EditRequest(**fields, contexts=contexts, id=str(number), origin=origin))
-    return EditFile(tuple(requests), keep=tuple(_read_companion(f"{prefix}.keep.{source_lang}")))
+    keep, probes = (tuple(_read_companion(f"{prefix}.{name}.{source_lang}")) for name in ("keep", "probe"))
+    return EditFile(tuple(requests), keep, probes)
 
 
 def _read_sentences(path: str) -> List[str]:

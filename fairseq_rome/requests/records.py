@@ -1,24 +1,26 @@
 """One request from a mapping of field names to values: which fields there are, and what each may hold.
 
-The names are those of `EditRequest` (without `origin`), and three more: ``before``, another name of
-``negative``; ``keep``, sources whose translation must stay as it is; and ``probes``, which is for evaluation
-and passed over here. Any other name is an error, so that a slip of the pen is not lost in silence.
+The names are those of `EditRequest` (without `origin`), and two more: ``before``, another name of ``negative``;
+and ``keep``, sources whose translation must stay as it is. ``probes`` and ``near`` hold sources, or mappings with
+``source`` and if wanted ``target``; a ``before`` in these is passed over, since decoding tells it. Any other name is
+an error, so that a slip of the pen is not lost in silence.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.requests.lines import check_text
-from fairseq_rome.requests.model import EditRequest
+from fairseq_rome.requests.model import EditRequest, Probe
 
 ALIASES = {"before": "negative"}
-IGNORED = ("probes",)
 REQUIRED = ("source", "target")
 TEXT_FIELDS = (*REQUIRED, "negative", "trigger", "wanted", "unwanted", "task")
 ID = "id"
 LIST_FIELDS = ("contexts", "keep")
+PROBE_FIELDS = ("probes", "near")
+_OF_A_PROBE = ("source", "target", "before")
 SETTINGS = "settings"
 
 
@@ -35,7 +37,7 @@ def check_names(names: Sequence[str], allowed: Sequence[str], place: str) -> Non
     Raises:
         EditError: A required name is missing, or one is neither among `allowed` nor one of the extra names.
     """
-    known = (*allowed, *ALIASES, *IGNORED)
+    known = (*allowed, *ALIASES)
     unknown = [str(name) for name in names if name not in known]
     if unknown:
         raise EditError(f"{place}: unknown field {unknown[0]!r}; known fields: {', '.join(known)}")
@@ -58,13 +60,16 @@ def parse_record(fields: Any, number: int, origin: str) -> Record:
     if not isinstance(fields, Mapping):
         raise EditError(f"{origin}: {_kind(fields)}; expected a mapping of field names to values")
     present = {name: value for name, value in fields.items() if value is not None}
-    check_names(list(present), (*TEXT_FIELDS, ID, *LIST_FIELDS, SETTINGS), origin)
-    named = _without_extras(present, origin)
+    check_names(list(present), (*TEXT_FIELDS, ID, *LIST_FIELDS, *PROBE_FIELDS, SETTINGS), origin)
+    named = _by_own_name(present, origin)
     texts = {name: parse_text(named[name], name, origin) for name in TEXT_FIELDS if name in named}
     lists = {name: _texts(named.get(name, []), name, origin) for name in LIST_FIELDS}
+    probes = {name: _probes(named.get(name, []), name, origin) for name in PROBE_FIELDS}
     request = EditRequest(
         **texts,
         contexts=lists["contexts"],
+        probes=tuple(probes["probes"]),
+        near=tuple(probe.source for probe in probes["near"]),
         id=_identifier(named.get(ID, number), origin),
         settings=_settings(named.get(SETTINGS, {}), origin),
         origin=origin,
@@ -72,11 +77,9 @@ def parse_record(fields: Any, number: int, origin: str) -> Record:
     return Record(request, lists["keep"])
 
 
-def _without_extras(fields: Mapping[str, Any], origin: str) -> Dict[str, Any]:
+def _by_own_name(fields: Mapping[str, Any], origin: str) -> Dict[str, Any]:
     named: Dict[str, Any] = {}
     for given, value in fields.items():
-        if given in IGNORED:
-            continue
         name = ALIASES.get(given, given)
         if name in named:
             raise EditError(
@@ -101,6 +104,30 @@ def _texts(values: Any, name: str, origin: str) -> Tuple[str, ...]:
     if not isinstance(values, list):
         raise EditError(f"{origin}: field {name!r} is {_kind(values)}; expected a list of texts")
     return tuple(parse_text(value, f"{name}[{index}]", origin) for index, value in enumerate(values))
+
+
+def _probes(values: Any, name: str, origin: str) -> List[Probe]:
+    if not isinstance(values, list):
+        raise EditError(
+            f"{origin}: field {name!r} is {_kind(values)}; expected a list of sources, or of mappings with 'source'"
+        )
+    return [_probe(value, f"{name}[{index}]", origin) for index, value in enumerate(values)]
+
+
+def _probe(value: Any, name: str, origin: str) -> Probe:
+    if not isinstance(value, Mapping):
+        return Probe(parse_text(value, name, origin))
+    unknown = [str(key) for key in value if key not in _OF_A_PROBE]
+    if unknown or "source" not in value:
+        raise EditError(
+            f"{origin}: field {name!r} has {unknown[0] if unknown else 'no source'!r}; "
+            f"expected {', '.join(_OF_A_PROBE)}"
+        )
+    target = value.get("target")
+    return Probe(
+        parse_text(value["source"], f"{name}.source", origin),
+        None if target is None else parse_text(target, f"{name}.target", origin),
+    )
 
 
 def _identifier(value: Any, origin: str) -> str:

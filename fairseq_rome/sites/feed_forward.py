@@ -2,8 +2,7 @@
 
 A *site* is the feed-forward network (FFN) of one layer. Its input is what `fc1` reads, its *key* is what
 `fc2` reads (after the activation and, where the architecture has one, the inner layer norm), its *value* is
-what `fc2` writes. All tensors are T x B x C, as fairseq's layers pass them. This module is the only owner of
-hooks.
+what `fc2` writes. All tensors are T x B x C, as fairseq's layers pass them.
 """
 
 from __future__ import annotations
