@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # A module may import what stands before it. `__init__` is the package's own.
 ORDER = """
-    version errors settings algebra requests sites checkpoint batching decoding segments corpus statistics
-    contexts vectors patch methods attempts locate editing evaluation report user_dir tasks cli __init__
+    version errors settings gates algebra requests sites checkpoint batching decoding segments checkers corpus
+    statistics contexts vectors patch methods locate attempts editing evaluation report user_dir tasks cli __init__
 """.split()
 
 

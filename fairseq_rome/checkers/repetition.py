@@ -1,0 +1,71 @@
+"""Repetition in a text, beyond what another text repeats."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import List, Match, Optional, Sequence, Tuple
+
+# Scripts without blanks go character by character.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+")
+# Hahaha, lalala: a repetition within a word.
+_WITHIN = re.compile(r"([^\W\d_]{2,}?)\1{2,}")
+# A long word twice, with no comma between.
+_TWICE = re.compile(r"\b([^\W\d_]{5,})\s+\1\b")
+# (words, times, source words): a passage of so many words, anywhere, so often, unless the source repeats a passage
+# of so many words as often.
+_PASSAGES = ((3, 3, 2), (6, 2, 3))
+
+
+def words(text: str) -> List[str]:
+    """The words of a text without case and punctuation."""
+    return _WORD.findall(text.lower())
+
+
+def oscillation(source: str, output: str) -> Optional[str]:
+    """What the output repeats beyond the source; None for nothing.
+
+    That is a word three times in a row, or several words or one long word twice in a row, and in a row more often
+    than anything is in the source; or a long passage again elsewhere, unless the source has such a passage as often.
+    """
+    theirs, ours = _pieces(source), _pieces(output)
+    allowed = max([times for _, times in _loops(theirs)], default=1)
+    twice = _TWICE.search(output.lower())
+    if twice and allowed < 2:
+        return twice.group()
+    for passage, times in _loops(ours):
+        if times > allowed and times >= (3 if len(passage) == 1 else 2):
+            return " ".join(passage)
+    for length, least, length_there in _PASSAGES:
+        passage, times = _most_frequent(ours, length)
+        if times >= least and times > _most_frequent(theirs, length_there)[1]:
+            return " ".join(passage)
+    return None
+
+
+def _pieces(text: str) -> List[str]:
+    """The words, with a repetition within a word taken apart."""
+
+    def apart(match: Match[str]) -> str:
+        return f" {match.group(1)}" * (len(match.group()) // len(match.group(1))) + " "
+
+    return words(_WITHIN.sub(apart, text.lower()))
+
+
+def _loops(text: Sequence[str]) -> List[Tuple[Tuple[str, ...], int]]:
+    """For each length the passage that is repeated most often in a row, and how often it stands there."""
+    found = []
+    for length in range(1, len(text) // 2 + 1):
+        run, longest, end = 0, 0, 0
+        for at in range(length, len(text)):
+            run = run + 1 if text[at] == text[at - length] else 0
+            if run > longest:
+                longest, end = run, at + 1
+        if longest >= length:
+            found.append((tuple(text[end - length : end]), longest // length + 1))
+    return found
+
+
+def _most_frequent(text: Sequence[str], length: int) -> Tuple[Tuple[str, ...], int]:
+    passages = Counter(tuple(text[at : at + length]) for at in range(len(text) - length + 1))
+    return passages.most_common(1)[0] if passages else ((), 0)
