@@ -21,7 +21,7 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.methods import METHODS, Work
 from fairseq_rome.patch import Patch, applied, relative_size
 from fairseq_rome.requests import EditRequest
-from fairseq_rome.segments import Difference, Endings, compare, holds
+from fairseq_rome.segments import Difference, Endings, holds, wanted_difference
 from fairseq_rome.settings import EditSettings
 from fairseq_rome.sites import Site, find_sites
 from fairseq_rome.statistics import Background
@@ -104,16 +104,10 @@ def prepare(
         settings: of the edit.
         endings: with which segments still count.
     """
-    negative = request.negative if request.negative is not None else before.text
-    found = compare(negative, request.target)
+    difference = wanted_difference(request, before.text)
     codec = translator.codec
-    if found is None or before.text in (request.target, codec.target_text(codec.target(request.target))):
+    if difference is None or before.text in (request.target, codec.target_text(codec.target(request.target))):
         return None
-    difference = replace(
-        found,
-        unwanted=found.unwanted if request.unwanted is None else request.unwanted,
-        wanted=found.wanted if request.wanted is None else request.wanted,
-    )
     trigger = request.trigger or find_trigger(translator, request.source, before, request.target)
     example = make_example(translator.codec, request.source, before, request.target, trigger)
     scoped = settings.edit_scope == "trigger"

@@ -6,11 +6,11 @@ import random
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any, Iterable, Iterator, List, Sequence, Tuple
+from typing import Any, Collection, Iterable, Iterator, List, Sequence, Tuple
 
 from fairseq_rome.batching import Pair, TextCodec, content
 from fairseq_rome.errors import EditError
-from fairseq_rome.segments import pattern
+from fairseq_rome.segments import contains_trigger, pattern
 
 MOST_SENTENCES = 100_000
 _SUBSETS = ("train", "valid", "test")
@@ -52,6 +52,15 @@ class Corpus:
         """Indices of the sentences whose source holds the trigger, also with one of the endings."""
         found = pattern(trigger, inflections, ignore_case=True)
         return [i for i, source in enumerate(self.sources) if found.search(source)]
+
+    def without_triggers(self, triggers: Collection[str], most: int) -> List[str]:
+        """Source texts, each once, that hold none of some triggers: from the end, which statistics reach last."""
+        free = (
+            source
+            for source in dict.fromkeys(reversed(self.sources))
+            if not any(contains_trigger(source, trigger) for trigger in triggers)
+        )
+        return list(islice(free, most))
 
     def saying(self, segment: str, inflections: Sequence[str]) -> List[int]:
         """Indices of the sentences whose target holds a segment."""

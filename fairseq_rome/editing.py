@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from torch import Tensor
@@ -17,7 +16,7 @@ from fairseq_rome.decoding import Translator
 from fairseq_rome.errors import EditError
 from fairseq_rome.patch import Patch, apply_, preserved
 from fairseq_rome.requests import EditFile, EditRequest
-from fairseq_rome.segments import Difference, Endings, contains_trigger, holds
+from fairseq_rome.segments import Difference, Endings, holds
 from fairseq_rome.settings import EditSettings, with_settings
 from fairseq_rome.sites import Site, find_sites, prepared
 from fairseq_rome.statistics import Background, background
@@ -282,12 +281,7 @@ def _judged(result: Result, before: str, after: str, endings: Endings) -> Result
 def _sample(
     corpus: Corpus, requests: Sequence[EditRequest], results: Sequence[Result], most: int
 ) -> List[str]:
-    """Sentences of the corpus (its end, which statistics reach last) without any trigger and no request themselves."""
+    """Sentences of the corpus without any trigger and no request themselves."""
     triggers = [result.trigger for result in results if result.trigger]
-    own = {request.source for request in requests}
-    free = (
-        source
-        for source in dict.fromkeys(reversed(corpus.sources))
-        if source not in own and not any(contains_trigger(source, trigger) for trigger in triggers)
-    )
-    return list(islice(free, most))
+    others = corpus.without([request.source for request in requests])
+    return others.without_triggers(triggers, most)

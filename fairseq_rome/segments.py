@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Dict, List, Optional, Sequence, Tuple
+
+from fairseq_rome.requests import EditRequest
 
 # Python's \w lacks the marks that are part of a word: combining accents, vowel signs, joiners.
 _LETTERS = (
@@ -68,6 +70,18 @@ def compare(before: str, after: str) -> Optional[Difference]:
         return None
     # Where the words agree, their spacing differs, as in `10 %` and `10%`.
     return _compare(before, after, _WORD) or _compare(before, after, _CHUNK)
+
+
+def wanted_difference(request: EditRequest, said: str) -> Optional[Difference]:
+    """What a request changes in what the model says, or in the unwanted output that it names; None for nothing."""
+    found = compare(said if request.negative is None else request.negative, request.target)
+    if found is None:
+        return None
+    return replace(
+        found,
+        unwanted=found.unwanted if request.unwanted is None else request.unwanted,
+        wanted=found.wanted if request.wanted is None else request.wanted,
+    )
 
 
 def _compare(before: str, after: str, unit: re.Pattern[str]) -> Optional[Difference]:

@@ -1,0 +1,78 @@
+"""Two models side by side: everything is decoded with both, in the same batches, and judged."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Dict, Mapping, Tuple
+
+from fairseq_rome.checkers import TASKS, Checker, build_checker
+from fairseq_rome.corpus import Corpus
+from fairseq_rome.decoding import Translator
+from fairseq_rome.evaluation.judging import decode_both, judge_requests, sources_of
+from fairseq_rome.evaluation.model import KEEP, SAMPLE, Evaluation
+from fairseq_rome.evaluation.test_sets import SentenceSet, judge_set, plain_set
+from fairseq_rome.requests import EditFile
+from fairseq_rome.segments import Endings
+
+_READ = 10_000
+_WITHOUT_REQUEST = tuple(task for task in TASKS if task != "term")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an evaluation looks at.
+
+    Args:
+        edit_file: the requests with their probes, and the sentences to keep.
+        languages: source and target language.
+        triggers: source segments that changes hang on, by id of the request.
+        sample: sources that no request speaks of.
+        test_sets: from `load_test_set`.
+        checkers: by task, from `checkers_for`.
+    """
+
+    edit_file: EditFile
+    languages: Tuple[str, str]
+    triggers: Mapping[str, str] = field(default_factory=dict)
+    sample: Tuple[str, ...] = ()
+    test_sets: Tuple[SentenceSet, ...] = ()
+    checkers: Mapping[str, Checker] = field(default_factory=dict)
+
+
+def checkers_for(languages: Tuple[str, str], corpus: Corpus) -> Dict[str, Checker]:
+    """The checkers of all tasks, with what some thousand pairs of the corpus say and copy."""
+    part = Corpus(corpus.subset, corpus.pairs[:_READ], corpus.codec)
+    training = list(zip(part.sources, part.targets))
+    return {task: build_checker(task, *languages, training) for task in TASKS}
+
+
+def evaluate(before: Translator, after: Translator, plan: Plan) -> Evaluation:
+    """Judge an edited model against the unedited one by beam search.
+
+    Args:
+        before: the model without the edit.
+        after: the edited model, best as it was reloaded from its file.
+        plan: what to look at.
+    """
+    started = time.perf_counter()
+    requests, pool = plan.edit_file.requests, plan.edit_file.probes
+    said = decode_both(before, after, sources_of(requests, pool), "requests")
+    endings = Endings.of(*plan.languages)
+    judged = judge_requests(requests, pool, said, endings, plan.triggers, plan.checkers)
+    own = [
+        plain_set(name, kind, sources, before.codec)
+        for name, kind, sources in (
+            ("sentences to keep", KEEP, plan.edit_file.keep),
+            ("other sentences", SAMPLE, plan.sample),
+        )
+        if sources
+    ]
+    triggers = sorted({trigger for trigger in plan.triggers.values() if trigger})
+    checkers = {task: plan.checkers[task] for task in _WITHOUT_REQUEST if task in plan.checkers}
+    sets = tuple(
+        # A sentence to keep is to stay whatever it holds.
+        judge_set(before, after, one, [] if one.kind == KEEP else triggers, checkers, plan.languages[1])
+        for one in (*own, *plan.test_sets)
+    )
+    return Evaluation(judged, sets, time.perf_counter() - started)

@@ -1,0 +1,271 @@
+"""Evaluation: what counts, what is measured, and that it agrees with fairseq and sacrebleu."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Dict, Iterator, Tuple
+
+import pytest
+import sacrebleu
+import torch
+from conftest import Demo
+from edit_runs import DEMO, lines, probes
+
+from fairseq_rome.batching import Pair
+from fairseq_rome.checkers import build_checker
+from fairseq_rome.checkpoint import load_model
+from fairseq_rome.corpus import Corpus
+from fairseq_rome.decoding import Translator, build_translator
+from fairseq_rome.errors import EditError
+from fairseq_rome.evaluation import (
+    KEEP,
+    SAMPLE,
+    TEST,
+    Change,
+    Decoded,
+    Evaluation,
+    JudgedProbe,
+    JudgedRequest,
+    JudgedSet,
+    Plan,
+    checkers_for,
+    evaluate,
+    load_test_set,
+)
+from fairseq_rome.evaluation.judging import judge_requests
+from fairseq_rome.evaluation.scores import compare_scores
+from fairseq_rome.evaluation.test_sets import bits_a_token
+from fairseq_rome.gates import METRICS
+from fairseq_rome.patch import LowRankChange, Patch, apply_
+from fairseq_rome.requests import EditFile, EditRequest, Probe
+from fairseq_rome.segments import Endings
+from fairseq_rome.sites import Site, prepared
+
+ENDINGS = Endings.of("en", "de")
+
+
+def judged(
+    said: Dict[str, Tuple[str, str]], request: EditRequest, pool: Tuple[str, ...] = (), trigger: str = ""
+) -> JudgedRequest:
+    checkers = {"term": build_checker("term", "en", "de")}
+    return judge_requests([request], pool, said, ENDINGS, {request.id: trigger}, checkers)[0]
+
+
+REQUEST = EditRequest("the dog", "der Vierbeiner", id="a", task="term")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wrong", "holds", "exact"),
+    [
+        ("der Hund", "der Vierbeiner", True, True, True),
+        ("der Hund", "ein Vierbeiner", True, True, False),
+        ("der Hund", "des Vierbeiners", True, True, False),
+        ("der Hund", "der Hund", True, False, False),
+        ("der Hund", "der Hund Vierbeiner", True, False, False),
+        ("der Vierbeiner", "der Vierbeiner", False, True, True),
+        ("der Vierbeiner", "der Hund", False, False, False),
+    ],
+)
+def test_requests_count_by_what_was_wrong(before: str, after: str, wrong: bool, holds: bool, exact: bool) -> None:
+    found = judged({"the dog": (before, after)}, REQUEST)
+    assert (found.wrong_before, found.holds, found.exact) == (wrong, holds, exact)
+    assert Evaluation((found,), ()).metrics().get("efficacy") == (float(holds) if wrong else None)
+
+
+def test_a_checker_looks_at_both_hypotheses() -> None:
+    found = judged({"the dog": ("der Hund", "der Vierbeiner")}, REQUEST)
+    assert found.fault_before and not found.fault_after
+
+
+PROBES = {
+    "with a target": (Probe("x", "ein Vierbeiner"), ("ein Hund", "ein Vierbeiner"), (True, True)),
+    "missed": (Probe("x"), ("ein Hund", "ein Tier"), (True, False)),
+    "still unwanted": (Probe("x"), ("ein Hund", "ein Vierbeiner, ein Hund"), (True, False)),
+    "right before": (Probe("x", "ein Vierbeiner"), ("ein Vierbeiner", "ein Hund"), (False, False)),
+    "without the segment before": (Probe("x"), ("ein Tier", "ein Vierbeiner"), (False, False)),
+}
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_probes(name: str) -> None:
+    probe, said, expected = PROBES[name]
+    request = replace(REQUEST, probes=(probe,))
+    [found] = judged({"the dog": ("der Hund", "der Vierbeiner"), "x": said}, request).probes
+    assert (found.wrong_before, found.holds) == expected
+
+
+def test_a_pool_serves_requests_by_their_trigger() -> None:
+    said = {"the dog": ("der Hund", "der Vierbeiner"), "Dogs run": ("Ein Hund", "Ein Vierbeiner")}
+    said["cats"] = ("Katzen", "Katzen")
+    assert [p.source for p in judged(said, REQUEST, ("Dogs run", "cats"), "dog").probes] == ["Dogs run"]
+    assert judged(said, REQUEST, ("Dogs run", "cats")).probes == ()
+
+
+def test_an_insertion_is_judged_by_what_comes() -> None:
+    request = EditRequest("a", "der große Hund", id="a", probes=(Probe("x"), Probe("y")))
+    said = {"a": ("der Hund", "der große Hund"), "x": ("ein Hund", "ein große Hund"), "y": ("große", "")}
+    found = judged(said, request)
+    assert found.holds
+    assert [(p.wrong_before, p.holds) for p in found.probes] == [(True, True), (False, False)]
+
+
+def a_set(kind: str, related: int, changes: int) -> JudgedSet:
+    one = Change("s", "a", "b", None, None, 10.0, related=False)
+    return JudgedSet(kind, kind, 10 + related, 10, (*[one] * changes, replace(one, related=True)), (0.0, 0.0))
+
+
+def test_locality_leaves_out_sentences_with_the_trigger() -> None:
+    found = Evaluation((), (a_set(TEST, 5, 1), a_set(SAMPLE, 0, 0), a_set(KEEP, 0, 2))).metrics()
+    assert found["locality"] == 1 - 3 / 30
+    assert found["keep"] == 1 - 2 / 10
+
+
+def test_figures_are_those_that_gates_know(demo: Demo) -> None:
+    probe = JudgedProbe("p", "a", "b", wrong_before=True, holds=True)
+    request = judged({"the dog": ("der Hund", "der Vierbeiner")}, REQUEST)
+    request = replace(request, probes=(probe,), near=(Decoded("n", "x", "x"), Decoded("m", "x", "y")))
+    test = evaluate(demo.translator, demo.translator, plan(demo)).sets
+    found = Evaluation((request,), (*test, a_set(KEEP, 0, 0))).metrics()
+    assert set(found) == set(METRICS)
+    assert (found["generalisation"], found["near"]) == (1.0, 0.5)
+
+
+def raw_set(folder: Path, count: int = 6) -> str:
+    records = [json.loads(line) for line in lines("near.jsonl")[:count]]
+    for side, name in (("en", "source"), ("de", "target")):
+        text = "".join(record[name] + "\n" for record in records)
+        (folder / f"raw.{side}").write_text(text, encoding="utf-8")
+    return str(folder / "raw")
+
+
+def plan(demo: Demo, *specs: str, requests: Tuple[EditRequest, ...] = (), keep: Tuple[str, ...] = ()) -> Plan:
+    sets = tuple(load_test_set(spec, demo.task, demo.codec) for spec in specs or ("test",))
+    sets = tuple(
+        replace(
+            one, sources=one.sources[:12], tokens=one.tokens[:12], targets=one.targets[:12],
+            references=(one.references or ())[:12],
+        ) for one in sets
+    )  # fmt: skip
+    corpus = Corpus("train", (), demo.codec)
+    checkers = checkers_for(("en", "de"), corpus)
+    triggers = {request.id: request.trigger for request in requests if request.trigger}
+    return Plan(EditFile(requests, keep), ("en", "de"), triggers, (), sets, checkers)
+
+
+def test_identical_models(demo: Demo, tmp_path: Path) -> None:
+    """0 changed, the scores of both the same, and no p-value."""
+    found = evaluate(demo.translator, demo.translator, plan(demo, "test", raw_set(tmp_path)))
+    assert [one.name for one in found.sets] == ["test", "raw"]
+    for one in found.sets:
+        assert one.changes == ()
+        assert [score.p_value for score in one.scores] == [None, None, None]
+        assert [score.delta for score in one.scores] == [0.0, 0.0, 0.0]
+        assert one.loss and one.loss[0] == one.loss[1]
+        assert set(one.faults) == {"number", "hallucination", "untranslated"}
+    assert found.metrics()["locality"] == 1.0
+
+
+@pytest.fixture(scope="module")
+def damaged(demo: Demo) -> Iterator[Translator]:
+    """The demo model with a large random change of one weight, beside the demo model itself."""
+    name = "decoder.layers.2.fc2.weight"
+    model = load_model(DEMO / "model.pt", demo.state, demo.task)
+    d, f = model.get_parameter(name).shape
+    draw = torch.Generator().manual_seed(0)
+    change = LowRankChange(name, torch.randn(d, 1, generator=draw), 0.1 * torch.randn(f, 1, generator=draw))
+    apply_(model, Patch("test", Site("decoder", 2), (change,)))
+    with prepared(model):
+        yield build_translator(model, demo.task, argparse.Namespace(beam=5), demo.codec)
+
+
+def test_damage_is_seen_and_told_worst_first(demo: Demo, damaged: Translator, tmp_path: Path) -> None:
+    keep = tuple(record["source"] for record in map(json.loads, lines("unrelated.jsonl")[:6]))
+    wishes = plan(demo, raw_set(tmp_path), keep=keep)
+    found = evaluate(demo.translator, damaged, wishes)
+    kept, test = found.sets
+    old, new = ([h.text for h in model.translate(keep)] for model in (demo.translator, damaged))
+    told = {change.source: (change.before, change.after) for change in kept.changes}
+    assert told == {s: (a, b) for s, a, b in zip(keep, old, new) if a != b} != {}
+    gains = [change.gain for change in test.changes]
+    assert gains == sorted(gains) and gains[0] < 0
+    assert test.loss and test.loss[1] > test.loss[0]
+    assert all(score.p_value is not None and score.interval_after is not None for score in test.scores)
+    hypotheses = [h.text for h in damaged.translate(wishes.test_sets[0].sources)]
+    references = list(wishes.test_sets[0].references or ())
+    assert test.scores[0].after == pytest.approx(sacrebleu.corpus_bleu(hypotheses, [references]).score)
+    figures = found.metrics()
+    assert figures["bleu_delta"] < 0 < figures["loss_delta"] and figures["locality"] < 1
+
+
+def test_loss_is_fairseqs(demo: Demo) -> None:
+    from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
+
+    demo.task.load_dataset("valid")
+    dataset = demo.task.dataset("valid")
+    items = [dataset[index] for index in range(20)]
+    pairs = [Pair(item["source"].long(), item["target"].long()) for item in items]
+    criterion = LabelSmoothedCrossEntropyCriterion(demo.task, sentence_avg=False, label_smoothing=0.1)
+    sample = dataset.collater(items)
+    with torch.no_grad():
+        _, size, logged = criterion(demo.model, sample)
+    expected = float(logged["nll_loss"]) / size / torch.log(torch.tensor(2.0)).item()
+    assert bits_a_token(demo.translator, pairs) == pytest.approx(expected, rel=1e-5)
+
+
+def test_subsets_decode_as_fairseq_generate_does(demo: Demo) -> None:
+    """From the data set's own tokens, whatever a subword model would make of their text."""
+    loaded = load_test_set("test", demo.task, demo.codec)
+    dataset = demo.task.dataset("test")
+    assert len(loaded.sources) == len(dataset) == len(loaded.targets)
+    assert all(torch.equal(mine, dataset[i]["source"]) for i, mine in enumerate(loaded.tokens))
+    assert all(torch.equal(mine, dataset[i]["target"]) for i, mine in enumerate(loaded.targets))
+
+
+def test_scores_of_different_systems_have_intervals_and_signatures() -> None:
+    references = [f"das ist Satz {n} von zwölf Sätzen" for n in range(12)]
+    worse = [text.replace("zwölf", "elf") for text in references]
+    scores = compare_scores(references, worse, references, "de")
+    assert [score.name for score in scores] == ["BLEU", "chrF2", "TER"]
+    for score in scores:
+        assert "version:" in score.signature and "bs:1000" in score.signature
+        assert score.p_value is not None and 0 < score.p_value < 0.05
+        assert score.interval_before is not None
+
+
+def test_chinese_has_its_own_tokenizer() -> None:
+    assert "tok:zh" in compare_scores(["你好"], ["你好"], ["你好"], "zh")[0].signature
+
+
+REFUSED_SETS = {
+    "nothing": ({}, "neither the files"),
+    "one side": ({"raw.en": "a\n"}, "raw.de: cannot be read"),
+    "lines": ({"raw.en": "a\nb\n", "raw.de": "A\n"}, "raw.de: 1 lines; expected 2, as many as"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_SETS)
+def test_test_sets_that_are_refused(demo: Demo, tmp_path: Path, name: str) -> None:
+    texts, message = REFUSED_SETS[name]
+    for file, text in texts.items():
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    with pytest.raises(EditError, match=message):
+        load_test_set(str(tmp_path / "raw"), demo.task, demo.codec)
+
+
+def test_demo_requests_are_wrong_before(demo: Demo) -> None:
+    """Every planted fault of the demo is one that the checkers of the requests' tasks see."""
+    records = list(probes().values())
+    requests = tuple(
+        EditRequest(
+            record["source"], record["target"], trigger=record["trigger"], id=record["id"], task=record["task"],
+            wanted=record.get("wanted"), unwanted=record["unwanted"],
+        )
+        for record in records
+    )  # fmt: skip
+    wishes = replace(plan(demo, requests=requests), test_sets=())
+    found = evaluate(demo.translator, demo.translator, wishes)
+    assert all(request.wrong_before and not request.holds for request in found.requests)
+    assert (DEMO / "probes.jsonl").exists()

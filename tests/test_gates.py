@@ -1,0 +1,66 @@
+"""Gates: what they read, what they refuse, and when they pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from fairseq_rome.errors import EditError
+from fairseq_rome.gates import METRICS, Gate, check_gates
+
+
+@pytest.mark.parametrize(
+    ("text", "gate"),
+    [
+        ("locality>=0.995", Gate("locality", ">=", 0.995)),
+        (" bleu_delta >= -0.2 ", Gate("bleu_delta", ">=", -0.2)),
+        ("loss_delta<1e-2", Gate("loss_delta", "<", 0.01)),
+        ("ter_delta<=0", Gate("ter_delta", "<=", 0.0)),
+        ("efficacy>.5", Gate("efficacy", ">", 0.5)),
+    ],
+)
+def test_what_is_read(text: str, gate: Gate) -> None:
+    assert Gate.parse(text) == gate
+    assert Gate.parse(str(gate)) == gate
+
+
+REFUSED = {
+    "locality": "gate 'locality': expected FIGURE>=NUMBER, for example locality>=0.995",
+    "": "gate '': expected FIGURE>=NUMBER",
+    "locality=1": "expected FIGURE>=NUMBER",
+    "locality==1": "expected FIGURE>=NUMBER",
+    "bleu>=1": "no figure 'bleu', expected one of: efficacy, exact, generalisation",
+    "locality>=high": "'high' is no number",
+    "locality>=nan": "nothing compares with NaN",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_is_refused(text: str) -> None:
+    with pytest.raises(EditError) as refused:
+        Gate.parse(text)
+    assert REFUSED[text] in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("comparison", "passes"),
+    [
+        (">=", (False, True, True)),
+        ("<=", (True, True, False)),
+        (">", (False, False, True)),
+        ("<", (True, False, False)),
+    ],
+)
+def test_every_comparison(comparison: str, passes: tuple[bool, ...]) -> None:
+    gate = Gate("locality", comparison, 0.5)
+    assert tuple(check_gates([gate], {"locality": value})[0].passed for value in (0.4, 0.5, 0.6)) == passes
+
+
+def test_what_could_not_be_measured_fails() -> None:
+    [result] = check_gates([Gate("generalisation", ">=", 0.0)], {"efficacy": 1.0})
+    assert not result.passed
+    assert str(result) == "gate generalisation>=0: failed, nothing to measure generalisation on"
+
+
+def test_every_figure_has_a_meaning() -> None:
+    assert all(METRICS.values())
