@@ -71,7 +71,10 @@ def test_no_module_imports_itself_in_a_circle() -> None:
 def test_what_is_imported_is_declared() -> None:
     requirements = re.search(r"^REQUIREMENTS = (\[.*?^\])", (ROOT / "setup.py").read_text(), re.M | re.S)
     assert requirements
-    declared = {{"PyYAML": "yaml"}.get(name, name) for name in ast.literal_eval(requirements.group(1))}
+    declared = {
+        {"PyYAML": "yaml", "Pillow": "PIL"}.get(name, name)
+        for name in ast.literal_eval(requirements.group(1))
+    }
     known = declared | {"fairseq", "fairseq_cli", "fairseq_rome"} | sys.stdlib_module_names
     undeclared = [
         f"{module} imports {name}"

@@ -1,0 +1,34 @@
+"""Causal tracing: which layer and which position carry a behaviour.
+
+Heat maps are in `fairseq_rome.locate.figures`, apart, for matplotlib is slow to import.
+"""
+
+from __future__ import annotations
+
+from fairseq_rome.locate.carry import find_positive, trace_carry
+from fairseq_rome.locate.files import FORMATS, load_trace, save_trace, write_whole
+from fairseq_rome.locate.model import CARRY, MODES, NOISE, CausalTrace, StackEffects
+from fairseq_rome.locate.noise import trace_noise
+from fairseq_rome.locate.ranking import RankedSite, ranked_sites, site_list
+from fairseq_rome.locate.requests import locate
+from fairseq_rome.locate.settings import LocateSettings
+
+__all__ = [
+    "CARRY",
+    "FORMATS",
+    "MODES",
+    "NOISE",
+    "CausalTrace",
+    "LocateSettings",
+    "RankedSite",
+    "StackEffects",
+    "find_positive",
+    "load_trace",
+    "locate",
+    "ranked_sites",
+    "save_trace",
+    "site_list",
+    "trace_carry",
+    "trace_noise",
+    "write_whole",
+]

@@ -1,0 +1,36 @@
+"""From a trace to the order in which sites are worth trying."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Sequence
+
+from fairseq_rome.locate.model import CausalTrace
+from fairseq_rome.sites import FFN, Site
+
+
+@dataclass(frozen=True)
+class RankedSite:
+    """A feed-forward network with the largest effect of its output at any position."""
+
+    site: Site
+    effect: float
+
+
+def ranked_sites(trace: CausalTrace) -> List[RankedSite]:
+    """All feed-forward networks that were traced, the largest effect first.
+
+    Of equal ones the decoder's come first, and later layers before earlier ones.
+    """
+    found = [
+        RankedSite(stack.site(layer), float(row[~row.isnan()].max()))
+        for stack in trace.stacks
+        for layer, row in enumerate(stack.effects.get(FFN, ()))
+        if not row.isnan().all()
+    ]
+    return sorted(found, key=lambda one: (-one.effect, not one.site.in_decoder, -one.site.layer))
+
+
+def site_list(ranked: Sequence[RankedSite]) -> str:
+    """Sites as `fairseq-edit --site` takes them, in the order in which it tries them."""
+    return ",".join(str(one.site) for one in ranked)
