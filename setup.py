@@ -13,9 +13,12 @@ REQUIREMENTS = [
     "numpy",  # checkpoints carry its numbers among their metrics
     "omegaconf",  # edit files and settings in YAML; fairseq's own configurations
     "PyYAML",  # the line numbers of requests in YAML; OmegaConf reads through it
-    "sacrebleu",  # the benchmarks' scores, with their signatures
+    "sacrebleu",  # scores, with their signatures and the paired bootstrap
     "sentencepiece",  # --bpe sentencepiece, which fairseq does not require itself
+    "matplotlib",  # the heat maps of fairseq-edit-locate
+    "Pillow",  # makes them a third of the size; matplotlib brings it
     "safetensors",  # statistics that are kept between runs
+    "jinja2",  # the page and the card of a report, with everything in them escaped
 ]
 
 # Each of these installs the module `fairseq` over the others', so none is required: what there is stays.
@@ -40,12 +43,18 @@ setup(
     license="MIT",
     python_requires=">=3.8",
     packages=find_packages(include=["fairseq_rome", "fairseq_rome.*"]),
-    package_data={"fairseq_rome": ["py.typed"]},
+    package_data={"fairseq_rome": ["py.typed", "report/templates/*", "checkers/data/*.json"]},
     install_requires=REQUIREMENTS,
     extras_require={
         "fairseq": FAIRSEQ,
         "test": ["pytest", "hypothesis", "pytest-cov"],
         "lint": ["ruff", "mypy"],
     },
-    entry_points={"console_scripts": ["fairseq-edit = fairseq_rome.cli.edit:cli_main"]},
+    entry_points={
+        "console_scripts": [
+            "fairseq-edit = fairseq_rome.cli.edit:cli_main",
+            "fairseq-edit-eval = fairseq_rome.cli.eval:cli_main",
+            "fairseq-edit-locate = fairseq_rome.cli.locate:cli_main",
+        ]
+    },
 )

@@ -60,6 +60,9 @@ class EditSettings:
         6, "attempts at one request (site by site, then stronger) before it counts as failed"
     )
     edit_steps: int = _setting(60, "most gradient steps for a value")
+    edit_scale: float = _setting(
+        1.0, "factor on what an edit adds to the site's value: above 1 it pushes harder, and breaks more"
+    )
     edit_ridge: float = _setting(1e-2, "ridge on second moments, as a share of their mean diagonal")
     edit_false_open: float = _setting(
         2e-4,

@@ -128,7 +128,7 @@ def optimise_values(translator: Translator, site: Site, goal: Goal, scale: float
             with add_to_value(model, site, lambda value: _added(opened, delta * scale, value)):
                 scores = forward(torch.cat([moved, kept])).log_softmax(-1)
             missing = -scores[: len(moved)].gather(1, wanted).squeeze(1)
-            if float(missing[:demands].detach().quantile(_MET)) < -_CLEAR:
+            if demands and float(missing[:demands].detach().quantile(_MET)) < -_CLEAR:
                 break
             avoided = -torch.log1p(-scores[demands : len(moved), goal.avoid].exp().clamp_max(1 - 1e-6))
             drift = kl_div(scores[len(moved) :], reference, log_target=True, reduction="none").sum(-1)

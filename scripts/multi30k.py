@@ -139,7 +139,7 @@ def open_model(folder: Path, *more: str) -> Tuple[Any, argparse.Namespace, EditS
     share_user_dir()
     requests = folder / "requests" / "requests.jsonl"
     own, rest, settings = parse(edit_arguments(folder, requests, "--no-progress-bar", *more))
-    args = with_fairseq(own, rest, settings.seed)
+    args = with_fairseq("fairseq-edit", own, rest, settings.seed)
     return open_checkpoint(args), args, settings
 
 

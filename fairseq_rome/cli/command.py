@@ -46,8 +46,8 @@ def import_fairseq() -> None:
     Raises:
         EditError: if it is missing or broken.
     """
-    # fairseq tells much of what it loads; here only warnings matter.
-    for name in ("fairseq", "hydra"):
+    # They tell much of what they do; here only warnings matter.
+    for name in ("fairseq", "hydra", "sacrebleu"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with held_back():

@@ -30,29 +30,30 @@ def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
     from fairseq_rome.cli.options import parse
 
     own, rest, settings = parse(argv)
+    own.argv = list(sys.argv[1:] if argv is None else argv)
     import_fairseq()
-    return _run(with_fairseq(own, rest, settings.seed), settings)
+    return _run(with_fairseq("fairseq-edit", own, rest, settings.seed), settings)
 
 
 def _run(args: argparse.Namespace, settings: Any) -> int:
-    from fairseq_rome.checkpoint import check_output
-    from fairseq_rome.cli import printing
+    from fairseq_rome.cli import judging, printing
+    from fairseq_rome.cli.proving import Proof
     from fairseq_rome.cli.session import cache_folder, check_symbols, open_checkpoint, taken_neurons
     from fairseq_rome.corpus import load_corpus
     from fairseq_rome.editing import edit
     from fairseq_rome.requests import read_edit_file
     from fairseq_rome.segments import Endings
 
-    if not args.dry_run:
-        if not args.save_to:
-            raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")
-        check_output(args.save_to, args.force, [args.path] if args.path else [])
+    gates = judging.check_options(args)
+    _check_output(args)
     languages = (args.source_lang, args.target_lang)
     # A slip in the edit file is told before the checkpoint is opened, unless the languages are still to be found.
     edit_file = read_edit_file(args.edit_pref, *languages) if all(languages) else None
     opened = open_checkpoint(args)
     edit_file = edit_file or read_edit_file(args.edit_pref, *opened.languages)
+    edit_file = judging.with_task(edit_file, args.edit_task)
     check_symbols(edit_file, opened.translator.codec)
+    wishes = judging.wishes_of(args, gates, opened)
     # What is to judge the edit must not teach it.
     corpus = load_corpus(opened.task, opened.translator.codec, settings.seed).without(edit_file.held_out)
     endings = Endings.of(*opened.languages)
@@ -70,7 +71,24 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     if edit_file.keep:
         print(say.others("sentences to keep", outcome.keep))
     print(say.verdict(outcome), flush=True)
-    return _finish(args, opened, outcome, settings, say)
+    proof = Proof(args, opened, edit_file, corpus, outcome, wishes) if wishes.any else None
+    return _finish(args, opened, outcome, settings, proof, say)
+
+
+def _check_output(args: argparse.Namespace) -> None:
+    from fairseq_rome.checkpoint import check_output
+    from fairseq_rome.cli.saving import card_beside
+
+    if args.dry_run:
+        return
+    if not args.save_to:
+        raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")
+    inputs = [args.path] if args.path else []
+    check_output(args.save_to, args.force, inputs)
+    if args.report:
+        check_output(card_beside(args.save_to), args.force)
+    if args.save_patch:
+        check_output(args.save_patch, args.force, inputs)
 
 
 def _show_progress(result: Any) -> None:
@@ -79,23 +97,34 @@ def _show_progress(result: Any) -> None:
         print(f"request {result.request.id}: {result.status} ({result.seconds:.1f} s)", file=sys.stderr)
 
 
-def _finish(args: argparse.Namespace, opened: Any, outcome: Any, settings: Any, say: Any) -> int:
-    from fairseq_rome.cli.saving import NotHeldError, save
+def _finish(args: argparse.Namespace, opened: Any, outcome: Any, settings: Any, proof: Any, say: Any) -> int:
+    from fairseq_rome.cli.saving import NotHeldError, save, write_card_beside, write_patch
 
     status = 1 if outcome.failed or outcome.keep.changed else 0
-    if status and not args.keep_going:
-        print(say.note("nothing was written; --keep-going writes the edits that hold"))
-        return status
-    if not outcome.weights:
-        print(say.note("nothing to write"))
+    if not outcome.weights or (status and not args.keep_going and proof is None):
+        if proof is not None:
+            proof.of_nothing()
+        text = (
+            "nothing was written; --keep-going writes the edits that hold" if status else "nothing to write"
+        )
+        print(say.note(text))
         return status
     try:
-        save(args, opened, outcome, settings, lambda text: print(say.note(text)))
+        save(args, opened, outcome, settings, lambda text: print(say.note(text)), proof or _no_judge)
     except NotHeldError as error:
         print(say.note(str(error)))
         return 1
     print(say.wrote(args.save_to))
+    if args.save_patch:
+        write_patch(args, opened, outcome, settings)
+        print(say.note(f"wrote {args.save_patch}"))
+    if proof is not None and proof.report is not None and args.report:
+        print(say.note(f"wrote {write_card_beside(args.save_to, proof.report, args.force)}"))
     return status
+
+
+def _no_judge(translator: Any, state: Any) -> None:
+    """Nothing more is asked of the reloaded file than that every edit shows."""
 
 
 def _no_training(args: argparse.Namespace, corpus: Any) -> str:

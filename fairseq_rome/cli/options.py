@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict, fields
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from fairseq_rome.cli.parsing import add_edit_file, add_trust, command_parser
+from fairseq_rome.cli.parsing import add_edit_file, add_evaluation, add_trust, command_parser
 from fairseq_rome.errors import EditError
 from fairseq_rome.settings import EditSettings, setting_types, with_settings
 
@@ -41,6 +41,7 @@ def own_parser() -> argparse.ArgumentParser:
     """The options that are ours; its help is the command's."""
     parser = command_parser("fairseq-edit", USAGE, DESCRIPTION, EPILOG, " to edit")
     _add_files(parser.add_argument_group("requests and output"))
+    add_evaluation(parser.add_argument_group("proof"))
     _add_settings(
         parser.add_argument_group("settings", "each is also a line of the --edit-config file: method: rome")
     )
@@ -50,7 +51,12 @@ def own_parser() -> argparse.ArgumentParser:
 def _add_files(group: Any) -> None:
     add_edit_file(group)
     group.add_argument("--save-to", metavar="FILE", help="where the edited checkpoint goes")
-    group.add_argument("--force", action="store_true", help="overwrite --save-to if it exists")
+    group.add_argument(
+        "--save-patch",
+        metavar="FILE",
+        help="also write the edits alone, in order, as a small .safetensors file",
+    )
+    group.add_argument("--force", action="store_true", help="overwrite what exists of the files to write")
     group.add_argument("--keep-going", action="store_true", help="write what holds even if a request failed")
     group.add_argument(
         "--dry-run", action="store_true",

@@ -6,6 +6,7 @@ import argparse
 from typing import Any, NoReturn, Sequence
 
 from fairseq_rome.errors import EditError
+from fairseq_rome.gates import METRICS
 
 FAIRSEQ = """\
 All options of fairseq-generate are taken, and mean the same (fairseq-generate
@@ -73,10 +74,35 @@ def add_trust(group: Any) -> None:
     )  # fmt: skip
 
 
-def with_fairseq(own: argparse.Namespace, rest: Sequence[str], seed: int) -> argparse.Namespace:
+def add_evaluation(group: Any) -> None:
+    """The options of an evaluation."""
+    group.add_argument(
+        "--test-set", metavar="SET", action="append", default=[],
+        help="decode a test set with both models: raw text by the prefix of SET.SRC and SET.TGT, or a subset of DATA "
+        "such as test; may be given several times",
+    )  # fmt: skip
+    group.add_argument(
+        "--gate", metavar="CONDITION", action="append", default=[],
+        help="exit with 1 unless a figure meets a condition, such as 'locality>=0.995' or 'bleu_delta>=-0.2'; may be "
+        f"given several times; a figure that can't be measured fails its gate. Figures: {', '.join(METRICS)}",
+    )  # fmt: skip
+    group.add_argument(
+        "--report",
+        metavar="DIR",
+        help="write report.html, report.json and edit_card.md there, whatever the verdict",
+    )
+    group.add_argument(
+        "--edit-task", metavar="TASK", choices=("term", "number", "hallucination", "untranslated"),
+        help="the editing task of requests that name none: its checker looks at them before and after (term, number, "
+        "hallucination, untranslated)",
+    )  # fmt: skip
+
+
+def with_fairseq(prog: str, own: argparse.Namespace, rest: Sequence[str], seed: int) -> argparse.Namespace:
     """The options of fairseq-generate, with a command's own beside them.
 
     Args:
+        prog: name of the command, for messages.
         own: the command's own options, parsed.
         rest: what was left.
         seed: of every random choice.
@@ -86,6 +112,6 @@ def with_fairseq(own: argparse.Namespace, rest: Sequence[str], seed: int) -> arg
     """
     from fairseq import options
 
-    parser = Parser(parents=[options.get_generation_parser()], add_help=False, allow_abbrev=False)
+    parser = Parser(prog=prog, parents=[options.get_generation_parser()], add_help=False, allow_abbrev=False)
     found = options.parse_args_and_arch(parser, input_args=[*rest, "--seed", str(seed)])
     return argparse.Namespace(**{**vars(found), **vars(own), "seed": seed})

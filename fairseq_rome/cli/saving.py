@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import asdict
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 import torch
 
@@ -17,15 +17,22 @@ from fairseq_rome.checkpoint import (
     stale_parts,
     write_state,
 )
-from fairseq_rome.cli.session import Opened, load_again, to_device, translator_for
+from fairseq_rome.cli.session import Opened, load_again, reopened
+from fairseq_rome.decoding import Translator
 from fairseq_rome.editing import EDITED, Outcome, Result
+from fairseq_rome.patch import save_patches
+from fairseq_rome.report import Report, write_card
 from fairseq_rome.segments import Endings, holds
 from fairseq_rome.settings import EditSettings
 from fairseq_rome.version import __version__
 
 
 class NotHeldError(Exception):
-    """An edit that held in memory does not hold in the reloaded file."""
+    """The reloaded file does not do what it should; nothing was written."""
+
+
+Judge = Callable[[Translator, Mapping[str, Any]], None]
+"""Takes the reloaded model and its state, and raises `NotHeldError` if they must not be written."""
 
 
 def save(
@@ -34,6 +41,7 @@ def save(
     outcome: Outcome,
     settings: EditSettings,
     note: Callable[[str], None],
+    judge: Judge = lambda translator, state: None,
 ) -> None:
     """Write the edited checkpoint to `--save-to`, whole and verified or not at all.
 
@@ -43,9 +51,10 @@ def save(
         outcome: what the edit did.
         settings: of the edit.
         note: called with what else the user should know.
+        judge: looks at the reloaded file before it takes its place.
 
     Raises:
-        NotHeldError: if the reloaded file does not say what the edited model said.
+        NotHeldError: if the reloaded file does not say what the edited model said, or `judge` refuses it.
         EditError: if the file can't be written.
         KeyboardInterrupt: whose text says so if it came when the file was in its place already.
     """
@@ -61,11 +70,32 @@ def save(
         note(f"{part} holds weights from before the edit")
     before = _identity(args.save_to)
     try:
-        write_state(state, args.save_to, args.force, [args.path], verify=_verifier(args, opened, outcome))
+        verify = _verifier(args, opened, outcome, judge)
+        write_state(state, args.save_to, args.force, [args.path], verify=verify)
     except KeyboardInterrupt:
         if _identity(args.save_to) == before:
             raise
         raise KeyboardInterrupt(f"{args.save_to} was already written whole") from None
+
+
+def write_patch(args: argparse.Namespace, opened: Opened, outcome: Outcome, settings: EditSettings) -> None:
+    """Write the edits alone to `--save-patch`, in the order in which they were made."""
+    patches = [result.patch for result in outcome.results if result.patch]
+    info = _provenance(args, outcome, settings, fingerprint(opened.state))
+    weights = dict(opened.translator.model.named_parameters())
+    save_patches(args.save_patch, patches, weights, info, args.force)
+
+
+def card_beside(checkpoint: str) -> str:
+    """Where the card of a checkpoint goes."""
+    return os.path.join(os.path.dirname(checkpoint), "edit_card.md")
+
+
+def write_card_beside(checkpoint: str, report: Report, force: bool) -> str:
+    """Write the card of a checkpoint beside it, and give its path."""
+    path = card_beside(checkpoint)
+    write_card(path, report, force)
+    return path
 
 
 def _identity(path: str) -> Optional[Tuple[int, int]]:
@@ -76,22 +106,23 @@ def _identity(path: str) -> Optional[Tuple[int, int]]:
     return found.st_ino, found.st_mtime_ns
 
 
-def _verifier(args: argparse.Namespace, opened: Opened, outcome: Outcome) -> Callable[[str], None]:
+def _verifier(
+    args: argparse.Namespace, opened: Opened, outcome: Outcome, judge: Judge
+) -> Callable[[str], None]:
     """Checks a file as a later user would meet it: reloads it, in half precision under `--fp16`, and decodes."""
     edited = [result for result in outcome.results if result.status == EDITED]
     endings = Endings.of(*opened.languages).target
 
     def verify(path: str) -> None:
-        model = to_device(load_again(opened, read_state(path, trust=args.trust_checkpoint)), args)
-        if args.fp16:
-            model.half()
-        translator = translator_for(model, opened.task, opened.cfg, args)
+        state = read_state(path, trust=args.trust_checkpoint)
+        translator = reopened(opened, state, args)
         for result, now in zip(edited, translator.translate([result.request.source for result in edited])):
             if result.difference and not holds(now.text, result.request.target, result.difference, endings):
                 raise NotHeldError(
                     f"request {result.request.id} failed: the reloaded checkpoint says {now.text!r}, not what the "
                     "edited model said in memory; nothing was written"
                 )
+        judge(translator, state)
 
     return verify
 
@@ -115,6 +146,7 @@ def _edit_record(result: Result, text: bool) -> Dict[str, Any]:
         "method": result.patch.method,
         "site": str(result.patch.site),
         "neurons": result.patch.neurons,
+        "contexts": result.contexts + result.held_out,
         "parameters": result.patch.names,
         "size": result.size,
     }

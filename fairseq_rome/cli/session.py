@@ -179,3 +179,11 @@ def cache_folder(args: argparse.Namespace) -> Optional[str]:
 def load_again(opened: Opened, state: Dict[str, Any]) -> nn.Module:
     """A model of another state, as the opened one was built."""
     return load_model(opened.path, state, opened.task, opened.overrides)
+
+
+def reopened(opened: Opened, state: Dict[str, Any], args: argparse.Namespace) -> Translator:
+    """Another state as a later user would meet it: on the same device, in half precision under `--fp16`."""
+    model = to_device(load_again(opened, state), args)
+    if args.fp16:
+        model.half()
+    return translator_for(model, opened.task, opened.cfg, args)

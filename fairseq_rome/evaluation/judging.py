@@ -124,13 +124,18 @@ def _check(
         if task not in checkers:
             continue
         for into, state in zip(faults, ("before", "after")):
-            seen = [
-                Observation(
-                    judged[index].source, getattr(judged[index], state),
-                    Difference(judged[index].unwanted, judged[index].wanted), judged[index].target,
-                )
+            seen = [_observation(judged[index], state) for index in indices]
+            # One output for many sources only shows beside the others.
+            beside = [
+                Observation(probe.source, getattr(probe, state))
                 for index in indices
-            ]  # fmt: skip
-            for index, fault in zip(indices, checkers[task].check(seen)):
+                for probe in judged[index].probes
+            ]
+            for index, fault in zip(indices, checkers[task].check([*seen, *beside])):
                 into[index] = fault
     return faults
+
+
+def _observation(request: JudgedRequest, state: str) -> Observation:
+    difference = Difference(request.unwanted, request.wanted)
+    return Observation(request.source, getattr(request, state), difference, request.target)

@@ -82,7 +82,7 @@ def edit(work: Work, settings: EditSettings) -> Patch:
         changes += [
             NeuronChange(names["fc1.weight"], 0, neuron, gate.detector.weight * sharpness),
             NeuronChange(names["fc1.bias"], 0, neuron, gate.detector.bias * sharpness),
-            NeuronChange(names["fc2.weight"], 1, neuron, value / sharpness),
+            NeuronChange(names["fc2.weight"], 1, neuron, value * (settings.edit_scale / sharpness)),
         ]
     notes = {"gates": float(len(gates)), "margin": min(gate.margin for gate in gates)}
     return Patch("gated", work.site, tuple(changes), notes)

@@ -50,7 +50,7 @@ def edit(work: Work, settings: EditSettings) -> Patch:
                     activations[chosen.index(number)][position, column] = 1.0
         additions = pushed_values(work, settings, steps, chosen, activations, traces)
     try:
-        left, right = insert_keys(keys, additions, work.background.moment, settings.edit_ridge)
+        left, right = insert_keys(keys, settings.edit_scale * additions, work.background.moment, settings.edit_ridge)
     except ValueError as error:
         raise EditError(f"site {work.site}: {error}") from error
     name = parameter_names(work.translator.model, work.site)["fc2.weight"]

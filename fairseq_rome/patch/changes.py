@@ -31,6 +31,11 @@ class LowRankChange:
         change = (self.left @ self.right.T).to(weight.device)
         weight.copy_(weight.to(change.dtype) + change)
 
+    @property
+    def tensors(self) -> Tuple[Tensor, ...]:
+        """All numbers of the change."""
+        return (self.left, self.right)
+
 
 @dataclass(frozen=True)
 class NeuronChange:
@@ -51,6 +56,11 @@ class NeuronChange:
     def apply_(self, weight: Tensor) -> None:
         """Change the weight in place."""
         weight.select(self.dim, self.index).copy_(self.new)
+
+    @property
+    def tensors(self) -> Tuple[Tensor, ...]:
+        """All numbers of the change."""
+        return (self.new,)
 
 
 Change = Union[LowRankChange, NeuronChange]
@@ -76,6 +86,11 @@ class Patch:
     def names(self) -> List[str]:
         """The parameters it changes, each once."""
         return list(dict.fromkeys(change.name for change in self.changes))
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of all numbers of its changes."""
+        return sum(part.numel() * part.element_size() for change in self.changes for part in change.tensors)
 
     @property
     def neurons(self) -> List[int]:

@@ -1,0 +1,167 @@
+"""What `fairseq-edit` and `fairseq-edit-eval` share: what is wanted of an evaluation, and the report of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Mapping, Sequence, Tuple
+
+import torch
+
+from fairseq_rome.checkpoint import PROVENANCE, fingerprint
+from fairseq_rome.cli.session import Opened
+from fairseq_rome.errors import EditError
+from fairseq_rome.evaluation import Evaluation, SentenceSet, load_test_set
+from fairseq_rome.gates import Gate, check_gates
+from fairseq_rome.report import EditDetails, HeatMap, Report, check_folder
+from fairseq_rome.requests import EditFile
+from fairseq_rome.version import __version__
+
+MOST_READ = 10_000
+"""Sentence pairs of DATA that an evaluation reads: enough to know what the training side copies and repeats."""
+
+_ALWAYS_TOLD = ("beam", "lenpen")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user wants judged, checked before the long work.
+
+    Args:
+        gates: the parsed gates.
+        report: folder of the report; empty for none.
+        test_sets: the loaded test sets.
+    """
+
+    gates: Tuple[Gate, ...]
+    report: str
+    test_sets: Tuple[SentenceSet, ...]
+
+    @property
+    def any(self) -> bool:
+        """Whether an evaluation is wanted at all."""
+        return bool(self.gates or self.report or self.test_sets)
+
+
+def check_options(args: argparse.Namespace) -> Tuple[Gate, ...]:
+    """The gates; to be called first of all.
+
+    Raises:
+        EditError: for a gate that can't be, or a folder of the report that can't be written to.
+    """
+    if args.report:
+        check_folder(args.report, args.force)
+    return tuple(Gate.parse(text) for given in args.gate for text in given.split(","))
+
+
+def wishes_of(args: argparse.Namespace, gates: Sequence[Gate], opened: Opened) -> Wishes:
+    """What is to be judged, with its test sets loaded.
+
+    Raises:
+        EditError: for a test set that isn't there.
+    """
+    names = dict.fromkeys(args.test_set)
+    sets = tuple(load_test_set(spec, opened.task, opened.translator.codec) for spec in names)
+    twice = [one.name for one in sets if [other.name for other in sets].count(one.name) > 1]
+    if twice:
+        raise EditError(f"--test-set: two sets are called {twice[0]}, expected different file names")
+    return Wishes(tuple(gates), args.report or "", sets)
+
+
+def known_triggers(edit_file: EditFile, state: Mapping[str, Any]) -> Dict[str, str]:
+    """The triggers that requests name, or that the provenance of a checkpoint tells of requests for other sentences."""
+    edits = [
+        record for run in (state.get("extra_state") or {}).get(PROVENANCE, []) for record in run["edits"]
+    ]
+    told = {record["source"]: record["trigger"] for record in edits if record.get("contexts")}
+    found = {request.id: request.trigger or told.get(request.source, "") for request in edit_file.requests}
+    return {name: trigger for name, trigger in found.items() if trigger}
+
+
+def generation_settings(opened: Opened) -> Dict[str, Any]:
+    """Fairseq's generation settings that are not its defaults, and beam and lenpen in any case."""
+    from fairseq.dataclass.configs import GenerationConfig
+    from omegaconf import OmegaConf
+
+    usual = vars(GenerationConfig())
+    given = OmegaConf.to_container(opened.cfg.generation, resolve=True)
+    assert isinstance(given, dict)
+    return {
+        str(name): value
+        for name, value in given.items()
+        if name in _ALWAYS_TOLD or (name in usual and value != usual[name] and not str(name).startswith("_"))
+    }
+
+
+def make_report(
+    found: Evaluation,
+    gates: Sequence[Gate],
+    opened: Opened,
+    models: Mapping[str, Any],
+    args: argparse.Namespace,
+    cost: Mapping[str, float],
+    edits: Mapping[str, EditDetails],
+    heat_maps: Mapping[str, Tuple[HeatMap, ...]],
+) -> Report:
+    """The report of an evaluation.
+
+    Args:
+        found: what decoding showed.
+        gates: to be held against it.
+        opened: the unedited model.
+        models: what is to be told of the edited model besides, by name.
+        args: the parsed options.
+        cost: seconds and bytes that are known.
+        edits: how requests were edited, by id.
+        heat_maps: pictures by id of the request.
+    """
+    provenance = {
+        "base": {"path": opened.path, "fingerprint": fingerprint(opened.state)},
+        **models,
+        "languages": list(opened.languages),
+        "versions": versions(),
+        "command": [os.path.basename(sys.argv[0]), *args.argv],
+        "seed": args.seed,
+    }
+    results = tuple(check_gates(gates, found.metrics()))
+    memory = {"peak_memory_bytes": float(_peak_memory())}
+    return Report(
+        found, results, generation_settings(opened), {**cost, **memory}, provenance, edits, heat_maps
+    )
+
+
+def versions() -> Dict[str, str]:
+    """Versions of what an edit and its judgement depend on."""
+    import fairseq
+    import sacrebleu
+
+    return {
+        "fairseq_rome": __version__,
+        "fairseq": str(fairseq.__version__),
+        "torch": str(torch.__version__),
+        "sacrebleu": str(sacrebleu.__version__),
+        "python": sys.version.split()[0],
+    }
+
+
+def _peak_memory() -> int:
+    """Bytes of memory that this process has had at most."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def with_task(edit_file: EditFile, task: str) -> EditFile:
+    """The edit file with a task for those requests that name none."""
+    requests = tuple(
+        request if request.task else replace(request, task=task or None) for request in edit_file.requests
+    )
+    return replace(edit_file, requests=requests)
+
+
+def wrote_text(paths: Sequence[str], as_json: bool) -> str:
+    """What is said of files that were written."""
+    return json.dumps({"wrote": list(paths)}) if as_json else f"wrote {', '.join(paths)}"

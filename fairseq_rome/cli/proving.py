@@ -1,0 +1,129 @@
+"""Proves an edit before it is written: the reloaded checkpoint against the old one, the report, the gates."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from statistics import median
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from fairseq_rome.checkpoint import fingerprint
+from fairseq_rome.cli import judging
+from fairseq_rome.cli.saving import NotHeldError
+from fairseq_rome.cli.session import Opened
+from fairseq_rome.cli.verdict import verdict_lines
+from fairseq_rome.corpus import Corpus
+from fairseq_rome.decoding import Translator
+from fairseq_rome.editing import EDITED, Outcome, Result
+from fairseq_rome.evaluation import Plan, checkers_for, evaluate
+from fairseq_rome.report import EditDetails, HeatMap, Report, report_record, write_report
+from fairseq_rome.requests import EditFile
+from fairseq_rome.sites import prepared
+
+
+class Proof:
+    """Evaluates, prints, writes the report, and refuses what must not be written; `report` is what it found.
+
+    Args:
+        args: the parsed options.
+        opened: the unedited model, as the edit left it.
+        edit_file: the requests.
+        corpus: background sentences.
+        outcome: what the edit did.
+        wishes: gates, report and test sets.
+    """
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        opened: Opened,
+        edit_file: EditFile,
+        corpus: Corpus,
+        outcome: Outcome,
+        wishes: judging.Wishes,
+    ) -> None:
+        self.args = args
+        self.opened = opened
+        self.edit_file = edit_file
+        self.corpus = corpus
+        self.outcome = outcome
+        self.wishes = wishes
+        self.report: Optional[Report] = None
+
+    def __call__(self, translator: Translator, state: Mapping[str, Any]) -> None:
+        """Judge a reloaded checkpoint.
+
+        Raises:
+            NotHeldError: if a request, a sentence to keep or a gate failed, unless `--keep-going`.
+        """
+        edited = {"path": self.args.save_to, "fingerprint": fingerprint(state)}
+        report = self._tell(translator, {"edited": edited})
+        gates = [result for result in report.gates if not result.passed]
+        # --keep-going is for requests; a gate is there to be kept.
+        if gates:
+            raise NotHeldError(f"{len(gates)} of {len(report.gates)} gates failed: nothing was written")
+        if not self.args.keep_going and not report.passed:
+            raise NotHeldError("nothing was written; --keep-going writes the edits that hold")
+
+    def of_nothing(self) -> None:
+        """Report on requests of which none was edited."""
+        self._tell(self.opened.translator, {})
+
+    def _tell(self, translator: Translator, models: Mapping[str, Any]) -> Report:
+        with prepared(self.opened.translator.model), prepared(translator.model):
+            found = evaluate(self.opened.translator, translator, self._plan())
+        results = self.outcome.results
+        edits = {result.request.id: details_of(result) for result in results}
+        self.report = judging.make_report(
+            found, self.wishes.gates, self.opened, models, self.args, self._cost(), edits, self._heat_maps()
+        )
+        as_json = self.args.log_format == "json"
+        for line in verdict_lines(report_record(self.report), as_json):
+            print(line, flush=True)
+        if self.wishes.report:
+            paths = write_report(self.wishes.report, self.report, self.args.force)
+            print(judging.wrote_text(paths, as_json), flush=True)
+        return self.report
+
+    def _plan(self) -> Plan:
+        languages: Tuple[str, str] = (self.opened.languages[0], self.opened.languages[1])
+        triggers = {
+            result.request.id: result.trigger
+            for result in self.outcome.results
+            # The trigger of an edit of one sentence alone excuses no change elsewhere.
+            if result.request.trigger or result.contexts or result.held_out
+        }
+        return Plan(
+            self.edit_file, languages, triggers, self.outcome.sample.sources, self.wishes.test_sets,
+            checkers_for(languages, self.corpus),
+        )  # fmt: skip
+
+    def _cost(self) -> Dict[str, float]:
+        results = self.outcome.results
+        edited = [details_of(result) for result in results if result.status == EDITED]
+        return {
+            "edit_seconds": sum(result.seconds for result in results),
+            "seconds_an_edit": median(result.seconds for result in results),
+            "patch_bytes": float(sum(details.patch_bytes for details in edited)),
+            "checkpoint_bytes": float(os.path.getsize(self.opened.path)),
+        }
+
+    def _heat_maps(self) -> Dict[str, Tuple[HeatMap, ...]]:
+        return {}
+
+
+def details_of(result: Result) -> EditDetails:
+    """How a request was edited, for its report."""
+    patch = result.patch
+    if patch is None:
+        return EditDetails(
+            result.status, tries=result.tries, seconds=result.seconds, reason=result.reason,
+            contexts=result.contexts, held_out=result.held_out,
+        )  # fmt: skip
+    return EditDetails(
+        result.status, patch.method, str(patch.site), result.size,
+        gates=int(patch.notes["gates"]) if "gates" in patch.notes else None,
+        margin=patch.notes.get("margin"),
+        contexts=result.contexts, held_out=result.held_out, general=result.general,
+        tries=result.tries, seconds=result.seconds, patch_bytes=patch.size_bytes, reason=result.reason,
+    )  # fmt: skip

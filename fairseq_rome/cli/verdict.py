@@ -1,0 +1,106 @@
+"""What is printed of an evaluation: lines for a person, or with `--log-format json` one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, Iterator, List, Mapping
+
+_MOST_CHANGED = 5
+
+
+def verdict_lines(record: Mapping[str, Any], as_json: bool) -> Iterator[str]:
+    """A report's record (`report_record`) as what is printed."""
+    yield from _json_lines(record) if as_json else _text_lines(record)
+
+
+def _text_lines(record: Mapping[str, Any]) -> Iterator[str]:
+    for request in record["requests"]:
+        yield from _request_lines(request)
+    for one in record["sets"]:
+        yield from _set_lines(one)
+    settings = ", ".join(f"{name} {value}" for name, value in record["generation"].items())
+    yield f"search: {settings}; {record['cost']['evaluation_seconds']:.1f} s"
+    for gate in record["gates"]:
+        yield gate["text"]
+    verdict = record["verdict"]
+    yield f"{'PASSED' if verdict['passed'] else 'FAILED'}: {verdict['headline']}"
+    for reason in verdict["reasons"]:
+        yield f"  {reason}"
+
+
+def _request_lines(request: Mapping[str, Any]) -> List[str]:
+    counted = [probe for probe in request["probes"] if probe["wrong_before"]]
+    parts = [_state(request)]
+    if counted:
+        parts.append(f"{sum(probe['holds'] for probe in counted)} of {len(counted)} probes hold")
+    if request["near"]:
+        same = sum(not one["changed"] for one in request["near"])
+        parts.append(f"{same} of {len(request['near'])} near misses identical")
+    if request["fault_after"]:
+        parts.append(f"{request['task']} checker: {request['fault_after']}")
+    lines = [f"request {request['id']}: {'; '.join(parts)}"]
+    if request["wrong_before"] and request["exact"]:
+        return lines
+    lines += [f"  source  {request['source']}", f"  before  {request['before']}"]
+    return [*lines, f"  wanted  {request['target']}", f"  after   {request['after']}"]
+
+
+def _state(request: Mapping[str, Any]) -> str:
+    if not request["wrong_before"]:
+        return "was right before, not counted" if request["holds"] else "was right before, is wrong now"
+    if request["exact"]:
+        return "holds, word for word"
+    return "holds" if request["holds"] else "FAILS"
+
+
+def _json_lines(record: Mapping[str, Any]) -> Iterator[str]:
+    for kind, name in (("request", "requests"), ("set", "sets"), ("gate", "gates")):
+        for one in record[name]:
+            yield _json({kind: _bare(one)})
+    yield _json(
+        {"verdict": record["verdict"], "metrics": record["metrics"], "generation": record["generation"]}
+    )
+
+
+def _bare(value: Any) -> Any:
+    """Without what is for the page alone."""
+    if isinstance(value, dict):
+        return {name: _bare(part) for name, part in value.items() if name not in ("marked", "heat_maps")}
+    return [_bare(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def _json(record: Dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False)
+
+
+def _set_lines(record: Mapping[str, Any]) -> List[str]:
+    changed, total = record["changed"], record["sentences"]
+    related = changed - record["broken"]
+    aside = f", {related:,} of them with a trigger" if related else ""
+    lines = [f"{record['name']}: {changed:,} of {total:,} changed{aside}"]
+    lines += [f"  {_score_text(score)}" for score in record["scores"]]
+    if record["length_ratio"]:
+        lines.append("  length ratio {:.4f} -> {:.4f}".format(*record["length_ratio"]))
+    lines.append("  repetition {:.2%} -> {:.2%}".format(*record["repetition"]))
+    if record["loss"]:
+        lines.append("  loss {:.4f} -> {:.4f} bits a token".format(*record["loss"]))
+    faults = ", ".join(f"{task} {old} -> {new}" for task, (old, new) in record["faults"].items())
+    lines += [f"  checkers object to: {faults}"] if faults else []
+    for change in record["changes"][:_MOST_CHANGED]:
+        lines += [
+            f"  source  {change['source']}",
+            f"  before  {change['before']}",
+            f"  after   {change['after']}",
+        ]
+    if len(record["changes"]) > _MOST_CHANGED:
+        lines.append(f"  ... and {len(record['changes']) - _MOST_CHANGED:,} more")
+    return lines
+
+
+def _score_text(score: Mapping[str, Any]) -> str:
+    if score["p_value"] is None:
+        return f"{score['name']:5} {score['before']:.2f}, identical outputs ({score['signature']})"
+    return (
+        f"{score['name']:5} {score['before']:.2f} ± {score['interval_before']:.2f} -> {score['after']:.2f} ± "
+        f"{score['interval_after']:.2f}, p = {score['p_value']:.4f} ({score['signature']})"
+    )

@@ -1,0 +1,213 @@
+"""`fairseq-edit-eval`, and the report and the gates of `fairseq-edit`, from end to end on the demo model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import pytest
+from edit_runs import (
+    DEMO,
+    LANGUAGES,
+    SEARCH,
+    SUBWORDS,
+    Edited,
+    Run,
+    digest,
+    hypotheses,
+    lines,
+    probes,
+    request,
+    run_edit,
+    small_data,
+    write_requests,
+)
+
+from fairseq_rome.cli.eval import main
+
+TERM = next(record for record in probes().values() if record["task"] == "term")
+
+
+def run_eval(data: Path, edited: Any, *more: Any, model: Path = DEMO / "model.pt") -> Run:
+    given = [] if edited is None else ["--edited", edited]
+    command = [data, "--path", model, *given, *LANGUAGES, *SUBWORDS, *SEARCH, "--no-progress-bar"]
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = main([str(argument) for argument in (*command, *more)])
+    return Run(status, out.getvalue(), err.getvalue())
+
+
+def with_probes(path: Path, count: int = 3, **fields: Any) -> Path:
+    near = [record["source"] for record in map(json.loads, lines("near.jsonl")) if record["id"] == TERM["id"]][:2]
+    segments = {"wanted": TERM["wanted"], "unwanted": TERM["unwanted"]}
+    judging = {"task": "term", "probes": TERM["probes"][:count], "near": near}
+    return write_requests(path, request(TERM, **segments, **judging, **fields))
+
+
+def json_lines(run: Run) -> Tuple[Dict[str, Any], List[Dict[str, Any]]]:
+    """The verdict's line, and all lines."""
+    records = [json.loads(line) for line in run.out.splitlines()]
+    return next(record for record in records if "verdict" in record), records
+
+
+@pytest.fixture(scope="module")
+def reported(edit_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what an edit with a report leaves: out/new.pt with its card, and report/."""
+    folder = tmp_path_factory.mktemp("reported")
+    (folder / "out").mkdir()
+    run = run_edit(
+        edit_data, with_probes(folder / "one.jsonl"), "--save-to", folder / "out" / "new.pt",
+        "--report", folder / "report", "--gate", "locality>=0.9", "--save-patch", folder / "fix.safetensors",
+    )  # fmt: skip
+    assert run.status == 0, run.out + run.err
+    return folder
+
+
+def test_patches_give_the_edited_model(reported: Path, edit_data: Path) -> None:
+    options = ("--edit-pref", reported / "one.jsonl", "--edit-sample", 8, "--log-format", "json")
+    whole = run_eval(edit_data, reported / "out" / "new.pt", *options)
+    alone = run_eval(edit_data, None, "--edit-patches", reported / "fix.safetensors", *options)
+    assert (whole.status, alone.status) == (0, 0), alone.out + alone.err
+    assert json_lines(whole)[1] == json_lines(alone)[1]
+    twice = f"{reported / 'fix.safetensors'}:{reported / 'fix.safetensors'}"
+    again = run_eval(edit_data, None, "--edit-patches", twice, *options)
+    assert again.status == 2 and "it was made for another checkpoint, or for one with other" in again.err
+
+
+def read_report(folder: Path) -> Dict[str, Any]:
+    return json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
+
+
+def test_an_edit_reports_and_leaves_a_card(reported: Path, edit_data: Path) -> None:
+    assert sorted(path.name for path in (reported / "out").iterdir()) == ["edit_card.md", "new.pt"]
+    record = read_report(reported)
+    details = record["requests"][0]["edit"]
+    assert details["status"] == "edited" and details["site"] == "decoder.2" and details["gates"] >= 1
+    assert details["patch_bytes"] > 0 and record["cost"]["seconds_an_edit"] > 0
+    assert record["cost"]["peak_memory_bytes"] > 1e7
+    assert record["counts"]["probes"] == 3
+    again = run_edit(edit_data, reported / "one.jsonl", "--save-to", reported / "out" / "two.pt", "--report", "other")
+    assert again.status == 2 and "edit_card.md: exists already" in again.err
+
+
+def test_an_edit_is_proven(reported: Path, edit_data: Path, tmp_path: Path) -> None:
+    run = run_eval(
+        edit_data, reported / "out" / "new.pt", "--edit-pref", reported / "one.jsonl", "--edit-sample", 12,
+        "--report", tmp_path / "report", "--gate", "efficacy>=1,generalisation>=0.6", "--gate", "locality>=0.9",
+    )  # fmt: skip
+    assert run.status == 0, run.out + run.err
+    assert "request term-shop-assistant: holds" in run.out
+    assert "of 3 probes hold; " in run.out and "of 2 near misses identical" in run.out
+    assert "other sentences: 0 of 12 changed" in run.out
+    assert "search: beam 2, lenpen 1.0" in run.out
+    assert "gate efficacy>=1: passed, efficacy is 1" in run.out
+    assert "\nPASSED: 1 of 1 requests hold; " in run.out
+    written = sorted(path.name for path in (tmp_path / "report").iterdir())
+    assert written == ["edit_card.md", "report.html", "report.json"]
+    record = read_report(tmp_path)
+    assert record["verdict"]["passed"]
+    assert record["provenance"]["base"]["fingerprint"] != record["provenance"]["edited"]["fingerprint"]
+    assert record["requests"][0]["source"] in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_unedited_model_fails_its_requests(edit_data: Path, tmp_path: Path) -> None:
+    run = run_eval(
+        edit_data, DEMO / "model.pt", "--edit-pref", with_probes(tmp_path / "one.jsonl"), "--log-format", "json",
+        "--edit-sample", 3, "--gate", "efficacy>=0.5", "--gate", "keep>=1",
+    )  # fmt: skip
+    assert run.status == 1
+    verdict, records = json_lines(run)
+    assert not verdict["verdict"]["passed"]
+    assert verdict["metrics"]["efficacy"] == 0.0 and verdict["metrics"]["locality"] == 1.0
+    assert [record["gate"]["value"] for record in records if "gate" in record] == [0.0, None]
+    told = next(record["request"] for record in records if "request" in record)
+    assert told["before"] == told["after"] and told["fault_before"] == told["fault_after"] is not None
+    assert "1 of 1 requests do not hold: term-shop-assistant" in verdict["verdict"]["reasons"]
+
+
+def test_test_sets_are_decoded_as_fairseq_generate_decodes_them(edited: Edited, tmp_path: Path) -> None:
+    """The hypotheses of a subset, from the command in this process, are those of fairseq's own command."""
+    data = small_data(tmp_path / "data", ("train", "valid", "test"))
+    run = run_eval(data, edited.path, "--test-set", "valid", "--log-format", "json")
+    _, records = json_lines(run)
+    told = next(record["set"] for record in records if "set" in record)
+    assert told["name"] == "valid" and told["changed"] and len(told["scores"]) == 3
+    script = (
+        "import sys; from fairseq_cli.generate import cli_main; sys.argv[0] = 'fairseq-generate'; cli_main()"
+    )
+    texts = []
+    for model in (DEMO / "model.pt", edited.path):
+        command = [
+            sys.executable, "-c", script, str(data), "--path", str(model), *LANGUAGES, *SUBWORDS, *SEARCH,
+            "--gen-subset", "valid", "--required-batch-size-multiple", "1", "--user-dir", "fairseq_rome",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=DEMO.parents[1])
+        texts.append(hypotheses(done.stdout))
+    changed = {(old, new) for old, new in zip(*texts) if old != new}
+    assert {(change["before"], change["after"]) for change in told["changes"]} == changed
+    assert told["sentences"] == len(texts[0])
+
+
+REFUSED: Dict[str, Tuple[List[str], str]] = {
+    "two edited models": (
+        ["--test-set", "valid", "--edit-patches", "x"],
+        "expected the edited model: either --edited or --edit-patches",
+    ),
+    "nothing to judge": ([], "nothing to judge: expected --edit-pref, --test-set or both"),
+    "no such set": (["--test-set", "dev"], "test set 'dev': neither the files dev.en and dev.de nor a subset of"),
+    "no such figure": (["--test-set", "valid", "--gate", "bleu>1"], "gate 'bleu>1': no figure 'bleu'"),
+    "negative": (["--test-set", "valid", "--edit-sample", "-1"], "--edit-sample is -1, expected"),
+    "twice": (["--test-set", "valid", "--test-set", "x/valid"], "test set 'x/valid': neither"),
+    "no edit file": (["--edit-pref", "missing"], "missing.en: no such file"),
+    "unknown option": (["--test-set", "valid", "--gates", "x"], "unrecognized arguments: --gates x (fairseq-edit-eval"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused(edit_data: Path, name: str) -> None:
+    more, message = REFUSED[name]
+    run = run_eval(edit_data, DEMO / "model.pt", *more)
+    assert run.status == 2, run.out
+    assert run.err.startswith("fairseq-edit-eval: ") and message in run.err
+    assert len(run.err.splitlines()) == 1
+
+
+def test_a_missing_checkpoint_and_a_full_folder_are_refused(edit_data: Path, tmp_path: Path) -> None:
+    run = run_eval(edit_data, tmp_path / "no.pt", "--test-set", "valid")
+    assert run.status == 2 and "no.pt" in run.err
+    (tmp_path / "report.html").write_text("mine")
+    run = run_eval(edit_data, DEMO / "model.pt", "--test-set", "valid", "--report", tmp_path)
+    assert run.status == 2 and "report.html" in run.err
+    assert (tmp_path / "report.html").read_text() == "mine"
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out = capsys.readouterr().out
+    for word in ("--edited", "--gate", "locality", "--test-set", "exit status", "probes", "--report"):
+        assert word in out
+
+
+def test_a_damaging_edit_fails_its_gates(edit_data: Path, tmp_path: Path) -> None:
+    """Ten times the value: the request may hold, the rest does not; nothing is written but the report."""
+    base = digest(DEMO / "model.pt")
+    run = run_edit(
+        edit_data, DEMO / "term", "--save-to", tmp_path / "new.pt", "--report", tmp_path / "report",
+        "--method", "rome", "--edit-scale", "10", "--edit-sample", 30, "--test-set", "valid",
+        "--gate", "locality>=0.98", "--gate", "bleu_delta>=-0.2",
+    )  # fmt: skip
+    assert run.status == 1, run.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report"]
+    record = read_report(tmp_path)
+    assert not record["verdict"]["passed"]
+    assert {gate["gate"]: gate["passed"] for gate in record["gates"]}["locality>=0.98"] is False
+    broken = [change for one in record["sets"] for change in one["changes"] if not change["related"]]
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert broken and all(change["source"].split()[0] in page for change in broken)
+    assert digest(DEMO / "model.pt") == base
