@@ -18,12 +18,13 @@ from fairseq_rome.contexts import (
 from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Hypothesis, Translator
 from fairseq_rome.errors import EditError
+from fairseq_rome.locate import LocateSettings, locate, ranked_sites
 from fairseq_rome.methods import METHODS, Work
 from fairseq_rome.patch import Patch, applied, relative_size
 from fairseq_rome.requests import EditRequest
 from fairseq_rome.segments import Difference, Endings, holds, wanted_difference
-from fairseq_rome.settings import EditSettings
-from fairseq_rome.sites import Site, find_sites
+from fairseq_rome.settings import TRACED, EditSettings
+from fairseq_rome.sites import FFN, Site, find_sites
 from fairseq_rome.statistics import Background
 
 _NEAR_MISSES = 48
@@ -179,8 +180,25 @@ def _goes_with(concerned: Sequence[int], saying: Sequence[int], corpus: Corpus) 
     return goes and len(concerned) <= _TOO_COMMON * len(corpus.pairs)
 
 
+def sites_for(translator: Translator, case: Case, settings: EditSettings) -> List[Site]:
+    """The sites in the order in which a case tries them: as `plan`, or with `traced` the likeliest first.
+
+    The decoder's go first whatever the trace says: decoding shows edits there to hold more often.
+    """
+    planned = plan(list(find_sites(translator.model)), settings)
+    if settings.site != TRACED:
+        return planned
+    try:
+        traced = locate(
+            translator, case.request, case.before, LocateSettings(seed=settings.seed, kinds=(FFN,))
+        )
+    except EditError:  # nothing to trace, such as a trigger that the source does not hold
+        return planned
+    return sorted((one.site for one in ranked_sites(traced)), key=lambda site: not site.in_decoder)
+
+
 def plan(model_sites: Sequence[Site], settings: EditSettings) -> List[Site]:
-    """The sites in the order in which they are tried: those asked for, or the decoder's from the last down.
+    """The sites that may be tried: those asked for, or the decoder's from the last down.
 
     Raises:
         EditError: if a site that was asked for is not in the model.
@@ -230,7 +248,7 @@ def attempt(
         keep: sentences with the model's own output, which must stay.
     """
     started = time.perf_counter()
-    sites = plan(list(find_sites(translator.model)), settings)
+    sites = sites_for(translator, case, settings)
     best = Attempt(None, case.before.text, False, 0.0, 0, 0.0, "no attempt was made", 0.0)
     options = [(site, variant) for site in sites for variant in _variants(case)][: settings.edit_tries]
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):

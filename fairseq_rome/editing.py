@@ -8,7 +8,7 @@ from typing import Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional,
 
 from torch import Tensor
 
-from fairseq_rome.attempts import Attempt, Case, attempt, plan, prepare
+from fairseq_rome.attempts import Attempt, Case, attempt, plan, prepare, sites_for
 from fairseq_rome.batching import Pair
 from fairseq_rome.checkpoint import fingerprint
 from fairseq_rome.corpus import Corpus
@@ -175,11 +175,13 @@ def preview(
     requests = edit_file.requests
     with prepared(translator.model) as model:
         chosen = [_own_settings(request, settings) for request in requests]
-        orders = [plan(list(find_sites(model)), own) for own in chosen]
+        for own in chosen:
+            plan(list(find_sites(model)), own)
         hypotheses = translator.translate([request.source for request in requests])
-        for request, own, sites, before in zip(requests, chosen, orders, hypotheses):
+        for request, own, before in zip(requests, chosen, hypotheses):
             case = prepare(translator, request, before, corpus, own, endings)
-            yield request, before.text, None if case is None else (case, own, sites)
+            planned = None if case is None else (case, own, sites_for(translator, case, own))
+            yield request, before.text, planned
 
 
 class _Session:

@@ -8,6 +8,9 @@ from typing import Any, Dict, Mapping, Tuple, get_type_hints
 
 from fairseq_rome.errors import EditError
 
+AUTO, TRACED = "auto", "traced"
+"""Values of `site` that name no site."""
+
 
 def _setting(default: Any, help: str, choices: Tuple[str, ...] = ()) -> Any:
     return field(default=default, metadata={"help": help, "choices": choices})
@@ -24,9 +27,10 @@ class EditSettings:
         ("gated", "rome"),
     )
     site: str = _setting(
-        "auto",
+        AUTO,
         "feed-forward network to edit, such as decoder.3; several with commas are tried in order; "
-        "auto: the decoder's layers from the last down",
+        "auto: the decoder's layers from the last down; traced: the decoder's in the order of their effect in a causal "
+        "trace, then the encoder's; or the sites.yaml that fairseq-edit-locate wrote",
     )
     edit_scope: str = _setting(
         "trigger",
@@ -80,8 +84,8 @@ class EditSettings:
 
     @property
     def sites(self) -> Tuple[str, ...]:
-        """The sites that were asked for; empty for `auto`."""
-        return () if self.site == "auto" else tuple(part.strip() for part in self.site.split(","))
+        """The sites that were asked for; empty for `auto` and `traced`."""
+        return () if self.site in (AUTO, TRACED) else tuple(part.strip() for part in self.site.split(","))
 
 
 def setting_types() -> Dict[str, type]:

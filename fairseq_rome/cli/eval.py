@@ -95,6 +95,7 @@ def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from fairseq_rome.cli import judging
+    from fairseq_rome.cli.pictures import heat_maps
     from fairseq_rome.cli.session import check_symbols, open_checkpoint
     from fairseq_rome.cli.verdict import verdict_lines
     from fairseq_rome.corpus import load_corpus
@@ -120,7 +121,10 @@ def _run(args: argparse.Namespace) -> int:
     with prepared(opened.translator.model), prepared(edited.model):
         found = evaluate(opened.translator, edited, plan)
     cost = {"checkpoint_bytes": float(os.path.getsize(args.edited or args.path))}
-    report = judging.make_report(found, wishes.gates, opened, models, args, cost, {}, {})
+    edits = judging.told_edits(edit_file, state)
+    figures = args.report_figures if wishes.report else 0
+    pictures = heat_maps(opened.translator, edit_file.requests, figures, args.seed)
+    report = judging.make_report(found, wishes.gates, opened, models, args, cost, edits, pictures)
     as_json = args.log_format == "json"
     for line in verdict_lines(report_record(report), as_json):
         print(line)

@@ -8,12 +8,13 @@ import os
 import resource
 import sys
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import torch
 
 from fairseq_rome.checkpoint import PROVENANCE, fingerprint
 from fairseq_rome.cli.session import Opened
+from fairseq_rome.editing import EDITED
 from fairseq_rome.errors import EditError
 from fairseq_rome.evaluation import Evaluation, SentenceSet, load_test_set
 from fairseq_rome.gates import Gate, check_gates
@@ -55,6 +56,8 @@ def check_options(args: argparse.Namespace) -> Tuple[Gate, ...]:
     """
     if args.report:
         check_folder(args.report, args.force)
+    if args.report_figures < 0:
+        raise EditError(f"--report-figures is {args.report_figures}, expected a number of at least 0")
     return tuple(Gate.parse(text) for given in args.gate for text in given.split(","))
 
 
@@ -74,12 +77,33 @@ def wishes_of(args: argparse.Namespace, gates: Sequence[Gate], opened: Opened) -
 
 def known_triggers(edit_file: EditFile, state: Mapping[str, Any]) -> Dict[str, str]:
     """The triggers that requests name, or that the provenance of a checkpoint tells of requests for other sentences."""
-    edits = [
-        record for run in (state.get("extra_state") or {}).get(PROVENANCE, []) for record in run["edits"]
-    ]
-    told = {record["source"]: record["trigger"] for record in edits if record.get("contexts")}
+    told = {
+        record["source"]: record["trigger"]
+        for record in _edits_in(state)
+        if record.get("contexts") and "source" in record
+    }
     found = {request.id: request.trigger or told.get(request.source, "") for request in edit_file.requests}
     return {name: trigger for name, trigger in found.items() if trigger}
+
+
+def told_edits(edit_file: EditFile, state: Mapping[str, Any]) -> Dict[str, EditDetails]:
+    """How requests were edited, by id, as the provenance of a checkpoint tells it: the latest edit of a source."""
+    told = {record["source"]: record for record in _edits_in(state) if "source" in record}
+    return {
+        request.id: EditDetails(
+            EDITED, record["method"], record["site"], record["size"],
+            gates=len(record["neurons"]) or None, contexts=record.get("contexts"),
+        )
+        for request in edit_file.requests
+        for record in [told.get(request.source)]
+        if record is not None
+    }  # fmt: skip
+
+
+def _edits_in(state: Mapping[str, Any]) -> List[Mapping[str, Any]]:
+    """The records of all edits of a checkpoint, the oldest first."""
+    runs = (state.get("extra_state") or {}).get(PROVENANCE, [])
+    return [record for run in runs for record in run["edits"]]
 
 
 def generation_settings(opened: Opened) -> Dict[str, Any]:
@@ -158,6 +182,17 @@ def with_task(edit_file: EditFile, task: str) -> EditFile:
     """The edit file with a task for those requests that name none."""
     requests = tuple(
         request if request.task else replace(request, task=task or None) for request in edit_file.requests
+    )
+    return replace(edit_file, requests=requests)
+
+
+def with_sites(edit_file: EditFile, sites: Mapping[str, str]) -> EditFile:
+    """The edit file with sites, by id, for those requests that set none of their own."""
+    requests = tuple(
+        replace(request, settings={"site": sites[request.id], **request.settings})
+        if request.id in sites
+        else request
+        for request in edit_file.requests
     )
     return replace(edit_file, requests=requests)
 

@@ -97,12 +97,28 @@ def parse(argv: Optional[Sequence[str]]) -> Tuple[argparse.Namespace, List[str],
     args, rest = own_parser().parse_known_args(argv)
     settings = EditSettings()
     if args.edit_config:
-        settings = with_settings(settings, _read_config(args.edit_config), args.edit_config)
+        settings = with_settings(settings, _read_yaml(args.edit_config, "settings"), args.edit_config)
     given = {f.name: getattr(args, f.name) for f in fields(EditSettings) if getattr(args, f.name) is not None}
+    args.sites = {}
+    if str(given.get("site", "")).endswith((".yaml", ".yml")):
+        args.sites = read_sites(given.pop("site"))
     return args, rest, with_settings(settings, given, "command line")
 
 
-def _read_config(path: str) -> Dict[str, Any]:
+def read_sites(path: str) -> Dict[str, str]:
+    """The sites of each request by its id, as fairseq-edit-locate ranked them.
+
+    Raises:
+        EditError: if the file can't be read or maps something else.
+    """
+    found = _read_yaml(path, "sites by request, as fairseq-edit-locate writes them")
+    for name, sites in found.items():
+        if not isinstance(sites, str):
+            raise EditError(f"{path}: {name} is {sites!r}, expected sites such as 'decoder.3,decoder.2'")
+    return found
+
+
+def _read_yaml(path: str, expected: str) -> Dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
@@ -110,13 +126,13 @@ def _read_config(path: str) -> Dict[str, Any]:
     try:
         found = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except OSError as error:
-        raise EditError(f"{path}: {error.strerror or error}, expected a YAML file of settings") from error
+        raise EditError(f"{path}: {error.strerror or error}, expected a YAML file of {expected}") from error
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise EditError(
-            f"{path}: {' '.join(str(error).split())}, expected a YAML mapping of settings"
+            f"{path}: {' '.join(str(error).split())}, expected a YAML mapping of {expected}"
         ) from error
     if not isinstance(found, dict):
-        raise EditError(f"{path}: holds a list, expected a mapping such as 'method: gated'")
+        raise EditError(f"{path}: holds a list, expected a mapping of {expected}")
     return {str(name): value for name, value in found.items()}
 
 

@@ -92,6 +92,10 @@ def add_evaluation(group: Any) -> None:
         help="write report.html, report.json and edit_card.md there, whatever the verdict",
     )
     group.add_argument(
+        "--report-figures", type=int, default=8, metavar="N",
+        help="trace the first N requests for the report's heat maps, some seconds each (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
         "--edit-task", metavar="TASK", choices=("term", "number", "hallucination", "untranslated"),
         help="the editing task of requests that name none: its checker looks at them before and after (term, number, "
         "hallucination, untranslated)",

@@ -9,6 +9,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 from fairseq_rome.checkpoint import fingerprint
 from fairseq_rome.cli import judging
+from fairseq_rome.cli.pictures import heat_maps
 from fairseq_rome.cli.saving import NotHeldError
 from fairseq_rome.cli.session import Opened
 from fairseq_rome.cli.verdict import verdict_lines
@@ -104,12 +105,15 @@ class Proof:
         return {
             "edit_seconds": sum(result.seconds for result in results),
             "seconds_an_edit": median(result.seconds for result in results),
-            "patch_bytes": float(sum(details.patch_bytes for details in edited)),
+            "patch_bytes": float(sum(details.patch_bytes or 0 for details in edited)),
             "checkpoint_bytes": float(os.path.getsize(self.opened.path)),
         }
 
     def _heat_maps(self) -> Dict[str, Tuple[HeatMap, ...]]:
-        return {}
+        if not self.wishes.report:
+            return {}
+        opened = self.opened
+        return heat_maps(opened.translator, self.edit_file.requests, self.args.report_figures, self.args.seed)
 
 
 def details_of(result: Result) -> EditDetails:

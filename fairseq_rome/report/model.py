@@ -11,7 +11,7 @@ from fairseq_rome.gates import GateResult
 
 @dataclass(frozen=True)
 class EditDetails:
-    """How one request was edited.
+    """How one request was edited; None stands for what is not known.
 
     Args:
         status: `edited`, `failed` or `nothing to do`.
@@ -36,12 +36,12 @@ class EditDetails:
     size: float = 0.0
     gates: Optional[int] = None
     margin: Optional[float] = None
-    contexts: int = 0
+    contexts: Optional[int] = None
     held_out: int = 0
     general: Optional[float] = None
-    tries: int = 0
-    seconds: float = 0.0
-    patch_bytes: int = 0
+    tries: Optional[int] = None
+    seconds: Optional[float] = None
+    patch_bytes: Optional[int] = None
     reason: str = ""
 
 

@@ -1,0 +1,153 @@
+"""Does tracing find the site that works best? Rankings of sites against what decoding shows, on Multi30k.
+
+--results holds what `benchmark.py` measured of the same requests at several sites, one by one:
+
+    python scripts/benchmark.py --task term --every 3 --site decoder.3 decoder.2 ... encoder.0 --out build/sites.jsonl
+    python scripts/benchmark_locate.py --results build/sites.jsonl
+
+A site is among the best of a request if none holds it and its probes more often, leaves more of the unrelated outputs
+identical, or is more exact, in this order of importance. One JSON line a request goes to --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from benchmark_table import read_records
+from multi30k import DEFAULT_FOLDER, ROOT, Multi30k, Wish, open_model, read_multi30k
+from tqdm import tqdm
+
+from fairseq_rome.corpus import Corpus, load_corpus
+from fairseq_rome.decoding import Translator
+from fairseq_rome.errors import EditError
+from fairseq_rome.locate import CARRY, NOISE, LocateSettings, locate, ranked_sites
+from fairseq_rome.requests import EditRequest
+from fairseq_rome.sites import FFN, Site
+
+Record = Dict[str, Any]
+Ranking = List[Tuple[str, float]]
+
+
+def trace(translator: Translator, wish: Wish, corpus: Corpus) -> Record:
+    """The rankings of both modes, empty where a request can't be traced, and the seconds that they took."""
+    request = EditRequest(wish.source, wish.target, trigger=wish.trigger, id=wish.id)
+    before = translator.translate([wish.source])[0]
+    found: Record = {"id": wish.id, "task": wish.task}
+    for mode in (NOISE, CARRY):
+        started = time.perf_counter()
+        try:
+            traced = locate(translator, request, before, LocateSettings(mode, kinds=(FFN,)), corpus)
+            ranking = [(str(one.site), one.effect) for one in ranked_sites(traced)]
+        except EditError as error:
+            ranking, found[f"{mode}_reason"] = [], str(error)
+        found.update({mode: ranking, f"{mode}_seconds": time.perf_counter() - started})
+    return found
+
+
+def worth(record: Record) -> Tuple[Any, ...]:
+    """How well an edit at a site did; larger is better."""
+    return (record["held"], record["probes_held"], record["identical"], record["exact"])
+
+
+def best_sites(records: Sequence[Record]) -> Dict[Tuple[str, str], Dict[str, bool]]:
+    """For each request (task, id) the sites that were measured, with whether none did better."""
+    groups: Dict[Tuple[str, str], List[Record]] = defaultdict(list)
+    for record in records:
+        if record["kind"] == "edit":
+            groups[record["task"], record["id"]].append(record)
+    most = max(map(len, groups.values()), default=0)
+    return {
+        key: {one["site"]: worth(one) == max(map(worth, group)) for one in group}
+        for key, group in groups.items()
+        if len(group) == most
+    }
+
+
+def _first(mode: str, decoder: bool = False) -> Callable[[Record], Optional[str]]:
+    def choose(traced: Record) -> Optional[str]:
+        sites = [site for site, _ in traced[mode] if not decoder or Site.parse(site).in_decoder]
+        return sites[0] if sites else None
+
+    return choose
+
+
+RULES: Dict[str, Callable[[Record], Optional[str]]] = {
+    "noise, first of all sites": _first(NOISE),
+    "noise, first of the decoder's": _first(NOISE, decoder=True),
+    "carry, first of all sites": _first(CARRY),
+    "carry, first of the decoder's": _first(CARRY, decoder=True),
+}
+
+
+def table(traces: Sequence[Record], results: Sequence[Record], last: str) -> str:
+    """How often each rule's first choice is among the best sites, as a Markdown table."""
+    best = best_sites(results)
+    known = [(traced, best[key]) for traced in traces for key in [(traced["task"], traced["id"])] if key in best]
+    rows = ["| first choice | term | segment | seconds a request |", "|---|---|---|---|"]
+    for name, choose in RULES.items():
+        mode = name.split(",")[0]
+        seconds = sorted(traced[f"{mode}_seconds"] for traced, _ in known)
+        rows.append(f"| {name} | {_hits(known, choose)} | {seconds[len(seconds) // 2]:.2f} |")
+    rows.append(f"| always {last} | {_hits(known, lambda traced: last)} | 0 |")
+    rows.append(f"| a random site | {_expected(known, '')} | 0 |")
+    rows.append(f"| a random site of the decoder | {_expected(known, 'decoder')} | 0 |")
+    return "\n".join(rows)
+
+
+def _hits(known: Sequence[Tuple[Record, Dict[str, bool]]], choose: Callable[[Record], Optional[str]]) -> str:
+    cells = []
+    for task in ("term", "segment"):
+        chosen = [sites[site] for traced, sites in known if traced["task"] == task for site in [choose(traced)] if site]
+        cells.append(f"{sum(chosen)} of {len(chosen)}")
+    return " | ".join(cells)
+
+
+def _expected(known: Sequence[Tuple[Record, Dict[str, bool]]], stack: str) -> str:
+    cells = []
+    for task in ("term", "segment"):
+        shares = []
+        for traced, sites in known:
+            flags = [flag for site, flag in sites.items() if site.startswith(stack)]
+            if traced["task"] == task:
+                shares.append(sum(flags) / len(flags))
+        cells.append(f"{sum(shares):.1f} of {len(shares)}")
+    return " | ".join(cells)
+
+
+def run(data: Multi30k, results: Sequence[Record], out: Path) -> None:
+    """Trace what is not traced yet."""
+    opened, _, settings = open_model(data.folder)
+    corpus = load_corpus(opened.task, opened.translator.codec, settings.seed).without(data.judged)
+    measured, done = best_sites(results), {record["id"] for record in read_records(out)}
+    todo = [wish for wish in data.wishes if (wish.task, wish.id) in measured and wish.id not in done]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("a", encoding="utf-8") as file:
+        for wish in tqdm(todo, desc="tracing"):
+            file.write(json.dumps(trace(opened.translator, wish, corpus), ensure_ascii=False) + "\n")
+            file.flush()
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
+    parser.add_argument("--results", type=Path, required=True, help="the results of benchmark.py")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "locate.jsonl", help="default: %(default)s")
+    parser.add_argument("--last", default="decoder.3", help="the last decoder layer (default: %(default)s)")
+    arguments = parser.parse_args(argv)
+    data = read_multi30k(arguments.data)
+    if data is None:
+        return 0
+    results = read_records(arguments.results)
+    run(data, results, arguments.out)
+    print(table(read_records(arguments.out), results, arguments.last))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
