@@ -84,6 +84,7 @@ VARIANTS = {
     "rome": ["--method", "rome"],
     "rome in the encoder": ["--method", "rome", "--site", "encoder.0"],
     "gated in the encoder": ["--site", "encoder.1"],
+    "at traced sites": ["--site", "traced"],
     "value of an example, scope of the target": ["--edit-value", "example", "--edit-scope", "target"],
 }
 
@@ -103,6 +104,18 @@ def test_variants(edit_data: Path, tmp_path: Path, variant: str) -> None:
     for name in matrices:
         rank = int(torch.linalg.matrix_rank(state["model"][name] - base["model"][name], tol=1e-4))
         assert 1 <= rank <= max(len(one["neurons"]), 4)
+
+
+def test_sites_of_a_trace_are_taken(edit_data: Path, tmp_path: Path) -> None:
+    sites = tmp_path / "sites.yaml"
+    sites.write_text("'1': decoder.1,decoder.0\n", encoding="utf-8")
+    run = run_edit(edit_data, DEMO / "term", "--dry-run", "--site", sites)
+    assert run.status == 0, run.err
+    assert "sites in order: decoder.1, decoder.0" in run.out
+    traced = run_edit(edit_data, DEMO / "term", "--dry-run", "--site", "traced").out
+    order = traced.split("sites in order: ")[1].splitlines()[0].split(", ")
+    assert {site.split(".")[0] for site in order[:3]} == {"decoder"}
+    assert {site.split(".")[0] for site in order[3:]} == {"encoder"} and len(order) == 6
 
 
 def test_requests_with_settings_of_their_own_and_sentences_to_keep(edit_data: Path, tmp_path: Path) -> None:
