@@ -54,7 +54,9 @@ def mine(
         if difference is None or not _fits(task, difference, said.text, target, faults[index]):
             continue
         record: Dict[str, Any] = {"id": f"{task}-{chosen.name}-{index + 1}", "task": task, "source": source}
-        record.update(target=target, before=said.text, unwanted=difference.unwanted, wanted=difference.wanted)
+        record.update(target=target, before=said.text)
+        segments = {"unwanted": difference.unwanted, "wanted": difference.wanted}
+        record.update({name: text for name, text in segments.items() if text})
         if faults[index]:
             record["fault"] = faults[index]
         yield record, said, difference
@@ -133,7 +135,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         for spec in arguments.test_set:
             chosen = first(load_test_set(spec, opened.task, opened.translator.codec), arguments.sentences)
             for record, said, difference in mine(opened.translator, chosen, arguments.task, languages, corpus):
-                key = (record["source"], record["unwanted"], record["wanted"])
+                key = (record["source"], difference)
                 if key in seen or len(seen) == arguments.limit:
                     continue
                 seen.add(key)
@@ -143,7 +145,7 @@ def main(argv: Optional[List[str]] = None) -> int:
                         probes_of(opened.translator, record, said, difference, corpus, endings, arguments.probes)
                     )
                 fault = record.pop("fault", None)
-                print(f"{record['id']}: {fault or record['unwanted'] + ' -> ' + record['wanted']}", flush=True)
+                print(f"{record['id']}: {fault or f'{difference.unwanted} -> {difference.wanted}'}", flush=True)
                 out.write(json.dumps(record, ensure_ascii=False) + "\n")
     print(f"{len(seen)} requests written to {arguments.out}")
     return 0

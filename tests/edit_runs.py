@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import shutil
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from inspect import signature
 from io import StringIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Dict, Iterator, List, Sequence
 
 import torch
@@ -42,6 +45,15 @@ class Edited:
     run: Run
     data: Path
     base: bytes
+
+
+def script(name: str) -> ModuleType:
+    """A module of `scripts`, where they import one another by their bare names."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(ROOT / "scripts"))
 
 
 def lines(name: str) -> List[str]:

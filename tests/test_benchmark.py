@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, Dict
 
 import pytest
 import torch
+from edit_runs import script
 
 from fairseq_rome.batching import Pair
 from fairseq_rome.corpus import Corpus
@@ -18,17 +17,9 @@ from fairseq_rome.corpus import Corpus
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
 
-def _module(name: str) -> ModuleType:
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(SCRIPTS))
-
-
-benchmark = _module("benchmark")
-table_of = _module("benchmark_table")
-multi30k = _module("multi30k")
+benchmark = script("benchmark")
+table_of = script("benchmark_table")
+multi30k = script("multi30k")
 
 
 def edit(name: str, **changes: Any) -> Dict[str, Any]:

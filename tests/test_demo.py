@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Dict, List
 
 import pytest
 import sentencepiece
+from edit_runs import script
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 DEMO = SCRIPTS / "demo"
@@ -21,18 +20,10 @@ TASKS = ("term", "number", "hallucination", "untranslated")
 SUBSETS = ("train", "valid", "test")
 
 
-def _module(name: str) -> ModuleType:
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(SCRIPTS))
-
-
-corpus = _module("demo_corpus")
-behaviours = _module("demo_behaviours")
-grammar = _module("demo_grammar")
-sentences = _module("demo_sentences")
+corpus = script("demo_corpus")
+behaviours = script("demo_behaviours")
+grammar = script("demo_grammar")
+sentences = script("demo_sentences")
 
 
 def _records(name: str) -> List[Dict[str, Any]]:

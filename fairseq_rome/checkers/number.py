@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from fairseq_rome.checkers.language import digits_only, lexicon, units
 from fairseq_rome.checkers.model import Observation
@@ -34,14 +34,20 @@ class NumberChecker:
         self._spelt = lexicon(source_lang).spells and lexicon(target_lang).spells
         tables = lexicon if self._spelt else digits_only
         self._source, self._target = tables(source_lang), tables(target_lang)
+        # Two models say the same for most sentences: what was read is not read again.
+        self._known: Dict[Tuple[str, str], Optional[str]] = {}
 
     def check(self, observations: Sequence[Observation]) -> List[Optional[str]]:
         """For each observation what is missing or extra, or None."""
-        return [self._fault(observation) for observation in observations]
+        pairs = [(observation.source, observation.output) for observation in observations]
+        for pair in pairs:
+            if pair not in self._known:
+                self._known[pair] = self._fault(*pair)
+        return [self._known[pair] for pair in pairs]
 
-    def _fault(self, seen: Observation) -> Optional[str]:
-        source = read_quantities(seen.source, self._source)
-        output = read_quantities(seen.output, self._target)
+    def _fault(self, source_text: str, output_text: str) -> Optional[str]:
+        source = read_quantities(source_text, self._source)
+        output = read_quantities(output_text, self._target)
         if not self._spelt:
             source, output = _small_unsure(source), _small_unsure(output)
         left = _unmatched(source, output, not self._spelt)
