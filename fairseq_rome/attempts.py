@@ -18,7 +18,7 @@ from fairseq_rome.contexts import (
 from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Hypothesis, Translator
 from fairseq_rome.errors import EditError
-from fairseq_rome.locate import LocateSettings, locate, ranked_sites
+from fairseq_rome.locate import LocateSettings, locate, order_to_try, ranked_sites
 from fairseq_rome.methods import METHODS, Work
 from fairseq_rome.patch import Patch, applied, relative_size
 from fairseq_rome.requests import EditRequest
@@ -181,10 +181,7 @@ def _goes_with(concerned: Sequence[int], saying: Sequence[int], corpus: Corpus) 
 
 
 def sites_for(translator: Translator, case: Case, settings: EditSettings) -> List[Site]:
-    """The sites in the order in which a case tries them: as `plan`, or with `traced` the likeliest first.
-
-    The decoder's go first whatever the trace says: decoding shows edits there to hold more often.
-    """
+    """The sites in the order in which a case tries them: as `plan`, or with `traced` as a trace of it ranks them."""
     planned = plan(list(find_sites(translator.model)), settings)
     if settings.site != TRACED:
         return planned
@@ -194,7 +191,7 @@ def sites_for(translator: Translator, case: Case, settings: EditSettings) -> Lis
         )
     except EditError:  # nothing to trace, such as a trigger that the source does not hold
         return planned
-    return sorted((one.site for one in ranked_sites(traced)), key=lambda site: not site.in_decoder)
+    return order_to_try(ranked_sites(traced))
 
 
 def plan(model_sites: Sequence[Site], settings: EditSettings) -> List[Site]:

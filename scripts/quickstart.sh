@@ -42,8 +42,8 @@ generate before "$demo/model.pt" --user-dir fairseq_rome
 echo "== the edit"
 started=$SECONDS
 fairseq-edit "$demo/data-bin" --path "$demo/model.pt" --edit-pref "$demo/fixes" -s en -t de \
-    --bpe sentencepiece --sentencepiece-model "$demo/spm.model" --save-to "$out/edited.pt"
-echo "($((SECONDS - started)) s)"
+    --bpe sentencepiece --sentencepiece-model "$demo/spm.model" --save-to "$out/edited.pt" --report "$out/report"
+echo "($((SECONDS - started)) s; the whole proof is in $out/report/report.html)"
 
 echo "== after: fairseq-generate, the edited checkpoint, without a plugin"
 generate after "$out/edited.pt"

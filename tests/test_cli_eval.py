@@ -194,6 +194,16 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         assert word in out
 
 
+def test_requests_that_need_no_edit_are_judged_too(edit_data: Path, tmp_path: Path) -> None:
+    record = json.loads(lines("unrelated.jsonl")[0])
+    pref = write_requests(tmp_path / "right.jsonl", {"source": record["source"], "target": record["before"]})
+    for bound, status in ((0, 0), (2, 1)):
+        options = ["--save-to", tmp_path / "new.pt", "--gate", f"locality>={bound}", "--edit-sample", 3]
+        run = run_edit(edit_data, pref, *options)
+        assert run.status == status, run.out
+        assert "was right before, not counted" in run.out and not (tmp_path / "new.pt").exists()
+
+
 def test_a_damaging_edit_fails_its_gates(edit_data: Path, tmp_path: Path) -> None:
     """Ten times the value: the request may hold, the rest does not; nothing is written but the report."""
     base = digest(DEMO / "model.pt")

@@ -52,7 +52,11 @@ NAN, DECODER = math.nan, "models.en-de.decoder"
     ],
 )
 def test_ranking(encoder: Any, decoder: Any, order: str) -> None:
-    assert site_list(ranked_sites(made(encoder, decoder))) == order
+    ranked = ranked_sites(made(encoder, decoder))
+    assert ",".join(str(one.site) for one in ranked) == order
+    tried = site_list(ranked).split(",")
+    assert sorted(tried) == sorted(order.split(","))
+    assert tried == [site for part in ("decoder", "encoder") for site in order.split(",") if part in site] or not order
 
 
 @pytest.mark.parametrize("ending", ["json", "safetensors"])

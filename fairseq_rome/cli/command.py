@@ -46,8 +46,8 @@ def import_fairseq() -> None:
     Raises:
         EditError: if it is missing or broken.
     """
-    # They tell much of what they do; here only warnings matter.
-    for name in ("fairseq", "hydra", "sacrebleu"):
+    # fairseq turns on the talk of every library; here only warnings matter.
+    for name in ("fairseq", "hydra", "sacrebleu", "matplotlib", "PIL"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with held_back():

@@ -102,8 +102,8 @@ def _finish(args: argparse.Namespace, opened: Any, outcome: Any, settings: Any, 
 
     status = 1 if outcome.failed or outcome.keep.changed else 0
     if not outcome.weights or (status and not args.keep_going and proof is None):
-        if proof is not None:
-            proof.of_nothing()
+        if proof is not None and not proof.of_nothing():
+            status = 1
         text = (
             "nothing was written; --keep-going writes the edits that hold" if status else "nothing to write"
         )

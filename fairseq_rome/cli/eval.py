@@ -10,6 +10,7 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 from fairseq_rome.cli.command import import_fairseq, run
 from fairseq_rome.cli.parsing import add_edit_file, add_evaluation, add_trust, command_parser, with_fairseq
 from fairseq_rome.errors import EditError
+from fairseq_rome.gates import METRICS
 
 USAGE = "fairseq-edit-eval DATA --path BEFORE --edited AFTER -s SRC -t TGT [--edit-pref PREF] [--test-set SET] ..."
 DESCRIPTION = """\
@@ -31,6 +32,9 @@ examples:
 A request of a .jsonl or .yaml file brings its probes as "probes": a list of
 sources, or of {"source": ..., "target": ...}; near misses likewise as "near".
 Of parallel text PREF.probe.SRC holds probes for all requests.
+
+figures for --gate:
+{figures}
 
 exit status:
   0  every request that was wrong before holds, the sentences to keep stayed,
@@ -58,7 +62,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command's own options; its help is the command's."""
-    made = command_parser("fairseq-edit-eval", USAGE, DESCRIPTION, EPILOG, " before the edit")
+    figures = "\n".join(f"  {name:18}{meaning}" for name, meaning in METRICS.items())
+    # Not by format(): the text holds braces of its own.
+    epilog = EPILOG.replace("{figures}", figures)
+    made = command_parser("fairseq-edit-eval", USAGE, DESCRIPTION, epilog, " before the edit")
     group = made.add_argument_group("what is compared, and on what")
     group.add_argument("--edited", metavar="FILE", help="the checkpoint after the edit")
     group.add_argument(

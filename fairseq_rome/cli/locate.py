@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -45,15 +44,16 @@ what is written to DIR, numbered as the requests are:
                     the trigger. Each panel has a scale of its own, below it.
   1-ID-decoder.png  the same of the decoder: a row is the target subword that
                     is predicted there; a star marks the segment
-  sites.yaml        for each request its ranked sites, those whose FFN has the
-                    largest effect first, as fairseq-edit --site takes them
+  sites.yaml        for each request the order in which to try sites: the
+                    decoder's, where edits hold best, then the encoder's, each
+                    by the effect of its FFN; for fairseq-edit --site
 
 examples:
   fairseq-edit-locate data-bin --path model.pt --edit-pref fixes -s en -t de \\
       --bpe sentencepiece --sentencepiece-model spm.model --save-dir traces
   fairseq-edit-locate ... --locate-mode carry          without noise
   fairseq-edit-locate ... --log-format json            a line of JSON a request
-  fairseq-edit ... --site decoder.3,encoder.0          in the order found
+  fairseq-edit ... --site traces/sites.yaml            in the order found
 
 exit status:
   0  every request was traced
@@ -124,9 +124,6 @@ def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
     if own.seed < 0:
         raise EditError(f"--seed is {own.seed}, expected at least 0")
     import_fairseq()
-    # fairseq turns on the talk of every library, and these draw the figures.
-    for name in ("matplotlib", "PIL"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     return _run(with_fairseq("fairseq-edit-locate", own, rest, own.seed))
 
 

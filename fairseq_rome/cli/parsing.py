@@ -84,7 +84,8 @@ def add_evaluation(group: Any) -> None:
     group.add_argument(
         "--gate", metavar="CONDITION", action="append", default=[],
         help="exit with 1 unless a figure meets a condition, such as 'locality>=0.995' or 'bleu_delta>=-0.2'; may be "
-        f"given several times; a figure that can't be measured fails its gate. Figures: {', '.join(METRICS)}",
+        "given several times; a figure that can't be measured fails its gate. Figures, which fairseq-edit-eval --help "
+        "explains: " + ", ".join(METRICS),
     )  # fmt: skip
     group.add_argument(
         "--report",

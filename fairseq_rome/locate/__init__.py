@@ -9,7 +9,7 @@ from fairseq_rome.locate.carry import find_positive, trace_carry
 from fairseq_rome.locate.files import FORMATS, load_trace, save_trace, write_whole
 from fairseq_rome.locate.model import CARRY, MODES, NOISE, CausalTrace, StackEffects
 from fairseq_rome.locate.noise import trace_noise
-from fairseq_rome.locate.ranking import RankedSite, ranked_sites, site_list
+from fairseq_rome.locate.ranking import RankedSite, order_to_try, ranked_sites, site_list
 from fairseq_rome.locate.requests import locate
 from fairseq_rome.locate.settings import LocateSettings
 
@@ -25,6 +25,7 @@ __all__ = [
     "find_positive",
     "load_trace",
     "locate",
+    "order_to_try",
     "ranked_sites",
     "save_trace",
     "site_list",
