@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from fairseq_rome.cli.command import import_fairseq, run
 from fairseq_rome.cli.parsing import add_edit_file, add_evaluation, add_trust, command_parser, with_fairseq
@@ -112,12 +112,12 @@ def _run(args: argparse.Namespace) -> int:
 
     gates = judging.check_options(args)
     opened = open_checkpoint(args)
-    edited, state, models = _edited(args, opened)
+    edited, records, models = _edited(args, opened)
     wishes = judging.wishes_of(args, gates, opened)
     languages: Tuple[str, str] = (opened.languages[0], opened.languages[1])
     edit_file = _edit_file(args, languages)
     check_symbols(edit_file, opened.translator.codec)
-    triggers = judging.known_triggers(edit_file, state)
+    triggers = judging.known_triggers(edit_file, records)
     corpus = load_corpus(opened.task, opened.translator.codec, args.seed, judging.MOST_READ)
     size = args.edit_sample if args.edit_sample is not None else _SAMPLE * (not wishes.test_sets)
     hidden = [request.source for request in edit_file.requests] + sorted(edit_file.held_out)
@@ -128,7 +128,7 @@ def _run(args: argparse.Namespace) -> int:
     with prepared(opened.translator.model), prepared(edited.model):
         found = evaluate(opened.translator, edited, plan)
     cost = {"checkpoint_bytes": float(os.path.getsize(args.edited or args.path))}
-    edits = judging.told_edits(edit_file, state)
+    edits = judging.told_edits(edit_file, records)
     figures = args.report_figures if wishes.report else 0
     pictures = heat_maps(opened.translator, edit_file.requests, figures, args.seed)
     report = judging.make_report(found, wishes.gates, opened, models, args, cost, edits, pictures)
@@ -140,22 +140,24 @@ def _run(args: argparse.Namespace) -> int:
     return 0 if report.passed else 1
 
 
-def _edited(args: argparse.Namespace, opened: Any) -> Tuple[Any, Dict[str, Any], Dict[str, Any]]:
-    """The edited model, the state it came from, and what the report tells of it."""
+def _edited(args: argparse.Namespace, opened: Any) -> Tuple[Any, List[Any], Dict[str, Any]]:
+    """The edited model, the records of its edits, and what the report tells of it."""
     from fairseq_rome.checkpoint import fingerprint, read_state
+    from fairseq_rome.cli.judging import edits_in
     from fairseq_rome.cli.session import reopened
     from fairseq_rome.patch import apply_file_, load_patches
 
     if args.edited:
         state = read_state(args.edited, trust=args.trust_checkpoint)
         told = {"edited": {"path": args.edited, "fingerprint": fingerprint(state)}}
-        return reopened(opened, state, args), state, told
+        return reopened(opened, state, args), edits_in(state), told
     paths = args.edit_patches.split(os.pathsep)
     files = [load_patches(path) for path in paths]
     edited = reopened(opened, opened.state, args)
     for path, file in zip(paths, files):
         apply_file_(edited.model, file, path)
-    return edited, opened.state, {"patches": paths}
+    records = [record for file in files for record in file.info.get("edits", [])]
+    return edited, [*edits_in(opened.state), *records], {"patches": paths}
 
 
 def _edit_file(args: argparse.Namespace, languages: Tuple[str, str]) -> Any:

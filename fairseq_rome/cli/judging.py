@@ -75,20 +75,26 @@ def wishes_of(args: argparse.Namespace, gates: Sequence[Gate], opened: Opened) -
     return Wishes(tuple(gates), args.report or "", sets)
 
 
-def known_triggers(edit_file: EditFile, state: Mapping[str, Any]) -> Dict[str, str]:
-    """The triggers that requests name, or that the provenance of a checkpoint tells of requests for other sentences."""
+def edits_in(state: Mapping[str, Any]) -> List[Mapping[str, Any]]:
+    """What the provenance of a checkpoint tells of its edits, the oldest first."""
+    runs = (state.get("extra_state") or {}).get(PROVENANCE, [])
+    return [record for run in runs for record in run["edits"]]
+
+
+def known_triggers(edit_file: EditFile, edits: Sequence[Mapping[str, Any]]) -> Dict[str, str]:
+    """The triggers that requests name, or that the records of edits tell where these were to hold elsewhere too."""
     told = {
         record["source"]: record["trigger"]
-        for record in _edits_in(state)
+        for record in edits
         if record.get("contexts") and "source" in record
     }
     found = {request.id: request.trigger or told.get(request.source, "") for request in edit_file.requests}
     return {name: trigger for name, trigger in found.items() if trigger}
 
 
-def told_edits(edit_file: EditFile, state: Mapping[str, Any]) -> Dict[str, EditDetails]:
-    """How requests were edited, by id, as the provenance of a checkpoint tells it: the latest edit of a source."""
-    told = {record["source"]: record for record in _edits_in(state) if "source" in record}
+def told_edits(edit_file: EditFile, edits: Sequence[Mapping[str, Any]]) -> Dict[str, EditDetails]:
+    """How requests were edited, by id, as the records of edits tell it: the latest edit of a source."""
+    told = {record["source"]: record for record in edits if "source" in record}
     return {
         request.id: EditDetails(
             EDITED, record["method"], record["site"], record["size"],
@@ -98,12 +104,6 @@ def told_edits(edit_file: EditFile, state: Mapping[str, Any]) -> Dict[str, EditD
         for record in [told.get(request.source)]
         if record is not None
     }  # fmt: skip
-
-
-def _edits_in(state: Mapping[str, Any]) -> List[Mapping[str, Any]]:
-    """The records of all edits of a checkpoint, the oldest first."""
-    runs = (state.get("extra_state") or {}).get(PROVENANCE, [])
-    return [record for run in runs for record in run["edits"]]
 
 
 def generation_settings(opened: Opened) -> Dict[str, Any]:
