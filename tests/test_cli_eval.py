@@ -130,6 +130,7 @@ def test_the_unedited_model_fails_its_requests(edit_data: Path, tmp_path: Path) 
     assert "1 of 1 requests do not hold: term-shop-assistant" in verdict["verdict"]["reasons"]
 
 
+@pytest.mark.slow
 def test_test_sets_are_decoded_as_fairseq_generate_decodes_them(edited: Edited, tmp_path: Path) -> None:
     """The hypotheses of a subset, from the command in this process, are those of fairseq's own command."""
     data = small_data(tmp_path / "data", ("train", "valid", "test"))
