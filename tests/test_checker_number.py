@@ -58,6 +58,11 @@ def values(text: str, language: str) -> List[Fraction]:
     return [quantity.value for quantity in read_quantities(text, lexicon(language))]
 
 
+def test_long_compounds_take_no_time() -> None:
+    """Without a memory this would take hours."""
+    assert fault("number", "en-de", "x", "tausendhundert" * 20) is None
+
+
 def test_judges_as_a_person_does() -> None:
     # Missed: a tricycle with three wheels, and five to half past.
     assert_judges_cases("number", precision=0.98, recall=0.98)

@@ -169,6 +169,8 @@ OPTIONS: Dict[str, Tuple[List[Any], str]] = {
     "output a directory": (["--save-to", DEMO], f"{DEMO}: is a directory"),
     "output exists": (["--save-to", DEMO / "README.md"], "exists already; --force overwrites it"),
     "output is the input": (["--save-to", MODEL, "--force"], "never written over"),
+    "gate": (["--gate", "locality"], "gate 'locality': expected FIGURE>=NUMBER"),
+    "sites missing": (["--site", "/nowhere.yaml"], "/nowhere.yaml: No such file"),
     "settings missing": (["--edit-config", "/nowhere.yaml"], "/nowhere.yaml: No such file"),
 }
 
@@ -198,6 +200,15 @@ SETTINGS = {
     "edit_stepps: 3\n": "unknown setting 'edit_stepps'",
     "site: ${nowhere}\n": "nowhere",
 }
+
+
+def test_sites_of_requests_that_are_not_there(edit_data: Path, folder: Path) -> None:
+    (folder / "sites.yaml").write_text("'9': decoder.1\n", encoding="utf-8")
+    run = run_edit(edit_data, DEMO / "term", "--save-to", folder / "new.pt", "--site", folder / "sites.yaml")
+    assert "sites for '9', expected ids of requests in the edit file" in refusal(run)
+    (folder / "sites.yaml").write_text("'1': 3\n", encoding="utf-8")
+    run = run_edit(edit_data, DEMO / "term", "--save-to", folder / "new.pt", "--site", folder / "sites.yaml")
+    assert "1 is 3, expected sites such as 'decoder.3,decoder.2'" in refusal(run)
 
 
 @pytest.mark.parametrize("text", SETTINGS)

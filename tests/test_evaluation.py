@@ -104,6 +104,20 @@ def test_a_pool_serves_requests_by_their_trigger() -> None:
     assert judged(said, REQUEST, ("Dogs run", "cats")).probes == ()
 
 
+def test_what_an_edit_learnt_from_is_no_probe() -> None:
+    request = replace(REQUEST, probes=(Probe("the dog"), Probe("x")))
+    said = {"the dog": ("der Hund", "der Vierbeiner"), "x": ("ein Hund", "ein Vierbeiner")}
+    assert [probe.source for probe in judged(said, request, ("the dog", "x"), "dog").probes] == ["x"]
+
+
+def test_the_source_of_a_request_is_no_damage(demo: Demo, tmp_path: Path, damaged: Translator) -> None:
+    wishes = plan(demo, raw_set(tmp_path))
+    before = evaluate(demo.translator, damaged, wishes).sets[0]
+    source = before.broken[0].source
+    after = evaluate(demo.translator, damaged, replace(wishes, edit_file=EditFile((EditRequest(source, "x", id="a"),))))
+    assert (after.sets[0].unrelated, len(after.sets[0].broken)) == (before.unrelated - 1, len(before.broken) - 1)
+
+
 def test_an_insertion_is_judged_by_what_comes() -> None:
     request = EditRequest("a", "der große Hund", id="a", probes=(Probe("x"), Probe("y")))
     said = {"a": ("der Hund", "der große Hund"), "x": ("ein Hund", "ein große Hund"), "y": ("große", "")}

@@ -160,6 +160,14 @@ def test_what_judges_is_held_out(tmp_path: Path) -> None:
     assert found.held_out == {"p", "q", "n"}
 
 
+def test_what_judges_is_no_context(tmp_path: Path) -> None:
+    first = {"source": "a", "target": "A", "contexts": ["p", "c", "q"], "probes": ["p"]}
+    second = {"source": "b", "target": "B", "near": ["q"]}
+    write(tmp_path, {"fixes.jsonl": json.dumps(first) + "\n" + json.dumps(second) + "\n"})
+    found = read(tmp_path, "fixes.jsonl").without_leaks()
+    assert [request.contexts for request in found.requests] == [("c",), ()]
+
+
 def test_probes_of_parallel_text_are_for_all_requests(tmp_path: Path) -> None:
     write(tmp_path, {"fixes.en": "a\nb\n", "fixes.de": "A\nB\n", "fixes.probe.en": "c\nd\n"})
     found = read(tmp_path, "fixes")

@@ -35,6 +35,7 @@ class Lexicon:
         vague: words and phrases that may stand for a number but need not.
         clock: phrases before an hour, by the minutes that they add to it.
         oclock: words after an hour.
+        before_clock: words before an hour whose minutes follow it as a bare number, as in `at nine thirty`.
         day_halves: phrases after an hour, 0 for before noon and 1 for after.
         halves: phrases before a scale that halve it.
         units: canonical unit by form.
@@ -60,6 +61,7 @@ class Lexicon:
     vague: Table
     clock: Table
     oclock: FrozenSet[str]
+    before_clock: FrozenSet[str]
     day_halves: Table
     halves: FrozenSet[str]
     units: Dict[str, str]
@@ -158,6 +160,7 @@ def _lexicon(common: Mapping[str, Any], data: Mapping[str, Any], code: str) -> L
         vague=_table(data.get("vague", {})),
         clock={form: Fraction(minutes) for form, minutes in data.get("clock", {}).items()},
         oclock=frozenset(data.get("oclock", ())),
+        before_clock=_words(data, "before_clock"),
         day_halves={form: Fraction(half == "pm") for half in halves for form in halves[half]},
         halves=frozenset(data.get("half", ())),
         units={

@@ -111,14 +111,27 @@ def _time(tokens: List[Token], at: int, words: Lexicon) -> Optional[_Found]:
     if told and words.hours24 and stop < len(tokens) and tokens[stop].text.isdecimal():
         later = read_clock(f"{hour}:{tokens[stop].text}")
         (hour, minute), stop = (later, stop + 1) if later else ((hour, minute), stop)
+    named = words.hours24 if told else not lead and at > 0 and tokens[at - 1].form in words.before_clock
+    spelt = _spelt_minutes(tokens, at, stop, words) if named else None
+    minute, stop = spelt or (minute, stop)
     half = phrase(tokens, stop, words.day_halves)
-    if not (lead or told or half or ":" in tokens[at].text):
+    if not (lead or told or spelt or half or ":" in tokens[at].text):
         return None
     known = bool(half) or hour > 12 or (told and words.hours24 and not lead)
     if half:
         hour, stop = hour % 12 + 12 * int(half[0]), half[1]
     value = (hour * 60 + minute + minutes) % (2 * _NOON)
     return [Quantity(value, CLOCK, half_known=known)], stop
+
+
+def _spelt_minutes(tokens: List[Token], at: int, stop: int, words: Lexicon) -> Optional[Tuple[int, int]]:
+    """The minutes of `at nine thirty` and `zehn Uhr dreißig`, all in words, and where they end."""
+    if tokens[at].digits or stop >= len(tokens) or tokens[stop].digits:
+        return None
+    minutes = read_numeral(tokens, stop, words)
+    if minutes is None or not minutes.sure or minutes.values[0] not in range(10, 60):
+        return None
+    return int(minutes.values[0]), minutes.stop
 
 
 def _hour(tokens: List[Token], at: int, words: Lexicon) -> Optional[Tuple[int, int, int]]:

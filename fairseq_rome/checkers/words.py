@@ -25,6 +25,8 @@ def cardinal(form: str, words: Lexicon) -> Optional[Fraction]:
     return _compound(form, words)
 
 
+# Without a memory a word that repeats scales takes time that doubles with each of them.
+@lru_cache(maxsize=50_000)
 def _compound(form: str, words: Lexicon) -> Optional[Fraction]:
     """A compound of thousands, hundreds, tens and units, or one of its parts."""
     if form in words.numbers:

@@ -51,7 +51,7 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     edit_file = read_edit_file(args.edit_pref, *languages) if all(languages) else None
     opened = open_checkpoint(args)
     edit_file = edit_file or read_edit_file(args.edit_pref, *opened.languages)
-    edit_file = judging.with_sites(judging.with_task(edit_file, args.edit_task), args.sites)
+    edit_file = judging.with_sites(judging.with_task(edit_file, args.edit_task), args.sites).without_leaks()
     check_symbols(edit_file, opened.translator.codec)
     wishes = judging.wishes_of(args, gates, opened)
     # What is to judge the edit must not teach it.

@@ -187,7 +187,16 @@ def with_task(edit_file: EditFile, task: str) -> EditFile:
 
 
 def with_sites(edit_file: EditFile, sites: Mapping[str, str]) -> EditFile:
-    """The edit file with sites, by id, for those requests that set none of their own."""
+    """The edit file with sites, by id, for those requests that set none of their own.
+
+    Raises:
+        EditError: for sites of a request that the edit file does not hold.
+    """
+    unknown = set(sites) - {request.id for request in edit_file.requests}
+    if unknown:
+        raise EditError(
+            f"--site: sites for {sorted(unknown)[0]!r}, expected ids of requests in the edit file"
+        )
     requests = tuple(
         replace(request, settings={"site": sites[request.id], **request.settings})
         if request.id in sites

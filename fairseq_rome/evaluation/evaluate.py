@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Dict, Mapping, Tuple
+from typing import Dict, List, Mapping, Tuple
 
 from fairseq_rome.checkers import TASKS, Checker, build_checker
 from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Translator
 from fairseq_rome.evaluation.judging import decode_both, judge_requests, sources_of
-from fairseq_rome.evaluation.model import KEEP, SAMPLE, Evaluation
+from fairseq_rome.evaluation.model import KEEP, SAMPLE, Evaluation, JudgedSet
 from fairseq_rome.evaluation.test_sets import SentenceSet, judge_set, plain_set
 from fairseq_rome.requests import EditFile
 from fairseq_rome.segments import Endings
@@ -70,9 +70,10 @@ def evaluate(before: Translator, after: Translator, plan: Plan) -> Evaluation:
     ]
     triggers = sorted({trigger for trigger in plan.triggers.values() if trigger})
     checkers = {task: plan.checkers[task] for task in _WITHOUT_REQUEST if task in plan.checkers}
-    sets = tuple(
+    sources = frozenset(request.source for request in requests)
+    sets: List[JudgedSet] = []
+    for one in (*own, *plan.test_sets):
         # A sentence to keep is to stay whatever it holds.
-        judge_set(before, after, one, [] if one.kind == KEEP else triggers, checkers, plan.languages[1])
-        for one in (*own, *plan.test_sets)
-    )
-    return Evaluation(judged, sets, time.perf_counter() - started)
+        of_triggers, of_requests = ([], frozenset()) if one.kind == KEEP else (triggers, sources)
+        sets.append(judge_set(before, after, one, of_triggers, of_requests, checkers, plan.languages[1]))
+    return Evaluation(judged, tuple(sets), time.perf_counter() - started)

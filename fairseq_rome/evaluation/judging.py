@@ -57,12 +57,15 @@ def judge_requests(
         checkers: by task; a request whose task has none is not checked.
     """
     judged = []
+    # What an edit learnt from is no probe of another request either.
+    fitted = {request.source for request in requests}
     for request in requests:
         trigger = triggers.get(request.id, "")
         shared = [
             Probe(source) for source in pool if trigger and contains_trigger(source, trigger, endings.source)
         ]
-        judged.append(_judge(request, trigger, [*request.probes, *shared], said, endings))
+        probes = [probe for probe in (*request.probes, *shared) if probe.source not in fitted]
+        judged.append(_judge(request, trigger, probes, said, endings))
     faults = _check(judged, checkers)
     return tuple(
         replace(one, fault_before=faults[0][index], fault_after=faults[1][index])

@@ -107,7 +107,7 @@ class Change(Decoded):
         reference: its reference translation; None if there is none.
         chrf_before: sentence chrF against the reference (0 to 100); None without one.
         chrf_after: of the hypothesis after: against the reference, without one against the hypothesis before.
-        related: whether the source holds the trigger of a request: there a change may be wanted.
+        related: whether the source is that of a request or holds its trigger: there a change may be wanted.
     """
 
     reference: Optional[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
@@ -100,6 +100,7 @@ def judge_set(
     after: Translator,
     chosen: SentenceSet,
     triggers: Sequence[str],
+    requested: Collection[str],
     checkers: Mapping[str, Checker],
     target_lang: str,
 ) -> JudgedSet:
@@ -110,6 +111,7 @@ def judge_set(
         after: the edited model.
         chosen: the sentences.
         triggers: source segments with which a change may be wanted.
+        requested: sources of requests, in which it is wanted.
         checkers: reference-free checkers by task.
         target_lang: language of the hypotheses.
     """
@@ -118,7 +120,10 @@ def judge_set(
         [hypothesis.text for hypothesis in model.translate_tokens(chosen.tokens, f"{label}, {state}")]
         for model, state in ((before, "before"), (after, "after"))
     )
-    related = [any(contains_trigger(source, one) for one in triggers) for source in chosen.sources]
+    related = [
+        source in requested or any(contains_trigger(source, one) for one in triggers)
+        for source in chosen.sources
+    ]
     judged = JudgedSet(
         chosen.name, chosen.kind, len(chosen.sources), related.count(False),
         changes=_changes(chosen, old, new, related),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Dict, FrozenSet, Mapping, Optional, Tuple
 
@@ -89,6 +89,15 @@ class EditFile:
         """Every source that only judges, so that no edit may learn from it."""
         own = {source for request in self.requests for source in (*request.near, *_sources(request.probes))}
         return frozenset(own.union(self.probes)) - {request.source for request in self.requests}
+
+    def without_leaks(self) -> EditFile:
+        """The same with no held-out source among the contexts: what judges an edit must not teach it."""
+        hidden = self.held_out
+        requests = tuple(
+            replace(request, contexts=tuple(source for source in request.contexts if source not in hidden))
+            for request in self.requests
+        )
+        return replace(self, requests=requests)
 
 
 def _sources(probes: Tuple[Probe, ...]) -> Tuple[str, ...]:
