@@ -74,6 +74,11 @@ def test_patches_give_the_edited_model(reported: Path, edit_data: Path) -> None:
     alone = run_eval(edit_data, None, "--edit-patches", reported / "fix.safetensors", *options)
     assert (whole.status, alone.status) == (0, 0), alone.out + alone.err
     assert json_lines(whole)[1] == json_lines(alone)[1]
+    half = run_eval(edit_data, None, "--edit-patches", reported / "fix.safetensors", "--fp16", *options)
+    assert half.status == 0, half.out + half.err
+    same = run_eval(edit_data, DEMO / "model.pt", "--test-set", "valid", "--fp16", "--log-format", "json")
+    # Both models are rounded, so that rounding alone changes nothing.
+    assert next(one["set"] for one in json_lines(same)[1] if "set" in one)["changed"] == 0
     twice = f"{reported / 'fix.safetensors'}:{reported / 'fix.safetensors'}"
     again = run_eval(edit_data, None, "--edit-patches", twice, *options)
     assert again.status == 2 and "it was made for another checkpoint, or for one with other" in again.err

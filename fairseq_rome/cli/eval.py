@@ -103,7 +103,7 @@ def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fairseq_rome.cli import judging
     from fairseq_rome.cli.pictures import heat_maps
-    from fairseq_rome.cli.session import check_symbols, open_checkpoint
+    from fairseq_rome.cli.session import check_symbols, open_checkpoint, unedited
     from fairseq_rome.cli.verdict import verdict_lines
     from fairseq_rome.corpus import load_corpus
     from fairseq_rome.evaluation import Plan, checkers_for, evaluate
@@ -125,8 +125,9 @@ def _run(args: argparse.Namespace) -> int:
     plan = Plan(
         edit_file, languages, triggers, tuple(sample), wishes.test_sets, checkers_for(languages, corpus)
     )
-    with prepared(opened.translator.model), prepared(edited.model):
-        found = evaluate(opened.translator, edited, plan)
+    before = unedited(opened, args)
+    with prepared(before.model), prepared(edited.model):
+        found = evaluate(before, edited, plan)
     cost = {"checkpoint_bytes": float(os.path.getsize(args.edited or args.path))}
     edits = judging.told_edits(edit_file, records)
     figures = args.report_figures if wishes.report else 0
@@ -153,9 +154,12 @@ def _edited(args: argparse.Namespace, opened: Any) -> Tuple[Any, List[Any], Dict
         return reopened(opened, state, args), edits_in(state), told
     paths = args.edit_patches.split(os.pathsep)
     files = [load_patches(path) for path in paths]
-    edited = reopened(opened, opened.state, args)
-    for path, file in zip(paths, files):
-        apply_file_(edited.model, file, path)
+
+    def apply_all_(model: Any) -> None:
+        for path, file in zip(paths, files):
+            apply_file_(model, file, path)
+
+    edited = reopened(opened, opened.state, args, apply_all_)
     records = [record for file in files for record in file.info.get("edits", [])]
     return edited, [*edits_in(opened.state), *records], {"patches": paths}
 

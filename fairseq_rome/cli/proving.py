@@ -11,7 +11,7 @@ from fairseq_rome.checkpoint import fingerprint
 from fairseq_rome.cli import judging
 from fairseq_rome.cli.pictures import heat_maps
 from fairseq_rome.cli.saving import NotHeldError
-from fairseq_rome.cli.session import Opened
+from fairseq_rome.cli.session import Opened, unedited
 from fairseq_rome.cli.verdict import verdict_lines
 from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Translator
@@ -68,11 +68,12 @@ class Proof:
 
     def of_nothing(self) -> bool:
         """Report on requests of which none was edited; whether all is well all the same."""
-        return self._tell(self.opened.translator, {}).passed
+        return self._tell(unedited(self.opened, self.args), {}).passed
 
     def _tell(self, translator: Translator, models: Mapping[str, Any]) -> Report:
-        with prepared(self.opened.translator.model), prepared(translator.model):
-            found = evaluate(self.opened.translator, translator, self._plan())
+        before = unedited(self.opened, self.args)
+        with prepared(before.model), prepared(translator.model):
+            found = evaluate(before, translator, self._plan())
         results = self.outcome.results
         edits = {result.request.id: details_of(result) for result in results}
         self.report = judging.make_report(

@@ -7,7 +7,7 @@ import ast
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -181,9 +181,28 @@ def load_again(opened: Opened, state: Dict[str, Any]) -> nn.Module:
     return load_model(opened.path, state, opened.task, opened.overrides)
 
 
-def reopened(opened: Opened, state: Dict[str, Any], args: argparse.Namespace) -> Translator:
-    """Another state as a later user would meet it: on the same device, in half precision under `--fp16`."""
-    model = to_device(load_again(opened, state), args)
+def reopened(
+    opened: Opened,
+    state: Dict[str, Any],
+    args: argparse.Namespace,
+    change_: Callable[[nn.Module], None] = lambda model: None,
+) -> Translator:
+    """Another state as a later user would meet it: on the same device, in half precision under `--fp16`.
+
+    Args:
+        opened: the checkpoint that is open.
+        state: the other state.
+        args: the parsed options.
+        change_: changes the model in place as it was read, before it is moved and rounded.
+    """
+    model = load_again(opened, state)
+    change_(model)
+    model = to_device(model, args)
     if args.fp16:
         model.half()
     return translator_for(model, opened.task, opened.cfg, args)
+
+
+def unedited(opened: Opened, args: argparse.Namespace) -> Translator:
+    """The unedited model to compare with: in half precision under `--fp16`, which edits are not computed in."""
+    return reopened(opened, opened.state, args) if args.fp16 else opened.translator
