@@ -47,7 +47,7 @@ setup(
     install_requires=REQUIREMENTS,
     extras_require={
         "fairseq": FAIRSEQ,
-        "test": ["pytest", "hypothesis", "pytest-cov"],
+        "test": ["pytest", "hypothesis", "pytest-cov", "pytest-xdist"],
         "lint": ["ruff", "mypy"],
     },
     entry_points={

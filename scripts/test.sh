@@ -9,4 +9,5 @@ use_environment
 
 ruff check .
 mypy
-OMP_NUM_THREADS=1 python -m pytest --cov=fairseq_rome --cov-report=term "$@"
+# Two processes of one thread each; a file stays in one of them, for what its tests share is made once.
+OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --cov=fairseq_rome --cov-report=term "$@"
