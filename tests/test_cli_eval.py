@@ -168,6 +168,8 @@ REFUSED: Dict[str, Tuple[List[str], str]] = {
     "no such set": (["--test-set", "dev"], "test set 'dev': neither the files dev.en and dev.de nor a subset of"),
     "no such figure": (["--test-set", "valid", "--gate", "bleu>1"], "gate 'bleu>1': no figure 'bleu'"),
     "negative": (["--test-set", "valid", "--edit-sample", "-1"], "--edit-sample is -1, expected"),
+    "sampling": (["--test-set", "valid", "--sampling"], "--sampling is not taken here, expected plain beam search"),
+    "prefixes": (["--test-set", "valid", "--prefix-size", "2"], "--prefix-size is not taken here"),
     "twice": (["--test-set", "valid", "--test-set", "x/valid"], "test set 'x/valid': neither"),
     "no edit file": (["--edit-pref", "missing"], "missing.en: no such file"),
     "unknown option": (["--test-set", "valid", "--gates", "x"], "unrecognized arguments: --gates x (fairseq-edit-eval"),
@@ -208,6 +210,18 @@ def test_requests_that_need_no_edit_are_judged_too(edit_data: Path, tmp_path: Pa
         run = run_edit(edit_data, pref, *options)
         assert run.status == status, run.out
         assert "was right before, not counted" in run.out and not (tmp_path / "new.pt").exists()
+
+
+def test_a_failed_request_is_not_written_for_a_gate_that_passes(edit_data: Path, tmp_path: Path) -> None:
+    """The report goes where the checkpoint would be: the only card there is its own."""
+    good = {"source": lines("term.en")[0], "target": lines("term.de")[0], "id": "good"}
+    record = json.loads(lines("unrelated.jsonl")[0])
+    bad = {"source": record["source"], "target": record["before"] + " Bank", "id": "bad", "settings": {"edit_tries": 0}}
+    options = ["--save-to", tmp_path / "new.pt", "--gate", "efficacy>=0", "--report", tmp_path, "--edit-sample", 3]
+    run = run_edit(edit_data, write_requests(tmp_path / "two.jsonl", good, bad), *options)
+    assert run.status == 1 and not (tmp_path / "new.pt").exists(), run.out
+    run = run_edit(edit_data, write_requests(tmp_path / "one.jsonl", good), *options, "--force")
+    assert run.status == 0 and (tmp_path / "new.pt").exists(), run.out + run.err
 
 
 def test_a_damaging_edit_fails_its_gates(edit_data: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any, Optional, Sequence
 
@@ -55,7 +56,12 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     check_symbols(edit_file, opened.translator.codec)
     wishes = judging.wishes_of(args, gates, opened)
     # What is to judge the edit must not teach it.
-    corpus = load_corpus(opened.task, opened.translator.codec, settings.seed).without(edit_file.held_out)
+    judging_it = edit_file.held_out.union(*(one.sources for one in wishes.test_sets))
+    corpus = load_corpus(opened.task, opened.translator.codec, settings.seed).without(judging_it)
+    if not corpus.pairs:
+        raise EditError(
+            f"{args.data}: every sentence is in a test set or a probe, expected others to learn from"
+        )
     endings = Endings.of(*opened.languages)
     if args.dry_run:
         return _dry_run(args, opened, edit_file, corpus, settings, endings)
@@ -85,10 +91,15 @@ def _check_output(args: argparse.Namespace) -> None:
         raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")
     inputs = [args.path] if args.path else []
     check_output(args.save_to, args.force, inputs)
-    if args.report:
+    if args.report and not _reports_beside(args):
         check_output(card_beside(args.save_to), args.force)
     if args.save_patch:
         check_output(args.save_patch, args.force, inputs)
+
+
+def _reports_beside(args: argparse.Namespace) -> bool:
+    """Whether the report goes into the checkpoint's folder, where its card then is already."""
+    return os.path.realpath(args.report) == os.path.dirname(os.path.realpath(args.save_to))
 
 
 def _show_progress(result: Any) -> None:
@@ -118,7 +129,7 @@ def _finish(args: argparse.Namespace, opened: Any, outcome: Any, settings: Any, 
     if args.save_patch:
         write_patch(args, opened, outcome, settings)
         print(say.note(f"wrote {args.save_patch}"))
-    if proof is not None and proof.report is not None and args.report:
+    if proof is not None and proof.report is not None and args.report and not _reports_beside(args):
         print(say.note(f"wrote {write_card_beside(args.save_to, proof.report, args.force)}"))
     return status
 

@@ -25,6 +25,10 @@ from fairseq_rome.version import __version__
 MOST_READ = 10_000
 """Sentence pairs of DATA that an evaluation reads: enough to know what the training side copies and repeats."""
 
+# fairseq-generate itself does these around its search, or they let no two runs be compared.
+_NOT_TAKEN = (
+    "sampling", "prefix_size", "constraints", "lm_path", "score_reference", "replace_unk", "retain_dropout",
+)  # fmt: skip
 _ALWAYS_TOLD = ("beam", "lenpen")
 
 
@@ -52,8 +56,12 @@ def check_options(args: argparse.Namespace) -> Tuple[Gate, ...]:
     """The gates; to be called first of all.
 
     Raises:
-        EditError: for a gate that can't be, or a folder of the report that can't be written to.
+        EditError: for a gate that can't be, a folder of the report that can't be written to, or a way to decode that
+            is not taken.
     """
+    for name in _NOT_TAKEN:
+        if getattr(args, name, None):
+            raise EditError(f"--{name.replace('_', '-')} is not taken here, expected plain beam search")
     if args.report:
         check_folder(args.report, args.force)
     if args.report_figures < 0:

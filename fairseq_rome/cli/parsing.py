@@ -9,8 +9,9 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.gates import METRICS
 
 FAIRSEQ = """\
-All options of fairseq-generate are taken, and mean the same (fairseq-generate
---help). You need those that you translate with:
+The options of fairseq-generate are taken, and mean the same (fairseq-generate
+--help), but for sampling, prefixes, constraints and rescoring. You need those
+that you translate with:
 
   DATA                 data directory of fairseq-preprocess: dictionaries, and
                        a training side, from which an edit learns what has to

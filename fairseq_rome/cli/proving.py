@@ -63,7 +63,7 @@ class Proof:
         # --keep-going is for requests; a gate is there to be kept.
         if gates:
             raise NotHeldError(f"{len(gates)} of {len(report.gates)} gates failed: nothing was written")
-        if not self.args.keep_going and not report.passed:
+        if not self.args.keep_going and (self.outcome.failed or not report.passed):
             raise NotHeldError("nothing was written; --keep-going writes the edits that hold")
 
     def of_nothing(self) -> bool:

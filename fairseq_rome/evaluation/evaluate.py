@@ -68,7 +68,8 @@ def evaluate(before: Translator, after: Translator, plan: Plan) -> Evaluation:
         )
         if sources
     ]
-    triggers = sorted({trigger for trigger in plan.triggers.values() if trigger})
+    # A trigger that was only guessed excuses no change: the guess may be what is wrong.
+    triggers = sorted({request.trigger for request in requests if request.trigger})
     checkers = {task: plan.checkers[task] for task in _WITHOUT_REQUEST if task in plan.checkers}
     sources = frozenset(request.source for request in requests)
     sets: List[JudgedSet] = []
