@@ -92,7 +92,7 @@ class Proof:
         triggers = {
             result.request.id: result.trigger
             for result in self.outcome.results
-            # The trigger of an edit of one sentence alone excuses no change elsewhere.
+            # An edit of one sentence alone is not meant to hold in the probes of the pool.
             if result.request.trigger or result.contexts or result.held_out
         }
         return Plan(

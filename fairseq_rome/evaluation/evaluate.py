@@ -26,7 +26,7 @@ class Plan:
     Args:
         edit_file: the requests with their probes, and the sentences to keep.
         languages: source and target language.
-        triggers: source segments that changes hang on, by id of the request.
+        triggers: source segments, named or found, that tell which probes of the pool are a request's, by its id.
         sample: sources that no request speaks of.
         test_sets: from `load_test_set`.
         checkers: by task, from `checkers_for`.
