@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -22,6 +22,8 @@ from torch import Tensor
 from fairseq_rome.batching import Pair, by_size, decoded, encoded
 from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Translator
+from fairseq_rome.errors import EditError
+from fairseq_rome.files import written_whole
 from fairseq_rome.sites import Activations, Site, record
 
 _BATCH_TOKENS = 4000
@@ -46,6 +48,19 @@ class Background:
     symbol: Tensor
     usage: Tensor
     moment: Tensor
+
+    @cached_property
+    def eigen(self) -> Tuple[Tensor, Tensor]:
+        """Eigenvalues (length f, ascending) and eigenvectors (f x f, columns) of the moment, each computed once."""
+        values, vectors = torch.linalg.eigh(self.moment.double())
+        return values.float(), vectors.float()
+
+    @cached_property
+    def spread(self) -> Tuple[Tensor, Tensor]:
+        """Mean (length d) and covariance (d x d) of the inputs."""
+        mean = self.inputs.mean(0)
+        centred = self.inputs - mean
+        return mean, centred.T @ centred / len(centred)
 
 
 def collect(translator: Translator, corpus: Corpus, site: Site, tokens: int) -> Background:
@@ -159,13 +174,8 @@ def _read(path: Path, key: Dict[str, str]) -> Optional[Background]:
 
 
 def _write(path: Path, found: Background, key: Dict[str, str]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with suppress(OSError, SafetensorError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            tensors = {name: tensor.contiguous() for name, tensor in vars(found).items()}
-            save_file(tensors, str(temporary), metadata=key)
-            os.replace(temporary, path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    tensors = {f.name: getattr(found, f.name).contiguous() for f in fields(found)}
+    with suppress(OSError, SafetensorError, EditError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as temporary:
+            save_file(tensors, temporary, metadata=key)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import uuid
-from contextlib import suppress
 from typing import Any, BinaryIO, Callable, Iterable, Mapping, Optional
 
 import torch
 
 from fairseq_rome.checkpoint.reading import PathLike
 from fairseq_rome.errors import EditError
+from fairseq_rome.files import written_whole
 
 
 def check_output(path: PathLike, force: bool = False, inputs: Iterable[PathLike] = ()) -> None:
@@ -61,21 +60,15 @@ def write_state(
         EditError: the path must not or cannot be written. Nothing is left behind, also after an interrupt.
     """
     inputs = list(inputs)
-    check_output(path, force, inputs)
-    target = os.path.realpath(path)
-    parent = os.path.dirname(target)
-    temporary = os.path.join(parent, f".fairseq-edit-{uuid.uuid4().hex}.tmp")
-    try:
+
+    def check() -> None:
+        check_output(path, force, inputs)
+
+    check()
+    # Once more at the end: the long writing leaves others time to put a file there.
+    with written_whole(path, check) as temporary:
         _save(state, temporary)
         verify(temporary)
-        check_output(path, force, inputs)  # the long writing leaves others time to put a file there
-        os.replace(temporary, target)
-        _flush_directory(parent)
-    except OSError as error:
-        raise EditError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            os.unlink(temporary)
 
 
 class _PatientWriter:
@@ -94,22 +87,12 @@ class _PatientWriter:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing: the file itself is flushed and synchronised once it is whole."""
+        """Nothing: the file itself is flushed once it is whole."""
 
 
 def _save(state: Mapping[str, Any], path: str) -> None:
-    with open(path, "xb") as file:
+    with open(path, "wb") as file:
         writer = _PatientWriter(file)
         torch.save(dict(state), writer)  # type: ignore[arg-type]
         if writer.failure is not None:
             raise writer.failure
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

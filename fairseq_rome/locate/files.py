@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import uuid
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Union
+from typing import Any, Dict, List, Mapping
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,9 +14,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from fairseq_rome.errors import EditError
+from fairseq_rome.files import PathLike, written_whole
 from fairseq_rome.locate.model import CausalTrace, StackEffects
 
-PathLike = Union[str, "os.PathLike[str]"]
 FORMATS = ("json", "safetensors")
 """Endings of the files that hold a trace's arrays."""
 _FORMAT = 1
@@ -84,16 +82,8 @@ def write_whole(path: PathLike, data: bytes) -> None:
     Raises:
         EditError: if it can't be written; nothing is left behind.
     """
-    final = Path(path)
-    temporary = final.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, final)
-    except OSError as error:
-        raise EditError(f"{final}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    with written_whole(path) as temporary:
+        Path(temporary).write_bytes(data)
 
 
 def _header(trace: CausalTrace) -> Dict[str, Any]:

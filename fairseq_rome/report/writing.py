@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
-from contextlib import suppress
+from pathlib import Path
 from typing import Any, Dict, List
 
 from fairseq_rome.checkpoint import check_output
 from fairseq_rome.errors import EditError
+from fairseq_rome.files import written_whole
 from fairseq_rome.report.model import Report
 from fairseq_rome.report.record import report_record
 from fairseq_rome.report.rendering import render_card, render_html
@@ -90,17 +90,7 @@ def _json(record: Dict[str, Any]) -> str:
 
 def _write(path: str, text: str, force: bool) -> None:
     check_output(path, force)
-    target = os.path.realpath(path)
-    temporary = os.path.join(os.path.dirname(target), f".fairseq-edit-{uuid.uuid4().hex}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            # A file name on the command line may hold bytes that are no text; JSON reads such an escape back.
-            file.write(text.encode("utf-8", "backslashreplace"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise EditError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            os.unlink(temporary)
+    # A file name on the command line may hold bytes that are no text; JSON reads such an escape back.
+    data = text.encode("utf-8", "backslashreplace")
+    with written_whole(path, lambda: check_output(path, force)) as temporary:
+        Path(temporary).write_bytes(data)
