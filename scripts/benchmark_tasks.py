@@ -2,6 +2,8 @@ r"""Measure the four editing tasks: each request edited by itself, from the uned
 
 The edited checkpoint is written, reloaded and decoded. One JSON line a request goes to --out, and what is there already
 is not done again. Planted and mined requests get a row of their own by --label. Unknown options go to fairseq-edit.
+A request that was refused or led to no edit is not fixed; its near misses and other sentences, which nothing could have
+changed, are not counted.
 
     python scripts/benchmark_tasks.py scripts/demo/data-bin --path scripts/demo/model.pt -s en -t de \
         --bpe sentencepiece --sentencepiece-model scripts/demo/spm.model --edit-pref planted.jsonl --label planted
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -57,55 +60,74 @@ class Bench:
         self.checkers = checkers_for(self.languages, self.corpus)
 
     def measure(self, request: EditRequest) -> Record:
-        """Edit for one request alone, write, reload and judge."""
-        from fairseq_rome.cli.saving import NotHeldError, save
+        """Edit for one request alone, write, reload and judge; the unedited model where there is no edit."""
         from fairseq_rome.cli.session import cache_folder
-        from fairseq_rome.editing import edit
+        from fairseq_rome.editing import Surroundings, edit
         from fairseq_rome.segments import Endings
 
         edit_file = EditFile((request,))
-        outcome = edit(
-            self.opened.translator, edit_file, self.corpus, self.settings, Endings.of(*self.languages),
-            cache_folder(self.args),
-        )  # fmt: skip
-        found: List[Any] = []
+        surroundings = Surroundings(self.corpus, Endings.of(*self.languages), cache=cache_folder(self.args))
+        started = time.perf_counter()
+        try:
+            outcome = edit(self.opened.translator, edit_file, self.settings, surroundings)
+            judged, reason = self._written(edit_file, outcome)
+            seconds = outcome.results[0].seconds
+        except EditError as error:
+            judged, reason, seconds = None, str(error), time.perf_counter() - started
+        judged = judged or self._evaluate(self.opened.translator, edit_file, {}, ())
+        return record_of(judged, seconds, reason)
 
-        def judge(translator: Any, _: Any) -> None:
-            found.append(self._evaluate(translator, edit_file, outcome))
-
-        with tempfile.TemporaryDirectory() as folder:
-            self.args.save_to = str(Path(folder) / "edited.pt")
-            try:
-                if outcome.weights:
-                    save(self.args, self.opened, outcome, self.settings, lambda text: None, judge)
-            except NotHeldError:
-                found.clear()
-        judged = found[0] if found else self._evaluate(self.opened.translator, edit_file, outcome)
-        return record_of(judged, outcome.results[0].seconds)
-
-    def _evaluate(self, translator: Any, edit_file: EditFile, outcome: Any) -> Any:
-        from fairseq_rome.evaluation import Plan, evaluate
-        from fairseq_rome.sites import prepared
+    def _written(self, edit_file: EditFile, outcome: Any) -> Tuple[Optional[Any], str]:
+        """What the reloaded checkpoint shows; or None, and why there is none."""
+        from fairseq_rome.cli.saving import NotHeldError, save
 
         [result] = outcome.results
         triggers = {result.request.id: result.trigger} if result.request.trigger or result.contexts else {}
-        plan = Plan(edit_file, self.languages, triggers, outcome.sample.sources, (), self.checkers)
+        found: List[Any] = []
+
+        def judge(translator: Any, _: Any) -> None:
+            found.append(self._evaluate(translator, edit_file, triggers, outcome.sample.sources))
+
+        if result.patch is None:
+            return None, result.reason or result.status
+        with tempfile.TemporaryDirectory() as folder:
+            self.args.save_to = str(Path(folder) / "edited.pt")
+            try:
+                save(self.args, self.opened, outcome, self.settings, lambda text: None, judge)
+            except NotHeldError as error:
+                return None, str(error)
+        return found[0], ""
+
+    def _evaluate(
+        self, translator: Any, edit_file: EditFile, triggers: Dict[str, str], sample: Sequence[str]
+    ) -> Any:
+        from fairseq_rome.evaluation import Plan, evaluate
+        from fairseq_rome.sites import prepared
+
+        plan = Plan(edit_file, self.languages, triggers, tuple(sample), (), self.checkers)
         with prepared(self.opened.translator.model), prepared(translator.model):
             return evaluate(self.opened.translator, translator, plan)
 
 
-def record_of(judged: Any, seconds: float) -> Record:
-    """What is counted of one edit."""
+def record_of(judged: Any, seconds: float, unedited: str) -> Record:
+    """What is counted of one request.
+
+    Args:
+        judged: the evaluation.
+        seconds: what the edit took.
+        unedited: why there is no edit; empty where there is one.
+    """
     [request] = judged.requests
+    near, sets = ((), ()) if unedited else (request.near, judged.sets)
     probes = [probe for probe in request.probes if probe.wrong_before]
     return {
         "id": request.id, "task": request.task, "wrong": request.wrong_before, "fixed": request.holds,
         "exact": request.exact, "fault_before": request.fault_before, "fault_after": request.fault_after,
         "probes": len(probes), "probes_held": sum(probe.holds for probe in probes),
-        "near": len(request.near), "near_same": sum(not one.changed for one in request.near),
-        "others": sum(one.unrelated for one in judged.sets),
-        "others_same": sum(one.unrelated - len(one.broken) for one in judged.sets),
-        "after": request.after, "seconds": seconds,
+        "near": len(near), "near_same": sum(not one.changed for one in near),
+        "others": sum(one.unrelated for one in sets),
+        "others_same": sum(one.unrelated - len(one.broken) for one in sets),
+        "after": request.after, "seconds": seconds, "unedited": unedited,
     }  # fmt: skip
 
 
@@ -157,11 +179,9 @@ def run(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
         for request in tqdm(bench.requests[:: arguments.every], desc=arguments.label):
             if (arguments.label, request.id) in done:
                 continue
-            try:
-                record = bench.measure(request)
-            except EditError as error:
-                tqdm.write(f"{request.id}: {error}")
-                continue
+            record = bench.measure(request)
+            if record["unedited"]:
+                tqdm.write(f"{request.id}: {record['unedited']}")
             out.write(json.dumps({"label": arguments.label, **record}, ensure_ascii=False) + "\n")
             out.flush()
 

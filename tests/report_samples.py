@@ -46,7 +46,14 @@ TEST_SET = JudgedSet(
     {"number": (4, 5)}, (Score("BLEU", SIGNATURE, 38.712, 38.685, 1.41, 1.43, 0.2218),),
     length_ratio=(0.987, 0.9874), loss=(2.113, 2.118),
 )  # fmt: skip
-SAME = JudgedSet("test_2017", "test", 500, 480, (), (0, 0), {}, (Score("BLEU", SIGNATURE, 31.2, 31.2),))
+SAME = JudgedSet(
+    "test_2017", "test", 500, 480, (), (0, 0), {},
+    (Score("BLEU", SIGNATURE, 31.2, 31.2, untested="identical outputs"),),
+)  # fmt: skip
+FEW = JudgedSet(
+    "few", "test", 4, 4, (changed(4),), (0, 0), {},
+    (Score("BLEU", SIGNATURE, 31.2, 29.8, untested="too few sentences for a test"),),
+)  # fmt: skip
 SAMPLE = JudgedSet("other sentences", "sample", 300, 300, (changed(2, reference=None),), (0.0, 0.0))
 KEPT = JudgedSet("sentences to keep", "keep", 10, 10, (), (0.0, 0.0))
 GATES = tuple(map(Gate.parse, ("efficacy>=1", "locality>=0.98", "bleu_delta>=-0.5")))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from edit_runs import DEMO, LANGUAGES, SEARCH, SUBWORDS, probes, script
+from edit_runs import DEMO, LANGUAGES, SEARCH, SUBWORDS, lines, probes, script, write_requests
 
 from fairseq_rome.requests import read_edit_file
 from fairseq_rome.segments import Endings
@@ -131,3 +132,27 @@ def test_the_table_of_tasks_counts_what_was_wrong() -> None:
     right = {**one, "id": "b", "wrong": False, "seconds": 3.0}
     row = "| number, mined | 2 | 1 | 1 of 1 (100.0%) | 1, then 0 | 3 of 4 (75.0%) |  | 9 of 10 (90.0%) | 3.0 |"
     assert tasks.table([one, right]).splitlines()[2] == row
+
+
+def test_a_request_without_an_edit_is_no_success(
+    edit_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    term = next(record for record in probes().values() if record["task"] == "term")
+    near = next(record["source"] for record in map(json.loads, lines("near.jsonl")) if record["id"] == term["id"])
+    wish = {name: term[name] for name in ("source", "target", "trigger")}
+    wish.update(task="term", probes=term["probes"][:2], near=[near])
+    pref = write_requests(
+        tmp_path / "two.jsonl",
+        {**wish, "id": "failed", "settings": {"edit_tries": 0}},
+        {**wish, "id": "refused", "settings": {"edit_sample": 3}},
+    )
+    options = [str(edit_data), "--path", str(DEMO / "model.pt"), *LANGUAGES, *SUBWORDS, *SEARCH, "--no-progress-bar"]
+    assert tasks.main([*options, "--edit-pref", str(pref), "--out", str(tmp_path / "out.jsonl")]) == 0
+    records = tasks.read_records(tmp_path / "out.jsonl")
+    assert [record["id"] for record in records] == ["failed", "refused"]
+    assert "a setting of the whole run" in records[1]["unedited"]
+    for record in records:
+        assert record["wrong"] and not record["fixed"] and record["unedited"]
+        assert (record["probes"], record["probes_held"]) == (2, 0)
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert row.startswith("| term, mined | 2 | 2 | 0 of 2 (0.0%) | 2, then 2 | 0 of 4 (0.0%) |  |  | ")

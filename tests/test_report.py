@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from report_samples import EMPTY, GATES, KEPT, PNG, SIGNATURE, TEST_SET, changed, full, report, request
+from report_samples import EMPTY, FEW, GATES, KEPT, PNG, SIGNATURE, TEST_SET, changed, full, report, request
 
 from fairseq_rome.evaluation import Change, Decoded, JudgedProbe
 from fairseq_rome.gates import METRICS
@@ -80,6 +80,11 @@ def test_passed_page_tells_everything_of_the_record() -> None:
     assert all(meaning in page.text for meaning in METRICS.values())
     places = [page.text.index(f"a dog {number}") for number in (7, 3, 1, 2)]
     assert places == sorted(places)  # worst first
+
+
+def test_a_few_sentences_are_scored_and_not_tested() -> None:
+    page = rendered(report(sets=(FEW,)))
+    assert "BLEU31.2029.80−1.40too few sentences for a test" in "".join(page.text.splitlines())
 
 
 def test_failed_page_says_why() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_samples import EMPTY, SIGNATURE, TEST_SET, full, report, request
+from report_samples import EMPTY, FEW, SIGNATURE, TEST_SET, full, report, request
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.report import (
@@ -140,6 +140,12 @@ def test_card(tmp_path: Path) -> None:
     assert text.startswith("# Edit card\n\n**PASSED**: 1 of 1 requests hold")
     assert "1 of 2 near misses" in text
     assert "**FAILED**" in render_card(report_record(full(holds=False)))
+
+
+def test_card_says_where_there_was_no_test() -> None:
+    text = render_card(report_record(report(sets=(FEW,))))
+    assert f"- BLEU: 31.20 before, 29.80 after (−1.40, too few sentences for a test), `{SIGNATURE}`\n" in text
+    assert "identical outputs" not in text
 
 
 def test_card_keeps_long_lists_short() -> None:

@@ -99,7 +99,8 @@ def _set_lines(record: Mapping[str, Any]) -> List[str]:
 
 def _score_text(score: Mapping[str, Any]) -> str:
     if score["p_value"] is None:
-        return f"{score['name']:5} {score['before']:.2f}, identical outputs ({score['signature']})"
+        figures = dict.fromkeys(f"{score[name]:.2f}" for name in ("before", "after"))
+        return f"{score['name']:5} {' -> '.join(figures)}, {score['untested']} ({score['signature']})"
     return (
         f"{score['name']:5} {score['before']:.2f} ± {score['interval_before']:.2f} -> {score['after']:.2f} ± "
         f"{score['interval_after']:.2f}, p = {score['p_value']:.4f} ({score['signature']})"

@@ -80,9 +80,10 @@ class Score:
         signature: sacrebleu's signature.
         before: of the model without the edit.
         after: of the edited model.
-        interval_before: half of the 95% bootstrap interval; None where the outputs are identical.
+        interval_before: half of the 95% bootstrap interval; None where there is no test.
         interval_after: the same of the edited model.
-        p_value: of the paired bootstrap test; None where the outputs are identical: there is nothing to test.
+        p_value: of the paired bootstrap test; None where there is no test.
+        untested: why there is no test: identical outputs, or too few sentences; empty where there is one.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Score:
     interval_before: Optional[float] = None
     interval_after: Optional[float] = None
     p_value: Optional[float] = None
+    untested: str = ""
 
     @property
     def delta(self) -> float:

@@ -12,13 +12,20 @@ from sacrebleu.significance import PairedTest
 
 from fairseq_rome.evaluation.model import Score
 
+LEAST_TESTED = 30
+"""How many sentences a test needs: resampling a few gives small p-values whatever the systems are."""
+IDENTICAL = "identical outputs"
+TOO_FEW = "too few sentences for a test"
+
 _TOKENIZERS = {"zh": "zh", "ja": "char", "th": "char"}
 
 
 def compare_scores(
     before: Sequence[str], after: Sequence[str], references: Sequence[str], target_lang: str
 ) -> Tuple[Score, ...]:
-    """BLEU, chrF and TER of two systems on the same sentences, with a paired bootstrap test where they differ.
+    """BLEU, chrF and TER of two systems on the same sentences, with a paired bootstrap test.
+
+    There is no test where the systems say the same, nor of fewer than `LEAST_TESTED` sentences.
 
     Args:
         before: hypotheses of the first system.
@@ -29,7 +36,9 @@ def compare_scores(
     metrics = _metrics(target_lang)
     if list(before) == list(after):
         # sacrebleu would give a system against itself the smallest p-value there is.
-        return tuple(_same(metric, before, references) for metric in metrics.values())
+        return tuple(_untested(metric, before, after, references, IDENTICAL) for metric in metrics.values())
+    if len(references) < LEAST_TESTED:
+        return tuple(_untested(metric, before, after, references, TOO_FEW) for metric in metrics.values())
     systems: List[Tuple[str, Sequence[str]]] = [("before", list(before)), ("after", list(after))]
     signatures, found = PairedTest(systems, metrics, [list(references)], test_type="bs")()
     return tuple(_compared(name, str(signature), *found[name]) for name, signature in signatures.items())
@@ -37,8 +46,10 @@ def compare_scores(
 
 def _compared(name: str, signature: str, before: Any, after: Any) -> Score:
     """Sacrebleu's results of both systems as a `Score`, without numpy's types."""
-    figures = (before.score, after.score, before.ci, after.ci, after.p_value)
-    return Score(name, signature, *map(float, figures))
+    return Score(
+        name, signature, float(before.score), float(after.score),
+        interval_before=float(before.ci), interval_after=float(after.ci), p_value=float(after.p_value),
+    )  # fmt: skip
 
 
 def length_ratio(hypotheses: Sequence[str], references: Sequence[str], target_lang: str) -> float:
@@ -57,6 +68,9 @@ def _metrics(target_lang: str) -> Dict[str, Metric]:
     return {"BLEU": BLEU(tokenize=tokenizer), "chrF2": CHRF(), "TER": TER()}
 
 
-def _same(metric: Metric, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
-    score = metric.corpus_score(list(hypotheses), [list(references)])
-    return Score(score.name, str(metric.get_signature()), score.score, score.score)
+def _untested(
+    metric: Metric, before: Sequence[str], after: Sequence[str], references: Sequence[str], reason: str
+) -> Score:
+    first, second = (metric.corpus_score(list(texts), [list(references)]) for texts in (before, after))
+    signature = str(metric.get_signature())
+    return Score(first.name, signature, float(first.score), float(second.score), untested=reason)

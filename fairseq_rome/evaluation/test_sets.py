@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, replace
 from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
-from fairseq_rome.batching import Pair, TextCodec, by_size, content, forced_logits
+from fairseq_rome.batching import Pair, TextCodec, content
 from fairseq_rome.checkers import Checker, Observation
 from fairseq_rome.checkers.repetition import oscillation
-from fairseq_rome.decoding import Translator
+from fairseq_rome.decoding import Translator, bits_a_token
 from fairseq_rome.errors import EditError
 from fairseq_rome.evaluation.model import TEST, Change, JudgedSet
 from fairseq_rome.evaluation.scores import compare_scores, length_ratio, sentence_chrf
 from fairseq_rome.requests.lines import read_text_lines
 from fairseq_rome.segments import contains_trigger
-
-_BATCH_TOKENS = 4000
 
 
 @dataclass(frozen=True)
@@ -140,19 +137,6 @@ def judge_set(
         length_ratio=(ratios[0], ratios[1]),
         loss=(bits_a_token(before, pairs), bits_a_token(after, pairs)),
     )
-
-
-def bits_a_token(translator: Translator, pairs: Sequence[Pair]) -> float:
-    """Mean negative log-likelihood of the targets under teacher forcing, base 2: fairseq's `nll_loss`."""
-    total, tokens = 0.0, 0
-    for indices in by_size(pairs, _BATCH_TOKENS):
-        batch = translator.batcher.batch([pairs[index] for index in indices])
-        with torch.no_grad():
-            scores = forced_logits(translator.model, batch).log_softmax(-1)
-        chosen = scores.gather(2, batch.target.unsqueeze(2)).squeeze(2)[batch.target_mask]
-        total -= float(chosen.double().sum())
-        tokens += len(chosen)
-    return total / max(tokens, 1) / math.log(2)
 
 
 def _changes(
