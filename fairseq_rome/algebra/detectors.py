@@ -1,7 +1,4 @@
-"""The algebra of edits, in plain torch: factors in, factors out, no model.
-
-Shapes: a key k has length f, a value v length d, a feed-forward weight W is d x f. Vectors of a set are rows.
-"""
+"""Gates in plain torch: a linear response of a layer's input that tells edit positions from all others."""
 
 from __future__ import annotations
 
@@ -12,50 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from fairseq_rome.algebra.least_squares import ridged
+
 _NEGATIVE_WEIGHT = 0.3
-_HARD_NEGATIVES = 6000
-_WORST_CONDITION = 1e12
-
-
-def ridged(moment: Tensor, ridge: float) -> Tensor:
-    """A second moment with `ridge` times its mean diagonal on top of its diagonal, to be inverted."""
-    scale = moment.diagonal().mean().clamp_min(torch.finfo(moment.dtype).tiny)
-    return moment + ridge * scale * torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
-
-
-def insert_keys(keys: Tensor, residuals: Tensor, moment: Tensor, ridge: float) -> Tuple[Tensor, Tensor]:
-    """Smallest change of W, measured on the background, that adds given residuals at given keys.
-
-    For one key this is ROME's rank-one update (Meng et al. 2022, arXiv 2202.05262, equation 2)
-    dW = r (C^-1 k)^T / ((C^-1 k)^T k), with one k everywhere (R-ROME, arXiv 2403.07175). Several keys, one
-    for each time step of a segment, are solved together, dW = R (K C^-1 K^T)^-1 K C^-1, so that a later step
-    does not undo an earlier one; the rank is the number of keys.
-
-    Args:
-        keys: m x f.
-        residuals: m x d, what (W + dW) k - W k is to be for each key.
-        moment: f x f second moment C of the keys over a background corpus.
-        ridge: see `ridged`.
-
-    Returns:
-        left (d x m) and right (f x m), dW = left @ right.T, in the dtype of `keys`.
-
-    Raises:
-        ValueError: if the keys are linearly dependent to working precision, or one is zero, so that no such
-            change exists; if the moment can't be inverted.
-    """
-    k, r = keys.double(), residuals.double()
-    try:
-        directions = torch.linalg.solve(ridged(moment.double(), ridge), k.T)
-    except RuntimeError as error:
-        raise ValueError(f"the second moment can't be inverted, expected a ridge above {ridge}") from error
-    # In units of each key's own norm, so that a key's scale says nothing about dependence.
-    norms = (k * directions.T).sum(1).clamp_min(0).sqrt()
-    gram = (k / norms.unsqueeze(1)) @ (directions / norms)
-    if not bool(gram.isfinite().all()) or not float(torch.linalg.cond(gram)) <= _WORST_CONDITION:
-        raise ValueError("the keys of the time steps are linearly dependent, expected distinct keys")
-    left = (torch.linalg.solve(gram, r / norms.unsqueeze(1)) / norms.unsqueeze(1)).T
-    return left.to(keys.dtype), directions.to(keys.dtype)
+_HARD_NEGATIVES = 2000
 
 
 @dataclass(frozen=True)
@@ -80,7 +37,68 @@ class Detector:
         return Detector(self.weight * scale, (self.bias - threshold) * scale)
 
 
-def fit_detector(positives: Tensor, negatives: Tensor, ridge: float, decay: float) -> Detector:
+@dataclass(frozen=True)
+class Whitening:
+    """Coordinates in which some inputs have no preferred direction: (x - mean) @ matrix.
+
+    Args:
+        mean: length d.
+        matrix: d x d.
+    """
+
+    mean: Tensor
+    matrix: Tensor
+
+    @classmethod
+    def of(cls, mean: Tensor, covariance: Tensor, ridge: float) -> Whitening:
+        """Those of inputs with a mean (length d) and a covariance (d x d).
+
+        Raises:
+            ValueError: if the covariance can't be inverted.
+        """
+        try:
+            factor = torch.linalg.cholesky(ridged(covariance.double(), ridge)).to(mean.dtype)
+        except RuntimeError as error:
+            raise ValueError(f"the covariance can't be inverted, expected a ridge above {ridge}") from error
+        identity = torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
+        return cls(mean, torch.linalg.solve_triangular(factor, identity, upper=False).T)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Rows of inputs (n x d) in these coordinates."""
+        return (inputs - self.mean) @ self.matrix
+
+    def detector(self, weight: Tensor, bias: Tensor) -> Detector:
+        """A response in these coordinates, as one of the inputs themselves."""
+        direction = self.matrix @ weight
+        return Detector(direction, bias - direction @ self.mean)
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Inputs at which a gate should stay shut: those of a large set that count, and some of the request's own.
+
+    Args:
+        inputs: n x d.
+        counted: length n, true where a row counts.
+        own: m x d.
+    """
+
+    inputs: Tensor
+    counted: Tensor
+    own: Tensor
+
+    def responses(self, detector: Detector) -> Tensor:
+        """The responses at all that count."""
+        return torch.cat([detector(self.inputs)[self.counted], detector(self.own)])
+
+    def hardest(self, detector: Detector, most: int) -> Tensor:
+        """The rows of largest response among those that count, and all own ones."""
+        responses = detector(self.inputs).masked_fill(~self.counted, -torch.inf)
+        order = responses.topk(min(most, int(self.counted.sum()))).indices
+        return torch.cat([self.inputs[order], self.own])
+
+
+def fit_detector(positives: Tensor, negatives: Negatives, whitening: Whitening, decay: float) -> Detector:
     """Regularised logistic regression in whitened coordinates, started from the linear discriminant.
 
     Only the hardest negatives enter the regression, those of the largest response to the discriminant: the
@@ -89,33 +107,20 @@ def fit_detector(positives: Tensor, negatives: Tensor, ridge: float, decay: floa
 
     Args:
         positives: p x d inputs at which the gate should open.
-        negatives: n x d inputs at which it should stay shut.
-        ridge: see `ridged`; of the covariance of the negatives.
+        negatives: inputs at which it should stay shut.
+        whitening: of the inputs of the site.
         decay: weight of the squared norm of the whitened direction.
 
     Returns:
         The detector in the coordinates of the inputs, threshold not yet chosen.
-
-    Raises:
-        ValueError: if the covariance of the negatives can't be inverted.
     """
-    mean = negatives.mean(0)
-    centred = negatives - mean
-    covariance = centred.T @ centred / max(len(negatives), 1)
-    try:
-        factor = torch.linalg.cholesky(ridged(covariance.double(), ridge)).to(positives.dtype)
-    except RuntimeError as error:
-        raise ValueError(f"the covariance can't be inverted, expected a ridge above {ridge}") from error
-    identity = torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
-    whiten = torch.linalg.solve_triangular(factor, identity, upper=False).T
-    hits = (positives - mean) @ whiten
+    hits = whitening(positives)
     discriminant = hits.mean(0)
-    order = (centred @ (whiten @ discriminant)).topk(min(_HARD_NEGATIVES, len(negatives))).indices
-    misses = centred[order] @ whiten
+    misses = whitening(
+        negatives.hardest(whitening.detector(discriminant, hits.new_zeros(())), _HARD_NEGATIVES)
+    )
     start = discriminant * (3.0 / discriminant.norm().clamp_min(torch.finfo(discriminant.dtype).tiny))
-    weight, bias = _logistic(hits, misses, start, decay)
-    weight = whiten @ weight
-    return Detector(weight, bias - weight @ mean)
+    return whitening.detector(*_logistic(hits, misses, start, decay))
 
 
 def _logistic(hits: Tensor, misses: Tensor, start: Tensor, decay: float) -> Tuple[Tensor, Tensor]:
@@ -156,10 +161,9 @@ def choose_threshold(
     Returns:
         A scalar tensor.
     """
-    ranked = negatives.sort(descending=True).values
     enough = held_out.sort(descending=True).values[max(int(len(held_out) * recall + 0.5) - 1, 0)]
-    floor = ranked[min(int(len(ranked) * most_open), len(ranked) - 1)]
-    nearest = floor if enough <= floor else ranked[ranked < enough][0]
+    floor = negatives.topk(min(int(len(negatives) * most_open) + 1, len(negatives))).values[-1]
+    nearest = floor if enough <= floor else negatives[negatives < enough].max()
     above = torch.cat([held_out, fitted])
     above = above[above > nearest]
     if not len(above):

@@ -1,0 +1,25 @@
+"""The algebra of edits, in plain torch: factors in, factors out, no model.
+
+Shapes: a key k has length f, a value v length d, a feed-forward weight W is d x f. Vectors of a set are rows.
+"""
+
+from fairseq_rome.algebra.detectors import Detector, Negatives, Whitening, choose_threshold, fit_detector
+from fairseq_rome.algebra.least_squares import batch_update, compact, equality_update, insert_keys, ridged
+from fairseq_rome.algebra.sequential import alphaedit_update, nse_neurons, nse_update, null_space
+
+__all__ = [
+    "Detector",
+    "Negatives",
+    "Whitening",
+    "alphaedit_update",
+    "batch_update",
+    "choose_threshold",
+    "compact",
+    "equality_update",
+    "fit_detector",
+    "insert_keys",
+    "nse_neurons",
+    "nse_update",
+    "null_space",
+    "ridged",
+]

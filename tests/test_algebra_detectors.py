@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from algebra_problems import RIDGE, few, seeds
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from fairseq_rome.algebra import Detector, Negatives, Whitening, choose_threshold, detectors, fit_detector
+
+
+def fit(positives: Tensor, negatives: Tensor, ridge: float, decay: float) -> Detector:
+    mean = negatives.mean(0)
+    covariance = (negatives - mean).T @ (negatives - mean) / len(negatives)
+    counted = torch.ones(len(negatives), dtype=torch.bool)
+    return fit_detector(
+        positives,
+        Negatives(negatives, counted, negatives[:0]),
+        Whitening.of(mean, covariance, ridge),
+        decay,
+    )
+
+
+def layer_normed(count: int, width: int) -> Tensor:
+    gain, bias = torch.rand(width) + 0.5, torch.randn(width)
+    return torch.nn.functional.layer_norm(torch.randn(count, width), (width,), gain, bias)
+
+
+@few
+@given(seeds, st.integers(4, 12), st.integers(2, 200))
+def test_one_output_of_a_layer_norm_is_separable_from_all_others(seed: int, width: int, count: int) -> None:
+    torch.manual_seed(seed)
+    points = layer_normed(count + 1, width)
+    # Points that all but coincide can't be told apart in single precision.
+    assume(float((points[1:] - points[0]).norm(dim=1).min()) > 0.3)
+    detector = fit(points[:1], points[1:], RIDGE, 1e-6)
+    assert float(detector(points[:1])) > float(detector(points[1:]).max())
+
+
+@few
+@given(seeds, st.integers(2, 10), st.integers(1, 20), st.integers(5, 300))
+def test_sets_with_a_gap_are_separated(seed: int, width: int, hits: int, misses: int) -> None:
+    torch.manual_seed(seed)
+    normal = torch.nn.functional.normalize(torch.randn(width), dim=0)
+    spread = torch.randn(width, width)
+
+    def side(count: int, sign: float) -> Tensor:
+        points = torch.randn(count, width) @ spread
+        along = sign * (1 + torch.rand(count))
+        return points + (along - points @ normal).unsqueeze(1) * normal
+
+    positives, negatives = side(hits, 1.0), side(misses, -1.0)
+    detector = fit(positives, negatives, 1e-4, 1e-6)
+    assert float(detector(positives).min()) > float(detector(negatives).max())
+
+
+def test_the_positive_may_be_the_mean_of_the_negatives() -> None:
+    negatives = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [0.0, -2.0]])
+    detector = fit(torch.zeros(1, 2), negatives, RIDGE, 1e-6)
+    assert bool(detector(negatives).isfinite().all())
+
+
+def test_more_negatives_than_enter_the_regression(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(3)
+    points = layer_normed(401, 16)
+    monkeypatch.setattr(detectors, "_HARD_NEGATIVES", 40)
+    detector = fit(points[:1], points[1:], RIDGE, 1e-6)
+    assert int((detector(points[1:]) >= detector(points[:1])).sum()) == 0
+
+
+@few
+@given(seeds, st.floats(-3, 3), st.floats(0.01, 5))
+def test_rescaled_detector(seed: int, threshold: float, span: float) -> None:
+    torch.manual_seed(seed)
+    detector = Detector(torch.randn(4), torch.randn(()))
+    inputs = torch.randn(20, 4)
+    limits = torch.tensor([threshold, threshold + span])
+    scaled = detector.rescaled(limits[0], limits[1])
+    assert torch.allclose(scaled(inputs), (detector(inputs) - threshold) / span, rtol=1e-3, atol=1e-3 / span)
+
+
+responses = st.lists(st.floats(-10, 10, width=32), min_size=1, max_size=60)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(responses, responses, responses, st.floats(0, 0.5), st.sampled_from([0.25, 0.5]), st.floats(0.5, 1))
+def test_threshold_keeps_its_promises(
+    held: list, seen: list, shut: list, most_open: float, gap: float, recall: float
+) -> None:
+    held_out, fitted, negatives = (torch.tensor(part) for part in (held, seen, shut))
+    threshold = choose_threshold(held_out, fitted, negatives, most_open, gap, recall)
+    enough = held_out.sort(descending=True).values[max(int(len(held) * recall + 0.5) - 1, 0)]
+    opened = int((negatives > threshold).sum())
+    assert opened <= most_open * len(shut)
+    if enough > negatives.max():
+        assert opened == 0
+    wanted = max(int(len(held) * recall + 0.5), 1)
+    floor = negatives.sort(descending=True).values[min(int(len(shut) * most_open), len(shut) - 1)]
+    if enough > floor + 1e-4:
+        assert int((held_out > threshold).sum()) >= wanted
+        # Nothing lower would let fewer negatives through.
+        assert opened == int((negatives >= enough).sum())
+
+
+def test_threshold_lies_between_the_largest_negative_and_the_weakest_positive() -> None:
+    negatives = torch.linspace(-5, 1, 50)
+    positives = torch.tensor([3.0, 4.0, 5.0])
+    assert float(choose_threshold(positives, positives, negatives, 0.0, 0.5, 1.0)) == pytest.approx(2.0)
+    assert float(choose_threshold(positives, positives, negatives, 0.0, 0.25, 1.0)) == pytest.approx(1.5)
+
+
+def test_many_strong_fitted_positives_do_not_shut_out_the_held_out_ones() -> None:
+    held_out, fitted = torch.tensor([1.0, 9.0, 9.0]), torch.full((1000,), 10.0)
+    threshold = choose_threshold(held_out, fitted, torch.linspace(-5, 0, 50), 0.0, 0.25)
+    assert 0 < float(threshold) < 1
+
+
+def test_a_covariance_of_equal_points_needs_a_ridge() -> None:
+    with pytest.raises(ValueError, match="covariance can't be inverted, expected a ridge above 0"):
+        fit(torch.ones(1, 2), torch.zeros(5, 2), 0.0, 1e-6)
+
+
+def test_negatives_that_do_not_count_may_open_a_gate_and_own_ones_may_not() -> None:
+    torch.manual_seed(5)
+    points = layer_normed(60, 8)
+    counted = torch.arange(60) >= 10
+    # The first ten are at the positive itself: were they to count, nothing could tell it apart.
+    points[:10] = points[10]
+    negatives = Negatives(points[11:], torch.ones(49, dtype=torch.bool), points[:0])
+    whitening = Whitening.of(points.mean(0), torch.cov(points.T, correction=0), RIDGE)
+    alone = fit_detector(points[10:11], negatives, whitening, 1e-6)
+    left_out = Negatives(points[:10].repeat(5, 1), torch.zeros(50, dtype=torch.bool), points[11:])
+    same = fit_detector(points[10:11], left_out, whitening, 1e-6)
+    assert torch.allclose(alone.weight, same.weight, atol=1e-4)
+    assert len(left_out.responses(same)) == 49 and int(counted.sum()) == 50
