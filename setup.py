@@ -55,6 +55,7 @@ setup(
             "fairseq-edit = fairseq_rome.cli.edit:cli_main",
             "fairseq-edit-eval = fairseq_rome.cli.eval:cli_main",
             "fairseq-edit-locate = fairseq_rome.cli.locate:cli_main",
+            "fairseq-edit-patch = fairseq_rome.cli.patch:cli_main",
         ]
     },
 )

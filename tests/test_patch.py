@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Dict
 
 import pytest
@@ -35,10 +36,11 @@ def low_rank(rank: int = 2, scale: float = 1.0) -> Patch:
     return Patch("rome", SITE, (LowRankChange("fc2.weight", left, right),))
 
 
-def gate(index: int = 3) -> Patch:
+def gate(index: int = 3, value: float = 0.3) -> Patch:
     parts = (("fc1.weight", 0, 6), ("fc1.bias", 0, 0), ("fc2.weight", 1, 6))
     changes = [
-        NeuronChange(name, dim, index, torch.full((size,) if size else (), 0.3)) for name, dim, size in parts
+        NeuronChange(name, dim, index, torch.full((size,) if size else (), value))
+        for name, dim, size in parts
     ]
     return Patch("gated", SITE, tuple(changes), {"gates": 1.0})
 
@@ -52,7 +54,7 @@ def same(first: Dict[str, Any], second: Dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("patch", [low_rank(), gate()], ids=["low rank", "neuron"])
+@pytest.mark.parametrize("patch", [low_rank(), gate(), gate(8)], ids=["low rank", "neuron", "widened"])
 def test_restored_bit_for_bit(patch: Patch, dtype: torch.dtype) -> None:
     model = Layer(dtype)
     before = state(model)
@@ -88,13 +90,58 @@ def test_a_gate_is_one_row_one_entry_and_one_column() -> None:
     assert low_rank().neurons == []
 
 
-def test_half_precision_rounds_once() -> None:
-    model = Layer(torch.float16)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_low_rank_change_is_exact_but_for_the_rounding_at_the_end(dtype: torch.dtype) -> None:
+    model = Layer(dtype)
     exact = model.fc2.weight.detach().double()
     patch = low_rank(4)
     apply_(model, patch)
-    left, right = patch.changes[0].left, patch.changes[0].right
-    assert torch.equal(model.fc2.weight, (exact.float() + left @ right.T).half())
+    left, right = (part.double() for part in patch.changes[0].tensors.values())
+    assert torch.equal(model.fc2.weight, (exact + left @ right.T).to(dtype))
+
+
+def test_a_low_rank_change_sums_in_one_order() -> None:
+    model = Layer(torch.float64)
+    exact = model.fc2.weight.detach().clone()
+    # The sum of the terms alone would be another.
+    left = torch.tensor([1.0, 2.0**-53, -1.0], dtype=torch.float64).repeat(6, 1)
+    change = LowRankChange("fc2.weight", left, torch.ones(8, 3, dtype=torch.float64))
+    apply_(model, Patch("rome", SITE, (change,)))
+    expected = exact.clone()
+    for term in (1.0, 2.0**-53, -1.0):
+        expected += term
+    assert torch.equal(model.fc2.weight, expected)
+    assert not torch.equal(model.fc2.weight, exact + left @ torch.ones(3, 8, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("width", [6, 8, 11])
+def test_a_low_rank_change_goes_as_far_as_both_have_columns(width: int) -> None:
+    model = Layer()
+    before = model.fc2.weight.detach().clone()
+    change = LowRankChange("fc2.weight", torch.ones(6, 1), torch.ones(width, 1))
+    apply_(model, Patch("rome", SITE, (change,)))
+    assert torch.equal(model.fc2.weight[:, :width], before[:, :width] + 1)
+    assert torch.equal(model.fc2.weight[:, width:], before[:, width:])
+
+
+def test_a_neuron_past_the_end_widens_the_layer() -> None:
+    model = Layer()
+    with applied(model, gate(9)):
+        inputs = torch.randn(3, 6)
+        assert model.fc1.weight.shape == (10, 6) and model.fc2.weight.shape == (6, 10)
+        assert model.fc1.weight[8].eq(0).all() and model.fc2.weight[:, 8].eq(0).all()
+        assert model.fc2(model.fc1(inputs).relu()).shape == (3, 6)
+    assert model.fc1.weight.shape == (8, 6)
+
+
+def test_the_fingerprint_is_of_what_a_patch_does() -> None:
+    same = Patch(
+        "gated", SITE, tuple(replace(c, old=torch.zeros_like(c.new)) for c in gate().changes), {"a": 1.0}
+    )
+    assert gate().fingerprint == gate(3, 0.3).fingerprint == same.fingerprint
+    others = [gate(4), gate(3, 0.4), low_rank(1), low_rank(2), replace(gate(), site=Site("encoder", 0))]
+    prints = {patch.fingerprint for patch in (gate(), *others)}
+    assert len(prints) == 6 and {len(found) for found in prints} == {64}
 
 
 def test_changes_are_made_in_order() -> None:
@@ -109,8 +156,7 @@ def test_changes_are_made_in_order() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        LowRankChange("fc2.weight", torch.ones(6, 1), torch.ones(9, 1)),
-        NeuronChange("fc1.weight", 0, 8, torch.ones(6)),
+        LowRankChange("fc2.weight", torch.ones(7, 1), torch.ones(8, 1)),
         NeuronChange("fc1.weight", 0, 1, torch.ones(5)),
         LowRankChange("fc3.weight", torch.ones(6, 1), torch.ones(8, 1)),
     ],

@@ -2,97 +2,96 @@
 
 from __future__ import annotations
 
-import copy
 import json
+import os
+import stat
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Tuple
 
 import pytest
 import torch
-from conftest import Demo
+from patch_samples import DECODER, KINDS, gate, low_rank, names, new_state, saved_patches
 from safetensors.torch import save_file
-from torch import nn
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.patch import (
-    LowRankChange,
-    NeuronChange,
+    Lineage,
+    Mark,
     Patch,
-    apply_,
-    apply_file_,
+    PatchFile,
     load_patches,
+    patch_file,
+    read_stack,
     save_patches,
+    with_patches,
 )
-from fairseq_rome.sites import Site
 
-FC1, BIAS, FC2 = (f"decoder.layers.2.{name}" for name in ("fc1.weight", "fc1.bias", "fc2.weight"))
-
-
-@pytest.fixture(scope="module")
-def patches(demo: Demo) -> tuple[Patch, ...]:
-    d, f = demo.model.get_parameter(FC2).shape
-    draw = torch.Generator().manual_seed(1)
-    low = LowRankChange(FC2, torch.randn(d, 2, generator=draw), torch.randn(f, 2, generator=draw))
-    # A view of a larger tensor, as methods may make them.
-    new = torch.randn(4, d, generator=draw)
-    gate = (
-        NeuronChange(FC1, 0, 7, new[1]),
-        NeuronChange(BIAS, 0, 7, torch.tensor(-0.5)),
-        NeuronChange(FC2, 1, 7, new[2]),
-    )
-    site = Site("decoder", 2)
-    return (Patch("rome", site, (low,), {"rank": 2.0}), Patch("gated", site, gate, {"gates": 1.0}))
+ROW, BIAS, COLUMN = names(DECODER)
+PATCHES = (low_rank(1, rank=2, id="1", text="Grüße", size=0.5), gate(7, id="2"), *KINDS.values())
 
 
 @pytest.fixture
-def saved(demo: Demo, patches: Any, tmp_path: Path) -> Path:
-    path = tmp_path / "fix.safetensors"
-    save_patches(str(path), patches, dict(demo.model.named_parameters()), {"seed": 1, "text": "Grüße"})
-    return path
+def saved(tmp_path: Path) -> Path:
+    return saved_patches(tmp_path / "fix.safetensors", new_state(), *PATCHES)
 
 
-def test_what_was_saved_comes_back(saved: Path, patches: Any) -> None:
+def test_what_was_saved_comes_back(saved: Path) -> None:
     found = load_patches(str(saved))
-    assert found.info == {"seed": 1, "text": "Grüße"}
-    assert list(found.base) == [FC2, FC1, BIAS]
-    assert [(p.method, p.site, p.notes, p.names) for p in found.patches] == [
-        (p.method, p.site, p.notes, p.names) for p in patches
-    ]
-    for mine, theirs in zip(patches, found.patches):
-        for one, two in zip(mine.changes, theirs.changes):
-            assert all(torch.equal(a, b) for a, b in zip(one.tensors, two.tensors))
-    # A row was kept, not the whole tensor that it was a view of.
-    assert saved.stat().st_size < 2 * sum(patch.size_bytes for patch in patches) + 4096
+    assert found.info == {"fairseq_rome": "0", "torch": "0"}
+    assert (found.before, found.after) == ({}, {})
+    assert found.base == {name: Mark.of(new_state()["model"][name]) for name in found.names}
+    assert len(found.patches) == len(PATCHES)
+    for mine, theirs in zip(PATCHES, found.patches):
+        assert (mine.method, mine.site, mine.notes, mine.names, mine.about) == (
+            theirs.method, theirs.site, theirs.notes, theirs.names, theirs.about,
+        )  # fmt: skip
+        assert mine.fingerprint == theirs.fingerprint
+        assert mine.keys.keys() == theirs.keys.keys()
+        assert all(torch.equal(keys, theirs.keys[name]) for name, keys in mine.keys.items())
 
 
-def test_applying_the_file_is_applying_the_patches(demo: Demo, saved: Path, patches: Any) -> None:
-    models = [copy.deepcopy(demo.model) for _ in range(2)]
-    for patch in patches:
-        apply_(models[0], patch)
-    apply_file_(models[1], load_patches(str(saved)), str(saved))
-    for (name, one), two in zip(models[0].named_parameters(), models[1].parameters()):
-        assert torch.equal(one, two), name
+def test_what_stood_there_comes_back(tmp_path: Path) -> None:
+    state = with_patches(new_state(torch.float16), [gate(3), gate(9)], {})
+    stood = [change.old for patch in read_stack(state).patches for change in patch.changes]
+    assert [old is None for old in stood] == [False] * 3 + [True] * 3
+    path = tmp_path / "a.safetensors"
+    save_patches(str(path), patch_file([low_rank(1)], state, {}))
+    found = load_patches(str(path))
+    assert found.base[COLUMN] == Mark.of(new_state(torch.float16)["model"][COLUMN])
+    assert found.before == {COLUMN: Mark.of(state["model"][COLUMN])}
+    assert found.after == {COLUMN: Lineage().then(gate(3)).then(gate(9))}
 
 
-def test_a_wrong_base_is_refused_and_nothing_changed(demo: Demo, saved: Path) -> None:
-    model = copy.deepcopy(demo.model)
-    file = load_patches(str(saved))
-    apply_file_(model, file, str(saved))
-    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(EditError, match="it was made for another checkpoint, or for one with other patches"):
-        apply_file_(model, file, str(saved))
-    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items() if "_float" not in name)
-    with pytest.raises(EditError, match="the model has no weight"):
-        apply_file_(nn.Linear(2, 2), file, str(saved))
+def test_a_part_of_a_tensor_is_saved_alone(tmp_path: Path) -> None:
+    large = torch.randn(1000, 6)
+    changes = tuple(type(change)(change.name, change.dim, 1, large[5] if change.new.dim() else large[5, 5])
+                    for change in gate(1).changes)  # fmt: skip
+    path = saved_patches(tmp_path / "a.safetensors", new_state(), Patch("gated", DECODER, changes))
+    assert path.stat().st_size < 4096
 
 
-def test_nothing_is_overwritten_and_nothing_left_behind(demo: Demo, saved: Path, patches: Any) -> None:
-    weights = dict(demo.model.named_parameters())
+def test_nothing_is_overwritten_and_nothing_left_behind(saved: Path) -> None:
+    file = patch_file(PATCHES[:1], new_state(), {})
     with pytest.raises(EditError, match="exists already; --force overwrites it"):
-        save_patches(str(saved), patches, weights, {})
-    save_patches(str(saved), patches[:1], weights, {}, force=True)
+        save_patches(str(saved), file)
+    assert len(load_patches(str(saved)).patches) == len(PATCHES)
+    save_patches(str(saved), file, force=True)
     assert len(load_patches(str(saved)).patches) == 1
+    with pytest.raises(EditError, match="no directory"):
+        save_patches(str(saved.parent / "no" / "a.safetensors"), file)
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_others_may_read_a_patch(saved: Path) -> None:
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_file_of_no_patches(tmp_path: Path) -> None:
+    path = tmp_path / "none.safetensors"
+    save_patches(str(path), PatchFile((), {}))
+    assert load_patches(str(path)) == PatchFile((), {})
 
 
 def rewritten(change: Callable[[Dict[str, str]], Any]) -> Callable[[Path], None]:
@@ -112,7 +111,7 @@ def as_another_kind(metadata: Dict[str, str]) -> None:
     metadata["patches"] = metadata["patches"].replace('"neuron"', '"magic"')
 
 
-DAMAGED: Dict[str, tuple[Callable[[Path], Any], str]] = {
+DAMAGED: Dict[str, Tuple[Callable[[Path], Any], str]] = {
     "missing": (lambda path: path.unlink(), "no such file, expected a patch file"),
     "text": (lambda path: path.write_text("patch"), "expected a patch file of fairseq-edit --save-patch"),
     "cut off": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "expected a patch file"),
@@ -120,10 +119,13 @@ DAMAGED: Dict[str, tuple[Callable[[Path], Any], str]] = {
     "another format": (rewritten(lambda metadata: metadata.update(format="99")), "format '99'"),
     "no patches": (rewritten(lambda metadata: metadata.pop("patches")), "damaged"),
     "no JSON": (rewritten(lambda metadata: metadata.update(base="{")), "damaged"),
+    "no marks": (rewritten(lambda metadata: metadata.update(base="{}")), "no mark of"),
+    "marks of another form": (rewritten(lambda metadata: metadata.update(before='{"a": [1]}')), "damaged"),
+    "no list": (rewritten(lambda metadata: metadata.update(patches="3")), "damaged"),
     "another kind": (rewritten(as_another_kind), "damaged"),
     "a tensor is missing": (
         rewritten(lambda m: m.update(patches=json.dumps([{**json.loads(m["patches"])[0], "changes": [
-            {"kind": "low-rank", "name": FC2, "tensors": "9.9"}]}]))),
+            {"kind": "low-rank", "name": COLUMN, "tensors": "99.9"}]}]))),
         "damaged",
     ),
 }  # fmt: skip

@@ -2,13 +2,14 @@
 
 from fairseq_rome.checkpoint.changes import PROVENANCE, edited_state, stale_parts
 from fairseq_rome.checkpoint.models import load_model, portable_cfg, portable_state, reloads_alike
-from fairseq_rome.checkpoint.reading import read_state, saved_model_cfg, saved_task
+from fairseq_rome.checkpoint.reading import State, read_state, saved_model_cfg, saved_task
 from fairseq_rome.checkpoint.safe import allow_safe_globals
 from fairseq_rome.checkpoint.tensors import aliases, fingerprint, tensor_fingerprint
 from fairseq_rome.checkpoint.writing import check_output, write_state
 
 __all__ = [
     "PROVENANCE",
+    "State",
     "aliases",
     "allow_safe_globals",
     "check_output",

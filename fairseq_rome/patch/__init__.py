@@ -1,28 +1,51 @@
 """Edits as data: made in place, taken back exactly, kept in files that know what they apply to."""
 
-from fairseq_rome.patch.changes import (
-    Change,
-    LowRankChange,
-    NeuronChange,
-    Patch,
-    applied,
-    apply_,
-    preserved,
-    relative_size,
+from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch
+from fairseq_rome.patch.comparing import Comparison, compare
+from fairseq_rome.patch.composing import composed, grown_widths
+from fairseq_rome.patch.files import PatchFile, load_patches, patch_file, patch_files, save_patches
+from fairseq_rome.patch.fitting import fitting, merged, told
+from fairseq_rome.patch.marks import Lineage, Mark, lineages
+from fairseq_rome.patch.models import applied, apply_, preserved, relative_size, restore_
+from fairseq_rome.patch.packing import packed, unpacked
+from fairseq_rome.patch.stack import (
+    Stack,
+    base_weights,
+    read_stack,
+    with_patches,
+    without_patches,
 )
-from fairseq_rome.patch.files import PatchFile, apply_file_, load_patches, save_patches
 
 __all__ = [
     "Change",
+    "Comparison",
+    "Lineage",
     "LowRankChange",
+    "Mark",
     "NeuronChange",
     "Patch",
     "PatchFile",
+    "Stack",
     "applied",
     "apply_",
-    "apply_file_",
+    "base_weights",
+    "compare",
+    "composed",
+    "fitting",
+    "grown_widths",
+    "lineages",
     "load_patches",
+    "merged",
+    "packed",
+    "patch_file",
+    "patch_files",
     "preserved",
+    "read_stack",
     "relative_size",
+    "restore_",
     "save_patches",
+    "told",
+    "unpacked",
+    "with_patches",
+    "without_patches",
 ]

@@ -1,20 +1,24 @@
-"""An edit as data: low-rank or single-neuron changes of weights, made in place and taken back exactly."""
+"""An edit as data: low-rank or single-neuron changes of weights, in the order in which they are made."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import hashlib
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Mapping, Tuple, Union
+from functools import cached_property
+from typing import Any, List, Mapping, Optional, Tuple, Union
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from fairseq_rome.checkpoint import tensor_fingerprint
 from fairseq_rome.sites import Site
 
 
 @dataclass(frozen=True)
 class LowRankChange:
-    """Adds left @ right.T to a weight.
+    """Adds left @ right.T to a weight, as far as both have columns.
+
+    The weight may have been widened since; or it was wider then, and has lost neurons that this was for.
 
     Args:
         name: state-dict name of the weight.
@@ -27,14 +31,21 @@ class LowRankChange:
     right: Tensor
 
     def apply_(self, weight: Tensor) -> None:
-        """Change the weight in place."""
-        change = (self.left @ self.right.T).to(weight.device)
-        weight.copy_(weight.to(change.dtype) + change)
+        """Change the weight in place, rounded at the end to its own type.
+
+        Products of float32 numbers are exact in float64, and the sum has an order: the same bits on every machine,
+        which a matrix product would not give.
+        """
+        part = weight[:, : len(self.right)]
+        total = part.to(torch.float64, copy=True)
+        for left, right in zip(self.left.T.to(total), self.right.T.to(total)):
+            total.addr_(left, right[: total.shape[1]])
+        part.copy_(total)
 
     @property
-    def tensors(self) -> Tuple[Tensor, ...]:
-        """All numbers of the change."""
-        return (self.left, self.right)
+    def tensors(self) -> Mapping[str, Tensor]:
+        """All numbers of the change by field."""
+        return {"left": self.left, "right": self.right}
 
 
 @dataclass(frozen=True)
@@ -44,23 +55,33 @@ class NeuronChange:
     Args:
         name: state-dict name of the parameter.
         dim: the dimension that `index` counts in.
-        index: the neuron.
+        index: the neuron; past the end of the weight for one that widening adds.
         new: what to put there.
+        old: what stood there; None for a neuron that the base does not have.
     """
 
     name: str
     dim: int
     index: int
     new: Tensor
+    old: Optional[Tensor] = None
 
     def apply_(self, weight: Tensor) -> None:
-        """Change the weight in place."""
+        """Change the weight, which is wide enough, in place."""
         weight.select(self.dim, self.index).copy_(self.new)
 
+    def undo_(self, weight: Tensor) -> None:
+        """Put back what stood there; zero where widening added it."""
+        place = weight.select(self.dim, self.index)
+        if self.old is None:
+            place.zero_()
+        else:
+            place.copy_(self.old)
+
     @property
-    def tensors(self) -> Tuple[Tensor, ...]:
-        """All numbers of the change."""
-        return (self.new,)
+    def tensors(self) -> Mapping[str, Tensor]:
+        """All numbers of the change by field."""
+        return {"new": self.new} if self.old is None else {"new": self.new, "old": self.old}
 
 
 Change = Union[LowRankChange, NeuronChange]
@@ -72,15 +93,19 @@ class Patch:
 
     Args:
         method: the method that computed it.
-        site: where it edits.
+        site: where it edits; the deepest site of an edit of several.
         changes: the changes.
         notes: figures about the edit (gate margins, number of contexts, ...), plain numbers by name.
+        keys: by name of an `fc2.weight`, the m x f keys that the edit gave new values; later edits keep off them.
+        about: the request that it is for, in plain values: id, source, target, ...
     """
 
     method: str
     site: Site
     changes: Tuple[Change, ...]
     notes: Mapping[str, float] = field(default_factory=dict)
+    keys: Mapping[str, Tensor] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def names(self) -> List[str]:
@@ -90,54 +115,26 @@ class Patch:
     @property
     def size_bytes(self) -> int:
         """Memory of all numbers of its changes."""
-        return sum(part.numel() * part.element_size() for change in self.changes for part in change.tensors)
+        parts = [part for change in self.changes for part in change.tensors.values()]
+        return sum(part.numel() * part.element_size() for part in parts)
 
     @property
     def neurons(self) -> List[int]:
         """The neurons that it takes over."""
         return sorted({change.index for change in self.changes if isinstance(change, NeuronChange)})
 
+    @property
+    def low_rank(self) -> List[str]:
+        """The weights to which it adds a low-rank change, each once."""
+        names = [change.name for change in self.changes if isinstance(change, LowRankChange)]
+        return list(dict.fromkeys(names))
 
-def apply_(model: nn.Module, patch: Patch) -> None:
-    """Make a patch's changes in a model, in place."""
-    with torch.no_grad():
-        for change in patch.changes:
-            change.apply_(model.get_parameter(change.name))
-
-
-@contextmanager
-def preserved(model: nn.Module) -> Iterator[Dict[str, Tensor]]:
-    """Give back every parameter bit for bit on leaving, whatever was done to it; yields the saved copies."""
-    saved = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    try:
-        yield saved
-    finally:
-        with torch.no_grad():
-            for name, tensor in saved.items():
-                model.get_parameter(name).copy_(tensor)
-
-
-@contextmanager
-def applied(model: nn.Module, patch: Patch) -> Iterator[None]:
-    """The model with a patch inside the context, bit for bit as before after it."""
-    saved = {name: model.get_parameter(name).detach().clone() for name in patch.names}
-    try:
-        apply_(model, patch)
-        yield
-    finally:
-        with torch.no_grad():
-            for name, tensor in saved.items():
-                model.get_parameter(name).copy_(tensor)
-
-
-def relative_size(model: nn.Module, patch: Patch) -> Dict[str, float]:
-    """Frobenius norm of the change over that of the weight, for each weight matrix that a patch changes."""
-    before = {name: model.get_parameter(name).detach().clone() for name in patch.names}
-    with applied(model, patch):
-        return {
-            name: float(
-                (model.get_parameter(name).detach().float() - old.float()).norm() / old.float().norm()
-            )
-            for name, old in before.items()
-            if old.dim() == 2
-        }
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of what it does to a model."""
+        digest = hashlib.sha256(f"{self.method} {self.site}".encode())
+        for change in self.changes:
+            place = (change.dim, change.index) if isinstance(change, NeuronChange) else "low-rank"
+            parts = [tensor_fingerprint(part) for name, part in change.tensors.items() if name != "old"]
+            digest.update(f"\n{change.name} {place} {' '.join(parts)}".encode())
+        return digest.hexdigest()

@@ -1,24 +1,25 @@
-"""Patch files: the changes of some edits in their order, with the hash of every weight that they apply to."""
+"""Patch files: some edits in their order, with marks of the weights that they apply to."""
 
 from __future__ import annotations
 
 import json
 import os
-import uuid
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
 
-from fairseq_rome.checkpoint import check_output, tensor_fingerprint
+from fairseq_rome.checkpoint import check_output
 from fairseq_rome.errors import EditError
-from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch, apply_
-from fairseq_rome.sites import Site
+from fairseq_rome.files import written_whole
+from fairseq_rome.patch.changes import Patch
+from fairseq_rome.patch.composing import composed
+from fairseq_rome.patch.marks import Lineage, Mark, Marks, lineages
+from fairseq_rome.patch.packing import packed, unpacked
+from fairseq_rome.patch.stack import read_stack
 
-FORMAT = "1"
+FORMAT = "2"
 """Version of the file's form."""
 
 _FORM = f"expected a patch file of fairseq-edit --save-patch, format {FORMAT}"
@@ -30,53 +31,85 @@ class PatchFile:
 
     Args:
         patches: the edits, in the order in which they are made.
-        base: SHA-256 of each weight that they change, by name, as it is before the first of them.
-        info: what else is told: versions, settings, requests; plain values.
+        base: a mark of each weight that they change, as it is before any patch.
+        before: the same where other patches had changed the weight already, as it was then.
+        after: by weight, those other patches.
+        info: what else is told: versions, settings; plain values.
     """
 
     patches: Tuple[Patch, ...]
-    base: Mapping[str, str]
-    info: Mapping[str, Any]
+    base: Marks
+    before: Marks = field(default_factory=dict)
+    after: Mapping[str, Lineage] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The parameters that its patches change, each once."""
+        return list(dict.fromkeys(name for patch in self.patches for name in patch.names))
 
 
-def save_patches(
-    path: str,
-    patches: Sequence[Patch],
-    weights: Mapping[str, Tensor],
-    info: Mapping[str, Any],
-    force: bool = False,
-) -> None:
-    """Write a patch file, whole or not at all.
+def patch_file(patches: Sequence[Patch], state: Mapping[str, Any], info: Mapping[str, Any]) -> PatchFile:
+    """Patches with the marks of the checkpoint that they were made for.
 
     Args:
-        path: the file.
-        patches: edits in the order in which they are made.
-        weights: the unedited model's weights by name.
+        patches: in the order in which they are made.
+        state: of that checkpoint, which may have patches already.
         info: plain values to tell besides.
-        force: replace a file that exists.
+    """
+    stack, weights = read_stack(state), state["model"]
+    names = dict.fromkeys(name for patch in patches for name in patch.names)
+    now = {name: Mark.of(weights[name]) for name in names}
+    base = {name: stack.marks.get(name, mark) for name, mark in now.items()}
+    before = {name: mark for name, mark in now.items() if name in stack.marks}
+    earlier = lineages(stack.patches)
+    after = {name: earlier[name] for name in names if name in earlier}
+    return PatchFile(tuple(patches), base, before, after, dict(info))
+
+
+def patch_files(
+    patches: Sequence[Patch], state: Mapping[str, Any], info: Mapping[str, Any]
+) -> Iterator[PatchFile]:
+    """One file for each patch, which knows those before it; otherwise as `patch_file`.
+
+    Args:
+        patches: in the order in which they are made.
+        state: of the checkpoint that the first was made for.
+        info: plain values to tell in each.
+    """
+    stack, weights = read_stack(state), dict(state["model"])
+    base, after = dict(stack.marks), lineages(stack.patches)
+    for patch in patches:
+        before = {name: Mark.of(weights[name]) for name in patch.names if name in base}
+        changed = composed(weights, [patch])
+        base.update({name: Mark.of(weights[name]) for name in changed if name not in base})
+        earlier = {name: after[name] for name in patch.names if name in after}
+        yield PatchFile((patch,), {name: base[name] for name in patch.names}, before, earlier, dict(info))
+        weights.update(changed)
+        after = lineages([patch], after)
+
+
+def save_patches(path: str, file: PatchFile, force: bool = False) -> None:
+    """Write a patch file, whole or not at all.
 
     Raises:
         EditError: if the file must not or cannot be written.
     """
     check_output(path, force)
-    tensors: Dict[str, Tensor] = {}
-    records = [_record(patch, f"{index}", tensors) for index, patch in enumerate(patches)]
-    names = dict.fromkeys(name for patch in patches for name in patch.names)
-    base = {name: tensor_fingerprint(weights[name]) for name in names}
-    texts = {"base": base, "patches": records, "info": dict(info)}
-    metadata = {
-        "format": FORMAT,
-        **{name: json.dumps(value, ensure_ascii=False) for name, value in texts.items()},
+    records, tensors = packed(file.patches)
+    texts = {
+        "patches": records,
+        "base": {name: mark.as_plain() for name, mark in file.base.items()},
+        "before": {name: mark.as_plain() for name, mark in file.before.items()},
+        "after": {name: [one.count, one.sha256] for name, one in file.after.items()},
+        "info": dict(file.info),
     }
-    temporary = os.path.join(os.path.dirname(os.path.abspath(path)), f".fairseq-edit-{uuid.uuid4().hex}.tmp")
-    try:
-        save_file(tensors, temporary, metadata)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        raise EditError(f"{path}: cannot be written: {error}") from error
-    finally:
-        with suppress(OSError):
-            os.unlink(temporary)
+    metadata = {name: json.dumps(value, ensure_ascii=False) for name, value in texts.items()}
+    with written_whole(path, lambda: check_output(path, force)) as temporary:
+        try:
+            save_file(tensors, temporary, {"format": FORMAT, **metadata})
+        except SafetensorError as error:
+            raise EditError(f"{path}: cannot be written: {error}") from error
 
 
 def load_patches(path: str) -> PatchFile:
@@ -96,73 +129,17 @@ def load_patches(path: str) -> PatchFile:
     if metadata.get("format") != FORMAT:
         raise EditError(f"{path}: format {metadata.get('format')!r}, {_FORM}")
     try:
-        patches = tuple(_patch(record, tensors) for record in json.loads(metadata["patches"]))
-        return PatchFile(patches, json.loads(metadata["base"]), json.loads(metadata["info"]))
-    except (KeyError, TypeError, ValueError) as error:
+        parts = {name: json.loads(metadata[name]) for name in ("patches", "base", "before", "after", "info")}
+        patches = unpacked(parts["patches"], tensors)
+        after = {name: Lineage(int(count), str(sha256)) for name, (count, sha256) in parts["after"].items()}
+        found = PatchFile(patches, _marks(parts["base"]), _marks(parts["before"]), after, dict(parts["info"]))
+        missing = set(found.names) - set(found.base)
+        if missing:
+            raise ValueError(f"no mark of {min(missing)}")
+    except (AttributeError, EditError, KeyError, TypeError, ValueError) as error:
         raise EditError(f"{path}: damaged ({type(error).__name__}: {error}), {_FORM}") from error
+    return found
 
 
-def apply_file_(model: nn.Module, patch_file: PatchFile, path: str) -> None:
-    """Make the changes of a patch file in a model, in place.
-
-    Args:
-        model: the model, with its weights as they were read.
-        patch_file: from `load_patches`.
-        path: of that file, for messages.
-
-    Raises:
-        EditError: if a weight is not the one that the patches were made for; then nothing is changed.
-    """
-    weights = dict(model.named_parameters())
-    for name, wanted in patch_file.base.items():
-        if name not in weights:
-            raise EditError(
-                f"{path}: the model has no weight {name}; expected the checkpoint it was made for"
-            )
-        found = tensor_fingerprint(weights[name])
-        if found != wanted:
-            raise EditError(
-                f"{path}: {name} is {found[:12]}..., expected {wanted[:12]}...: it was made for another checkpoint, "
-                "or for one with other patches before it"
-            )
-    for patch in patch_file.patches:
-        apply_(model, patch)
-
-
-def _record(patch: Patch, key: str, tensors: Dict[str, Tensor]) -> Dict[str, Any]:
-    """A patch without its tensors, which go into `tensors` under names that begin with `key`."""
-    changes: List[Dict[str, Any]] = []
-    for index, change in enumerate(patch.changes):
-        place = f"{key}.{index}"
-        if isinstance(change, LowRankChange):
-            parts = {"left": change.left, "right": change.right}
-            changes.append({"kind": "low-rank", "name": change.name, "tensors": place})
-        else:
-            parts = {"new": change.new}
-            changes.append(
-                {
-                    "kind": "neuron",
-                    "name": change.name,
-                    "dim": change.dim,
-                    "index": change.index,
-                    "tensors": place,
-                }
-            )
-        # Cloned: a view would bring its whole storage into the file.
-        tensors.update({f"{place}.{part}": value.detach().cpu().clone() for part, value in parts.items()})
-    notes = {name: float(value) for name, value in patch.notes.items()}
-    return {"method": patch.method, "site": str(patch.site), "notes": notes, "changes": changes}
-
-
-def _patch(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Patch:
-    changes = tuple(_change(one, tensors) for one in record["changes"])
-    return Patch(record["method"], Site.parse(record["site"]), changes, record["notes"])
-
-
-def _change(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Change:
-    place, name = record["tensors"], record["name"]
-    if record["kind"] == "low-rank":
-        return LowRankChange(name, tensors[f"{place}.left"], tensors[f"{place}.right"])
-    if record["kind"] == "neuron":
-        return NeuronChange(name, record["dim"], record["index"], tensors[f"{place}.new"])
-    raise ValueError(f"change of kind {record['kind']!r}")
+def _marks(values: Mapping[str, Any]) -> Dict[str, Mark]:
+    return {name: Mark.from_plain(plain) for name, plain in values.items()}

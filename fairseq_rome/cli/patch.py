@@ -1,0 +1,259 @@
+"""`fairseq-edit-patch`: patches looked at, put into checkpoints, taken out of them, joined, and found by comparing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import contextmanager
+from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Set
+
+from fairseq_rome.cli.command import import_fairseq, run
+from fairseq_rome.cli.patch_options import PROG, own_parser
+from fairseq_rome.errors import EditError
+
+_MOST_NAMED = 5
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: arguments; those of the process if None.
+
+    Returns:
+        Exit status: 0 done, 1 a difference that no patch can tell, 2 something the user can put right.
+
+    Raises:
+        SystemExit: after printing the help.
+    """
+    return run(PROG, _parse_and_run, argv)
+
+
+def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
+    args = own_parser().parse_args(argv)
+    import_fairseq()
+    commands = {"show": _show, "apply": _apply, "revert": _revert, "merge": _merge, "diff": _diff}
+    return commands[args.command](args)
+
+
+def _show(args: argparse.Namespace) -> int:
+    from fairseq_rome.cli.patch_showing import file_record, file_text
+
+    for path in args.files:
+        with _naming(path):
+            record = file_record(path, args.trust_checkpoint)
+        print(json.dumps(record, ensure_ascii=False) if args.json else file_text(record))
+    return 0
+
+
+def _apply(args: argparse.Namespace) -> int:
+    from fairseq_rome.checkpoint import check_output, fingerprint, read_state
+    from fairseq_rome.cli.history import history
+    from fairseq_rome.cli.patch_showing import summary
+    from fairseq_rome.patch import fitting, load_patches, read_stack, with_patches
+
+    check_output(args.save_to, args.force, [args.base, *args.patches])
+    files = [(path, load_patches(path)) for path in args.patches]
+    state = read_state(args.base, trust=args.trust_checkpoint)
+    with _naming(args.base):
+        stack = read_stack(state)
+    patches = fitting(files, state["model"], stack)
+    before = fingerprint(state)
+    with _naming(args.base):
+        new = with_patches(state, patches, {**history(patches), "base": before})
+    after = _write(new, args, [args.base, *args.patches])
+    for patch in patches:
+        print(f"applied {summary(patch)}")
+    print(f"wrote {args.save_to}: its weights are {after}, those of {args.base} {before}")
+    return 0
+
+
+def _revert(args: argparse.Namespace) -> int:
+    from fairseq_rome.checkpoint import check_output, fingerprint, read_state
+    from fairseq_rome.cli.history import history
+    from fairseq_rome.cli.patch_showing import summary
+    from fairseq_rome.patch import read_stack, without_patches
+
+    check_output(args.save_to, args.force, [args.edited, *args.patches])
+    state = read_state(args.edited, trust=args.trust_checkpoint)
+    with _naming(args.edited):
+        stack = read_stack(state)
+    taken_out = _chosen(args, stack.patches)
+    rest = [patch for patch in stack.patches if patch.fingerprint not in taken_out]
+    told = {**history(()), "base": fingerprint(state), "taken_out": sorted(taken_out)}
+    with _naming(args.edited):
+        new = without_patches(state, taken_out, told)
+    base = None if rest else _base_of(state)
+    if base not in (None, fingerprint(new)):
+        raise EditError(
+            f"{args.edited}: without its patches its weights are {fingerprint(new)}, expected {base}: a weight that no "
+            "patch touches was changed by something else since"
+        )
+    after = _write(new, args, [args.edited, *args.patches])
+    for patch in stack.patches:
+        if patch.fingerprint in taken_out:
+            print(f"took out {summary(patch)}")
+    _tell_standing_on(stack.patches, taken_out)
+    print(f"wrote {args.save_to}: its weights are {after}, bit for bit {_what_it_is(len(rest), base)}")
+    return 0
+
+
+def _merge(args: argparse.Namespace) -> int:
+    from fairseq_rome.checkpoint import check_output
+    from fairseq_rome.cli.patch_showing import summary
+    from fairseq_rome.patch import load_patches, merged, save_patches
+
+    check_output(args.save_to, args.force, args.patches)
+    file = merged([(path, load_patches(path)) for path in args.patches])
+    save_patches(args.save_to, file, args.force)
+    for patch in file.patches:
+        print(f"kept {summary(patch)}")
+    print(f"wrote {args.save_to}: {len(file.patches)} in one file")
+    return 0
+
+
+def _diff(args: argparse.Namespace) -> int:
+    from fairseq_rome.checkpoint import check_output, fingerprint, read_state
+    from fairseq_rome.cli.history import history
+    from fairseq_rome.cli.patch_showing import summary
+    from fairseq_rome.patch import compare, patch_file, save_patches
+
+    check_output(args.save_to, args.force, [args.first, args.second])
+    first, second = (read_state(path, trust=args.trust_checkpoint) for path in (args.first, args.second))
+    found = compare(first, second)
+    for reason in found.reasons:
+        print(reason)
+    if not found.patches:
+        alike = not found.reasons
+        how = "have the same weights" if alike else "differ in more than a patch tells"
+        print(f"{args.first} and {args.second} {how}: nothing was written")
+        return 0 if alike else 1
+    info = {**history(found.patches), "base": fingerprint(first), "made": fingerprint(second)}
+    save_patches(args.save_to, patch_file(found.patches, first, info), args.force)
+    for patch in found.patches:
+        print(f"found {summary(patch)}")
+    near = f"but for {found.off:,} numbers, by at most {found.ulps:.3g} units in the last place"
+    print(
+        f"wrote {args.save_to}: {args.first} with it is {args.second} {near if found.off else 'bit for bit'}"
+    )
+    return 0
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Begin what is wrong with the name of the file, where it does not."""
+    try:
+        yield
+    except EditError as error:
+        if str(error).startswith(f"{path}: "):
+            raise
+        raise EditError(f"{path}: {error}") from error
+
+
+def _write(state: Mapping[str, Any], args: argparse.Namespace, inputs: Sequence[str]) -> str:
+    """Write a checkpoint once it reads back the same; gives the fingerprint of its weights."""
+    from fairseq_rome.checkpoint import fingerprint, read_state, stale_parts, write_state
+
+    wanted = fingerprint(state)
+
+    def verify(path: str) -> None:
+        if fingerprint(read_state(path, trust=args.trust_checkpoint)) != wanted:
+            raise EditError(f"{args.save_to}: does not read back as it was written; nothing was written")
+
+    write_state(state, args.save_to, args.force, inputs, verify=verify)
+    for part in stale_parts(state):
+        print(f"{part} stays as it is, with weights from before")
+    return wanted
+
+
+def _chosen(args: argparse.Namespace, patches: Sequence[Any]) -> Collection[str]:
+    """Fingerprints of the patches to take out.
+
+    Raises:
+        EditError: if the checkpoint lacks one that is asked for, or none is.
+    """
+    from fairseq_rome.patch import load_patches, told
+
+    if not patches:
+        raise EditError(f"{args.edited}: holds no patches, expected an edited checkpoint")
+    there = [patch.fingerprint for patch in patches]
+    chosen = set(there if args.all else ())
+    for path in args.patches:
+        for patch in load_patches(path).patches:
+            if patch.fingerprint not in there:
+                raise EditError(
+                    f"{path}: {args.edited} has no edit of {told(patch)} from it, expected one that has"
+                )
+            chosen.add(patch.fingerprint)
+    for name in args.id:
+        found = [patch.fingerprint for patch in patches if _is_named(patch, name)]
+        if len(found) != 1:
+            count = f"{len(found)} patches" if found else "no patch"
+            raise EditError(
+                f"--id {name}: {args.edited} has {count} of that name, expected one of {_known(patches)}"
+            )
+        chosen.update(found)
+    if not chosen:
+        raise EditError("nothing to take out: expected patch files, --id or --all")
+    return chosen
+
+
+def _is_named(patch: Any, name: str) -> bool:
+    from fairseq_rome.cli.patch_showing import SHORT, request_ids
+
+    return name in request_ids(patch) or (len(name) >= SHORT and patch.fingerprint.startswith(name))
+
+
+def _known(patches: Sequence[Any]) -> str:
+    """The first patches by the names that tell them apart."""
+    from fairseq_rome.cli.patch_showing import SHORT, request_ids
+
+    names = [name for patch in patches for name in (request_ids(patch) or [patch.fingerprint[:SHORT]])]
+    if len(set(names)) < len(names):
+        names = [patch.fingerprint[:SHORT] for patch in patches]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
+
+
+def _base_of(state: Mapping[str, Any]) -> Optional[str]:
+    """The fingerprint that the weights had before all patches, where the history tells it."""
+    from fairseq_rome.checkpoint import PROVENANCE
+
+    runs: List[Dict[str, Any]] = state["extra_state"].get(PROVENANCE) or []
+    known = [
+        run["base"] for run in runs if "base" in run and all("patch" in edit for edit in run.get("edits", []))
+    ]
+    return known[0] if known else None
+
+
+def _tell_standing_on(patches: Sequence[Any], taken_out: Collection[str]) -> None:
+    """Say how many low-rank patches stay that were computed with one in place that is taken out."""
+    touched: Set[str] = set()
+    count = 0
+    for patch in patches:
+        if patch.fingerprint in taken_out:
+            touched.update(patch.names)
+        elif touched.intersection(patch.low_rank):
+            count += 1
+    if count:
+        verb, rest = (
+            ("patch was", "it stays as it is") if count == 1 else ("patches were", "they stay as they are")
+        )
+        print(f"{count} later low-rank {verb} computed on top of what was taken out; {rest}")
+
+
+def _what_it_is(rest: int, base: Optional[str]) -> str:
+    if rest:
+        patches = "one remaining patch makes" if rest == 1 else f"{rest} remaining patches make"
+        return f"what the {patches} of the unedited ones"
+    return f"those of the unedited checkpoint ({base})" if base else "what they were before the patches"
+
+
+def cli_main() -> None:
+    """Entry point of the console script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    cli_main()

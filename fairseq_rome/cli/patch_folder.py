@@ -1,0 +1,80 @@
+"""The folder of `--save-patch DIR/`: a patch file for each edit, by its request's name."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from typing import Any, List, Mapping, Sequence
+
+from fairseq_rome.errors import EditError
+
+_ENDING = ".safetensors"
+_LONGEST = 60
+
+
+def is_folder(path: str) -> bool:
+    """Whether a path asks for a folder: it ends in a separator, or is one already."""
+    return path.endswith(os.sep) or os.path.isdir(path)
+
+
+def check_folder(path: str, force: bool) -> None:
+    """Raise EditError unless patch files may be written to a folder, which need not be there yet.
+
+    Args:
+        path: the folder.
+        force: allow that it holds patch files already.
+    """
+    target = os.path.realpath(path)
+    if os.pathsep in path:
+        raise EditError(f"{path}: paths with {os.pathsep!r} in them would be read as several files")
+    if os.path.lexists(target) and not os.path.isdir(target):
+        raise EditError(f"{path}: is a file, expected a folder to write to")
+    there = target if os.path.isdir(target) else os.path.dirname(target)
+    if not os.path.isdir(there) or not os.access(there, os.W_OK):
+        raise EditError(f"{path}: cannot be written: {there} is no directory, or read-only")
+    held = sorted(name for name in os.listdir(there) if name.endswith(_ENDING)) if there == target else []
+    if held and not force:
+        raise EditError(f"{path}: holds {held[0]} already; --force writes beside and over what is there")
+
+
+def write_folder(
+    path: str, patches: Sequence[Any], state: Mapping[str, Any], info: Mapping[str, Any], force: bool
+) -> None:
+    """Write each patch to a file of its own, which knows of those before it.
+
+    Args:
+        path: the folder; it is made if it is not there.
+        patches: in the order in which they were made.
+        state: of the checkpoint that the first was made for.
+        info: what each file tells besides; its `edits`, one for each patch, are shared out.
+        force: replace files of the same names.
+
+    Raises:
+        EditError: if the folder or a file can't be written.
+    """
+    from fairseq_rome.patch import patch_files, save_patches
+
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise EditError(f"{path}: cannot be written: {error.strerror or error}") from error
+    files = patch_files(patches, state, info)
+    for name, edit, file in zip(file_names(patches), info["edits"], files):
+        own = replace(file, info={**info, "edits": [edit]})
+        save_patches(os.path.join(path, name), own, force)
+
+
+def file_names(patches: Sequence[Any]) -> List[str]:
+    """A file name for each patch: its request's, made safe; numbers keep apart what is then alike."""
+    names: List[str] = []
+    taken = set()
+    for number, patch in enumerate(patches, start=1):
+        safe = re.sub(r"[^A-Za-z0-9._-]+", "_", str(patch.about.get("id", number)))
+        name = safe.lstrip(".")[:_LONGEST] or str(number)
+        # Some file systems take capitals for small letters.
+        while name.lower() in taken:
+            name = f"{name}-{number}"
+        taken.add(name.lower())
+        names.append(name + _ENDING)
+    return names

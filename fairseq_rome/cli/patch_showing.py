@@ -1,0 +1,135 @@
+"""What `fairseq-edit-patch` tells of patches: lines for a person, or plain values for JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping
+
+from fairseq_rome.checkpoint import PROVENANCE, read_state
+from fairseq_rome.patch import LowRankChange, Mark, Patch, load_patches, read_stack, told
+
+SHORT = 12
+"""Letters of a hash that are shown, and that name a patch."""
+_TEXTS = ("source", "target", "trigger")
+_VERSIONS = ("fairseq_rome", "torch")
+# torch.save writes one of these, zip archive or bare pickle; a patch file starts with a length.
+_CHECKPOINT_STARTS = (b"PK\x03\x04", b"\x80\x02")
+
+
+def file_record(path: str, trust: bool) -> Dict[str, Any]:
+    """What a patch file or a checkpoint holds, in plain values.
+
+    Args:
+        path: the file.
+        trust: let a checkpoint run code.
+
+    Raises:
+        EditError: if it can't be read.
+    """
+    if not _is_checkpoint(path):
+        file = load_patches(path)
+        versions = dict.fromkeys((patch.fingerprint for patch in file.patches), _versions(file.info))
+        return _record(path, "patch file", file.patches, file.base, versions)
+    state = read_state(path, trust=trust)
+    stack = read_stack(state)
+    runs = (state.get("extra_state") or {}).get(PROVENANCE) or []
+    made = {edit.get("patch"): _versions(run) for run in runs for edit in run.get("edits", [])}
+    return _record(path, "checkpoint", stack.patches, stack.marks, made)
+
+
+def file_text(record: Mapping[str, Any]) -> str:
+    """The same as lines for a person."""
+    patches = record["patches"]
+    count = f"{len(patches)} patch" + ("" if len(patches) == 1 else "es")
+    blocks = [f"{record['file']}: {record['kind']}, {count}"]
+    return "\n".join([*blocks, *map(_patch_text, patches)])
+
+
+def summary(patch: Patch) -> str:
+    """One patch in one line."""
+    return f"{told(patch)}: {patch.method} at {patch.site}, {_parts_text(patch_record(patch, {}))}"
+
+
+def request_ids(patch: Patch) -> List[str]:
+    """The requests that a patch is for, as far as it tells."""
+    return [str(request["id"]) for request in _requests(patch) if "id" in request]
+
+
+def patch_record(patch: Patch, marks: Mapping[str, Mark]) -> Dict[str, Any]:
+    """One patch in plain values.
+
+    Args:
+        patch: the patch.
+        marks: of weights before any patch, as far as they are known.
+    """
+    ranks = {
+        change.name: change.left.shape[1] for change in patch.changes if isinstance(change, LowRankChange)
+    }
+    weights = {
+        name: {"dtype": mark.dtype, "shape": list(mark.shape), "sha256": mark.sha256}
+        for name, mark in marks.items()
+        if name in patch.names
+    }
+    return {
+        "patch": patch.fingerprint,
+        "method": patch.method,
+        "site": str(patch.site),
+        "neurons": patch.neurons,
+        "ranks": ranks,
+        "bytes": patch.size_bytes,
+        "weights": weights,
+        "notes": dict(patch.notes),
+        "requests": _requests(patch),
+    }
+
+
+def _requests(patch: Patch) -> List[Dict[str, Any]]:
+    about = dict(patch.about)
+    # What several requests share tells of each.
+    found: List[Dict[str, Any]] = about.get("requests") or ([about] if about else [])
+    return found
+
+
+def _is_checkpoint(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4).startswith(_CHECKPOINT_STARTS)
+    except OSError:
+        return False  # reading it as a patch file tells what is wrong
+
+
+def _versions(info: Mapping[str, Any]) -> Dict[str, Any]:
+    return {name: info[name] for name in _VERSIONS if name in info}
+
+
+def _record(
+    path: str, kind: str, patches: Any, marks: Mapping[str, Mark], made: Mapping[Any, Mapping[str, Any]]
+) -> Dict[str, Any]:
+    records = [
+        {**patch_record(patch, marks), "versions": dict(made.get(patch.fingerprint, {}))} for patch in patches
+    ]
+    return {"file": path, "kind": kind, "patches": records}
+
+
+def _parts_text(record: Mapping[str, Any]) -> str:
+    parts: List[str] = []
+    neurons = record["neurons"]
+    if neurons:
+        parts.append(f"neuron{'s' if len(neurons) > 1 else ''} {', '.join(map(str, neurons))}")
+    parts += [f"rank {rank} in {name}" for name, rank in record["ranks"].items()]
+    return ", ".join([*parts, f"{record['bytes']:,} bytes"])
+
+
+def _patch_text(record: Mapping[str, Any]) -> str:
+    lines = [f"patch {record['patch'][:SHORT]}"]
+    for request in record["requests"]:
+        lines.append(f"  request {request.get('id', 'without a name')}")
+        lines += [f"  {name:8}{request[name]}" for name in _TEXTS if request.get(name)]
+    lines.append(f"  edit    {record['method']} at {record['site']}, {_parts_text(record)}")
+    for name, weight in record["weights"].items():
+        shape = " x ".join(map(str, weight["shape"]))
+        lines.append(f"  base    {name}: {weight['dtype']}, {shape}, {weight['sha256'][:SHORT]}...")
+    if record["versions"]:
+        lines.append(
+            f"  made by {', '.join(f'{name} {value}' for name, value in record['versions'].items())}"
+        )
+    return "\n".join(lines)

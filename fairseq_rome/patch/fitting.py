@@ -1,0 +1,160 @@
+"""Whether patch files apply: the right base, none twice, no neuron taken by two, no low-rank change out of order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
+
+from torch import Tensor
+
+from fairseq_rome.errors import EditError
+from fairseq_rome.patch.changes import NeuronChange, Patch
+from fairseq_rome.patch.composing import composed
+from fairseq_rome.patch.files import PatchFile
+from fairseq_rome.patch.marks import Lineage, Mark, lineages
+from fairseq_rome.patch.stack import Stack
+
+NamedFile = Tuple[str, PatchFile]
+
+
+def fitting(files: Sequence[NamedFile], weights: Mapping[str, Tensor], stack: Stack) -> List[Patch]:
+    """The patches of some files in their order, once all are known to apply one after the other.
+
+    Args:
+        files: path and contents of each.
+        weights: by name, as they are before the first of the files.
+        stack: the patches that are in these weights already.
+
+    Raises:
+        EditError: naming the file and what does not fit.
+    """
+    earlier = _Earlier.of(stack.patches, stack.marks)
+    patches: List[Patch] = []
+    for path, file in files:
+        earlier.check_twice(path, file)
+        for name in file.base:
+            if name not in weights:
+                raise EditError(
+                    f"{path}: the model has no weight {name}; expected the checkpoint it was made for"
+                )
+            if name not in earlier.marks:
+                earlier.marks[name] = Mark.of(weights[name])
+        reasons = earlier.reasons_against(file)
+        if reasons:
+            # A checkpoint may have lost the list of its patches, but not what they made of its weights.
+            now = {**weights, **composed(weights, patches)}
+            for name, reason in reasons.items():
+                if Mark.of(now[name]) != file.before.get(name, file.base[name]):
+                    raise EditError(f"{path}: {reason}")
+                earlier.adopt(file, name)
+        earlier.add(file.patches)
+        patches.extend(file.patches)
+    return patches
+
+
+def merged(files: Sequence[NamedFile]) -> PatchFile:
+    """One file of the patches of several, each kept as it is, once all are known to apply one after the other.
+
+    Args:
+        files: path and contents of each, in the order in which they are made.
+
+    Raises:
+        EditError: naming the file and what does not fit the files before it.
+    """
+    earlier, before, after = _Earlier(), {}, {}
+    for path, file in files:
+        new = [name for name in file.names if name not in earlier.marks]
+        before.update({name: file.before[name] for name in new if name in file.before})
+        after.update({name: file.after[name] for name in new if name in file.after})
+        earlier.check_twice(path, file)
+        earlier.marks.update({name: file.base[name] for name in new})
+        earlier.lineages.update({name: file.after[name] for name in new if name in file.after})
+        for reason in earlier.reasons_against(file).values():
+            raise EditError(f"{path}: {reason}")
+        earlier.add(file.patches)
+    patches = tuple(patch for _, file in files for patch in file.patches)
+    return PatchFile(patches, earlier.marks, before, after, _common_info([file.info for _, file in files]))
+
+
+def told(patch: Patch) -> str:
+    """The request that a patch is for, in a few words."""
+    return f"request {patch.about['id']}" if "id" in patch.about else f"{patch.site} by {patch.method}"
+
+
+@dataclass
+class _Earlier:
+    """What is known of the patches that come first.
+
+    Args:
+        marks: of weights as they were before all patches.
+        lineages: by weight, the patches that have changed it.
+        known: fingerprints.
+        owners: the patch that has taken a neuron, by parameter and neuron.
+    """
+
+    marks: Dict[str, Mark] = field(default_factory=dict)
+    lineages: Dict[str, Lineage] = field(default_factory=dict)
+    known: Set[str] = field(default_factory=set)
+    owners: Dict[Tuple[str, int], Patch] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, patches: Sequence[Patch], marks: Mapping[str, Mark]) -> _Earlier:
+        found = cls(dict(marks))
+        found.add(patches)
+        return found
+
+    def add(self, patches: Iterable[Patch]) -> None:
+        for patch in patches:
+            self.lineages = lineages([patch], self.lineages)
+            self.known.add(patch.fingerprint)
+            self.owners.update(dict.fromkeys(_places(patch), patch))
+
+    def adopt(self, file: PatchFile, name: str) -> None:
+        """Take the word of a file for what came before it, where a weight is bit for bit as it was."""
+        self.marks[name] = file.base[name]
+        self.lineages[name] = file.after.get(name, Lineage())
+
+    def check_twice(self, path: str, file: PatchFile) -> None:
+        for patch in file.patches:
+            if patch.fingerprint in self.known:
+                raise EditError(
+                    f"{path}: its edit of {told(patch)} is there already, expected each patch once"
+                )
+            for name, index in _places(patch):
+                if (name, index) in self.owners:
+                    raise EditError(
+                        f"{path}: neuron {index} of {patch.site} is taken by the edit of "
+                        f"{told(self.owners[name, index])}; make this one again on a checkpoint that has that one"
+                    )
+
+    def reasons_against(self, file: PatchFile) -> Dict[str, str]:
+        """Why a file does not fit behind these patches, by weight; the weight's base counts before their order."""
+        low_rank = {name for patch in file.patches for name in patch.low_rank}
+        reasons: Dict[str, str] = {}
+        for name, base in file.base.items():
+            found, wanted = self.lineages.get(name, Lineage()), file.after.get(name, Lineage())
+            if self.marks[name] != base:
+                reasons[name] = (
+                    f"{name} {self.marks[name].told_against(base)}: it was made for another checkpoint, "
+                    "or for one with other patches before it"
+                )
+            elif name in low_rank and found != wanted:
+                reasons[name] = (
+                    f"out of order: its low-rank change of {name} was computed on top of {wanted.count} other patches "
+                    f"of it, found {found.count} before it; expected just those, in their order"
+                )
+        return reasons
+
+
+def _places(patch: Patch) -> List[Tuple[str, int]]:
+    return [(change.name, change.index) for change in patch.changes if isinstance(change, NeuronChange)]
+
+
+def _common_info(infos: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
+    """What all files tell alike, and the edits of all."""
+    common = {
+        name: value
+        for name, value in infos[0].items()
+        if all(name in info and info[name] == value for info in infos)
+    }
+    return {**common, "edits": [edit for info in infos for edit in info.get("edits", [])]}

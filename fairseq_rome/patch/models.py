@@ -1,0 +1,73 @@
+"""Patches in a model: made in place, taken back bit for bit."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Dict, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from fairseq_rome.patch.changes import NeuronChange, Patch
+from fairseq_rome.patch.composing import widened, width_of
+
+
+def apply_(model: nn.Module, patch: Patch) -> None:
+    """Make a patch's changes in a model, in place; a layer that lacks its neurons grows."""
+    with torch.no_grad():
+        for change in patch.changes:
+            parameter = model.get_parameter(change.name)
+            if isinstance(change, NeuronChange) and change.index >= parameter.shape[change.dim]:
+                parameter.data = widened(change.name, parameter.data, change.index + 1)
+            change.apply_(parameter)
+
+
+@contextmanager
+def preserved(model: nn.Module) -> Iterator[Dict[str, Tensor]]:
+    """Give back every parameter bit for bit on leaving, whatever was done to it; yields the saved copies."""
+    saved = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    try:
+        yield saved
+    finally:
+        restore_(model, saved)
+
+
+@contextmanager
+def applied(model: nn.Module, *patches: Patch) -> Iterator[None]:
+    """The model with patches inside the context, bit for bit as before after it."""
+    names = dict.fromkeys(name for patch in patches for name in patch.names)
+    saved = {name: model.get_parameter(name).detach().clone() for name in names}
+    try:
+        for patch in patches:
+            apply_(model, patch)
+        yield
+    finally:
+        restore_(model, saved)
+
+
+def restore_(model: nn.Module, saved: Mapping[str, Tensor]) -> None:
+    """Put saved values, in their shapes, back into a model's parameters."""
+    with torch.no_grad():
+        for name, tensor in saved.items():
+            parameter = model.get_parameter(name)
+            if parameter.shape != tensor.shape:
+                parameter.data = tensor.clone()
+            else:
+                parameter.copy_(tensor)
+
+
+def relative_size(model: nn.Module, patch: Patch) -> Dict[str, float]:
+    """Frobenius norm of the change over that of the weight, for each weight matrix that a patch changes."""
+    before = {name: model.get_parameter(name).detach().clone() for name in patch.names}
+    with applied(model, patch):
+        return {
+            name: _change(name, model.get_parameter(name), old)
+            for name, old in before.items()
+            if old.dim() == 2
+        }
+
+
+def _change(name: str, now: Tensor, old: Tensor) -> float:
+    if now.shape != old.shape:
+        old = widened(name, old, width_of(name, now))
+    return float((now.detach().float() - old.float()).norm() / old.float().norm())

@@ -1,0 +1,104 @@
+"""Patches as plain records and named tensors: what files and checkpoints hold of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch
+from fairseq_rome.sites import Site
+
+
+def packed(patches: Sequence[Patch]) -> Tuple[List[Dict[str, Any]], Dict[str, Tensor]]:
+    """Records in plain types, and tensors under the names that the records give."""
+    tensors: Dict[str, Tensor] = {}
+    return [_record(patch, str(index), tensors) for index, patch in enumerate(patches)], tensors
+
+
+def unpacked(records: Sequence[Mapping[str, Any]], tensors: Mapping[str, Tensor]) -> Tuple[Patch, ...]:
+    """The patches that `packed` took apart.
+
+    Raises:
+        KeyError, TypeError, ValueError: if the records or the tensors are damaged.
+    """
+    return tuple(_patch(record, tensors) for record in records)
+
+
+def joined(tensors: Mapping[str, Tensor]) -> Tuple[Dict[str, Tensor], List[List[Any]]]:
+    """All numbers in one flat tensor for each type, and where each tensor is in it: thousands are slow to load.
+
+    Args:
+        tensors: by name.
+
+    Returns:
+        The flat tensors by type, and of each tensor its name, type and shape in their order there.
+    """
+    groups: Dict[str, List[Tensor]] = {}
+    places: List[List[Any]] = []
+    for name, tensor in tensors.items():
+        dtype = str(tensor.dtype).replace("torch.", "")
+        groups.setdefault(dtype, []).append(tensor.reshape(-1))
+        places.append([name, dtype, list(tensor.shape)])
+    return {dtype: torch.cat(parts) for dtype, parts in groups.items()}, places
+
+
+def parted(flat: Mapping[str, Tensor], places: Sequence[Sequence[Any]]) -> Dict[str, Tensor]:
+    """The tensors that `joined` put together, as views.
+
+    Raises:
+        KeyError, RuntimeError, TypeError, ValueError: if they are damaged.
+    """
+    offsets = dict.fromkeys(flat, 0)
+    found: Dict[str, Tensor] = {}
+    for name, dtype, shape in places:
+        size, start = math.prod(shape), offsets[dtype]
+        found[name] = flat[dtype].narrow(0, start, size).view(shape)
+        offsets[dtype] = start + size
+    return found
+
+
+def _record(patch: Patch, key: str, tensors: Dict[str, Tensor]) -> Dict[str, Any]:
+    changes: List[Dict[str, Any]] = []
+    for index, change in enumerate(patch.changes):
+        record: Dict[str, Any] = {"kind": "low-rank", "name": change.name, "tensors": f"{key}.{index}"}
+        if isinstance(change, NeuronChange):
+            record.update(kind="neuron", dim=change.dim, index=change.index)
+        changes.append(record)
+        for part, value in change.tensors.items():
+            tensors[f"{key}.{index}.{part}"] = _own(value)
+    for name, keys in patch.keys.items():
+        tensors[f"{key}.keys.{name}"] = _own(keys)
+    return {
+        "method": patch.method,
+        "site": str(patch.site),
+        "notes": {name: float(value) for name, value in patch.notes.items()},
+        "about": dict(patch.about),
+        "changes": changes,
+        "keys": {name: f"{key}.keys.{name}" for name in patch.keys},
+    }
+
+
+def _own(value: Tensor) -> Tensor:
+    # Cloned: a view would bring its whole storage into the file.
+    return value.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _patch(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Patch:
+    changes = tuple(_change(one, tensors) for one in record["changes"])
+    keys = {name: tensors[place] for name, place in record["keys"].items()}
+    return Patch(
+        record["method"], Site.parse(record["site"]), changes, record["notes"], keys, record["about"]
+    )
+
+
+def _change(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Change:
+    place, name = record["tensors"], record["name"]
+    if record["kind"] == "low-rank":
+        return LowRankChange(name, tensors[f"{place}.left"], tensors[f"{place}.right"])
+    if record["kind"] == "neuron":
+        new, old = tensors[f"{place}.new"], tensors.get(f"{place}.old")
+        return NeuronChange(name, int(record["dim"]), int(record["index"]), new, old)
+    raise ValueError(f"change of kind {record['kind']!r}")

@@ -1,0 +1,236 @@
+"""The patches of a checkpoint, kept in it with what it takes to take each of them out again.
+
+Beside its edited weights a checkpoint holds its patches in order, marks of every weight as it was before all of them
+and as it is with them, and the weight itself where a low-rank change went: what rounding lost can't be computed back.
+A neuron's old row and column stand in its patch.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from torch import Tensor
+
+from fairseq_rome.checkpoint import PROVENANCE, State, edited_state
+from fairseq_rome.errors import EditError
+from fairseq_rome.patch.changes import Change, NeuronChange, Patch
+from fairseq_rome.patch.composing import composed, narrowed, stack_of, width_of
+from fairseq_rome.patch.marks import Mark
+from fairseq_rome.patch.packing import joined, packed, parted, unpacked
+
+LEDGER = "fairseq_rome_patches"
+"""The key in ``extra_state`` under which a checkpoint keeps its patches."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The patches of a checkpoint.
+
+    Args:
+        patches: in the order in which they were made.
+        base: weights as they were before all patches, for those that a low-rank change touches.
+        marks: of every weight that patches change or widen, as it was before all of them.
+        now: of the same weights, with all patches.
+    """
+
+    patches: Tuple[Patch, ...] = ()
+    base: Mapping[str, Tensor] = field(default_factory=dict)
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+    now: Mapping[str, Mark] = field(default_factory=dict)
+
+
+def read_stack(state: Mapping[str, Any]) -> Stack:
+    """The patches that a checkpoint's state holds.
+
+    Raises:
+        EditError: if what it holds is damaged.
+    """
+    kept = (state.get("extra_state") or {}).get(LEDGER)
+    if kept is None:
+        return Stack()
+    try:
+        marks, now = (
+            {name: Mark.from_plain(values) for name, values in kept[when].items()}
+            for when in ("marks", "now")
+        )
+        records = json.loads(kept["patches"])
+        patches = unpacked(records, parted(kept["tensors"], json.loads(kept["places"])))
+        return Stack(patches, dict(kept["base"]), marks, now)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise EditError(
+            f"the checkpoint's list of patches is damaged ({type(error).__name__}: {error})"
+        ) from error
+
+
+def base_weights(weights: Mapping[str, Tensor], stack: Stack) -> Dict[str, Tensor]:
+    """The weights that patches changed or widened, as they were before all of them.
+
+    Args:
+        weights: of the edited checkpoint by name.
+        stack: its patches.
+
+    Raises:
+        EditError: if a weight can't be brought back bit for bit, because something else has changed it since.
+    """
+    for name, mark in stack.now.items():
+        if name not in weights:
+            raise EditError(f"the checkpoint has patches of {name}, but no such weight")
+        _check(name, weights[name], mark)
+    undone = _undone({name: weights[name] for name in stack.marks if name not in stack.base}, stack)
+    found = {**undone, **stack.base}
+    for name, mark in stack.marks.items():
+        _check(f"{name} without its patches", found[name], mark)
+    return found
+
+
+def with_patches(
+    state: Mapping[str, Any],
+    patches: Sequence[Patch],
+    provenance: Mapping[str, Any],
+    *,
+    built: Optional[Mapping[str, Tensor]] = None,
+    optimizer: bool = True,
+) -> State:
+    """The state of a checkpoint with more patches; the given state stays as it is.
+
+    Args:
+        state: from `read_state`, edited before or not.
+        patches: to be made in this order after those that it has.
+        provenance: what was done, in plain types.
+        built: as for `edited_state`.
+        optimizer: keep the optimizer state.
+
+    Raises:
+        EditError: as for `edited_state` and `base_weights`.
+    """
+    stack = read_stack(state)
+    weights = state["model"]
+    before = {**weights, **base_weights(weights, stack)}
+    changed = composed(weights, patches, built)
+    marks = {name: Mark.of(weights[name]) for name in changed if name not in stack.marks}
+    low_rank = {name: before[name] for patch in patches for name in patch.low_rank}
+    rooted = [_rooted(patch, before) for patch in patches]
+    whole = Stack((*stack.patches, *rooted), {**stack.base, **low_rank}, {**stack.marks, **marks})
+    return _state(state, changed, whole, provenance, built, optimizer)
+
+
+def without_patches(
+    state: Mapping[str, Any], taken_out: Collection[str], provenance: Mapping[str, Any]
+) -> State:
+    """The state of a checkpoint as the remaining patches, in their order, make it of its base.
+
+    Args:
+        state: from `read_state`.
+        taken_out: fingerprints of the patches to take out.
+        provenance: what was done, in plain types; told only where a patch remains.
+
+    Raises:
+        EditError: if the checkpoint has no such patch, or its base can't be brought back bit for bit.
+    """
+    stack = read_stack(state)
+    missing = set(taken_out) - {patch.fingerprint for patch in stack.patches}
+    if missing:
+        raise EditError(
+            f"the checkpoint has no patch {min(missing)[:12]}..., expected one that was applied to it"
+        )
+    rest = tuple(patch for patch in stack.patches if patch.fingerprint not in taken_out)
+    before = base_weights(state["model"], stack)
+    changed = {**before, **composed({**state["model"], **before}, rest)}
+    low_rank = {name for patch in rest for name in patch.low_rank}
+    named = {name for patch in rest for name in patch.names}
+    wide = {stack_of(name) for name in changed if changed[name].shape != before[name].shape}
+    kept = {
+        name: mark for name, mark in stack.marks.items() if name in named or stack_of(name) in wide - {""}
+    }
+    base = {name: weight for name, weight in stack.base.items() if name in low_rank}
+    new = _state(state, changed, Stack(rest, base, kept), provenance, None, True)
+    _forget(new, set(taken_out), not rest)
+    return new
+
+
+def _check(name: str, weight: Tensor, expected: Mark) -> None:
+    found = Mark.of(weight)
+    if found != expected:
+        raise EditError(
+            f"{name} {found.told_against(expected)}: it was changed by something else since its edits"
+        )
+
+
+def _rooted(patch: Patch, base: Mapping[str, Tensor]) -> Patch:
+    """A patch that knows of its neurons what stood there before all patches.
+
+    It may have been made on top of others that these weights don't have, or will lose.
+    """
+
+    def rooted(change: Change) -> Change:
+        if not isinstance(change, NeuronChange):
+            return change
+        weight, old = base[change.name], None
+        if change.index < weight.shape[change.dim]:
+            old = weight.select(change.dim, change.index).clone()
+        return replace(change, old=old)
+
+    return replace(patch, changes=tuple(map(rooted, patch.changes)))
+
+
+def _undone(weights: Mapping[str, Tensor], stack: Stack) -> Dict[str, Tensor]:
+    """Weights that only neuron changes have touched, as they were before them."""
+    new = {name: weight.clone() for name, weight in weights.items()}
+    for patch in reversed(stack.patches):
+        for change in reversed(patch.changes):
+            if change.name in new and isinstance(change, NeuronChange):
+                change.undo_(new[change.name])
+    for name, mark in stack.marks.items():
+        if name in new and new[name].shape != mark.shape:
+            new[name] = narrowed(name, new[name], _width(name, mark))
+    return new
+
+
+def _width(name: str, mark: Mark) -> int:
+    return mark.shape[1] if name.endswith("fc2.weight") else mark.shape[0]
+
+
+def _state(
+    state: Mapping[str, Any],
+    changed: Mapping[str, Tensor],
+    stack: Stack,
+    provenance: Mapping[str, Any],
+    built: Optional[Mapping[str, Tensor]],
+    optimizer: bool,
+) -> State:
+    widths = {
+        f"{stack_of(name)}_ffn_embed_dim": width_of(name, weight)
+        for name, weight in changed.items()
+        if stack_of(name) and weight.shape != state["model"][name].shape
+    }
+    new = edited_state(
+        state, changed, provenance, built=built, model_cfg=widths, resize=bool(widths), optimizer=optimizer
+    )
+    records, tensors = packed(stack.patches)
+    flat, places = joined(tensors)
+    new["extra_state"][LEDGER] = {
+        # As text: torch reads containers slowly.
+        "patches": json.dumps(records, ensure_ascii=False),
+        "places": json.dumps(places),
+        "tensors": flat,
+        "base": dict(stack.base),
+        "marks": {name: mark.as_plain() for name, mark in stack.marks.items()},
+        "now": {name: Mark.of(new["model"][name]).as_plain() for name in stack.marks},
+    }
+    return new
+
+
+def _forget(state: State, taken_out: Collection[str], all_gone: bool) -> None:
+    """Strike patches from the history of a state; where none remain, their runs too, and the one that took them out."""
+    extra = state["extra_state"]
+    history: List[Dict[str, Any]] = extra[PROVENANCE]
+    for run in history:
+        run["edits"] = [edit for edit in run.get("edits", []) if edit.get("patch") not in taken_out]
+    if not all_gone:
+        return
+    del extra[LEDGER], extra[PROVENANCE]
+    rest = [run for run in history if run["edits"]]
+    if rest:
+        extra[PROVENANCE] = rest
