@@ -8,12 +8,24 @@ programs that import this package before they hand the flag to fairseq, call
 """
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 from fairseq_rome.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from fairseq_rome.patch.loaded import patched
+
+__all__ = ["__version__", "patched"]
 
 if "torch" in sys.modules:
     from fairseq_rome.checkpoint import allow_safe_globals
 
     allow_safe_globals()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "patched":
+        from fairseq_rome.patch.loaded import patched
+
+        return patched
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

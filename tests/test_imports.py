@@ -11,8 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # A module may import what stands before it. `__init__` is the package's own.
 ORDER = """
-    version errors settings gates algebra requests sites checkpoint batching decoding segments checkers corpus
-    statistics contexts vectors patch methods locate attempts editing evaluation report user_dir tasks cli __init__
+    version errors files settings gates algebra requests sites checkpoint batching decoding segments checkers
+    corpus statistics contexts vectors patch memory methods locate attempts editing evaluation report user_dir tasks cli
+    __init__
 """.split()
 
 

@@ -3,6 +3,7 @@
 from fairseq_rome.sites.feed_forward import (
     Activations,
     Site,
+    add_at_tokens,
     add_to_value,
     device_of,
     find_sites,
@@ -34,6 +35,7 @@ __all__ = [
     "Cell",
     "Site",
     "State",
+    "add_at_tokens",
     "add_to_embeddings",
     "add_to_value",
     "device_of",

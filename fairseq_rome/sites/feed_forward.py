@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
 import torch
 from fairseq.modules.transformer_layer import TransformerDecoderLayerBase, TransformerEncoderLayerBase
@@ -189,6 +189,41 @@ def add_to_value(model: nn.Module, site: Site, addend: Callable[[Tensor], Tensor
     finally:
         handle.remove()
     _demand_run([] if ran else [site])
+
+
+@contextmanager
+def add_at_tokens(
+    model: nn.Module, site: Site, addend: Callable[[Tensor, Tensor], Tuple[Tensor, Tensor]]
+) -> Iterator[None]:
+    """Add to the value that a site writes at chosen positions, in every forward pass inside the context.
+
+    The value of all other positions stays bit for bit as it is. The model must be `prepared`.
+
+    Args:
+        addend: takes the site's inputs (T x B x d) and keys (T x B x f), and returns the n positions that it chooses
+            (T x B, true there) and what to add at them (n x d).
+    """
+    inputs: List[Tensor] = []
+
+    def before_fc1(_: nn.Module, args: Any) -> None:
+        inputs[:] = [args[0]]
+
+    def after_fc2(_: nn.Module, args: Any, output: Tensor) -> Tensor:
+        chosen, addition = addend(inputs[0], args[0])
+        changed = output.clone()
+        changed[chosen] = (output[chosen].to(addition.dtype) + addition).to(output.dtype)
+        return changed
+
+    layer: Any = layer_at(model, site)
+    handles = [
+        layer.fc1.register_forward_pre_hook(before_fc1),
+        layer.fc2.register_forward_hook(after_fc2),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _demand_run(silent: Sequence[Site]) -> None:

@@ -2,11 +2,15 @@
 
 `fairseq-generate --user-dir fairseq_rome --task translation_edit --gen-subset edit --edit-pref fixes` decodes exactly
 the requests, with the model's own dictionaries.
+
+`fairseq-generate --user-dir fairseq_rome --task translation_edit --edit-patches a.safetensors:b.safetensors` translates
+as the checkpoint does that has these patches in its weights; `fairseq-interactive` likewise.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from fairseq import utils
 from fairseq.data import LanguagePairDataset, encoders
 from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
@@ -15,6 +19,8 @@ from omegaconf import II
 
 from fairseq_rome.batching import TextCodec
 from fairseq_rome.errors import EditError
+from fairseq_rome.patch import load_patches
+from fairseq_rome.patch.loaded import patch_on_load_, stack_on
 from fairseq_rome.requests import read_edit_file
 
 SUBSET = "edit"
@@ -34,6 +40,13 @@ class TranslationEditConfig(TranslationConfig):
         default="raw",
         metadata={"help": "raw: text goes through --tokenizer and --bpe; bpe: it is segmented already"},
     )
+    edit_patches: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "patch files with colons between them, to be made in this order in the weights of --path as they "
+            "are read; the file stays as it is"
+        },
+    )
     # Filled in from the command's own groups.
     text_bpe: Any = II("bpe")
     text_tokenizer: Any = II("tokenizer")
@@ -42,6 +55,35 @@ class TranslationEditConfig(TranslationConfig):
 @register_task("translation_edit", dataclass=TranslationEditConfig)
 class TranslationEditTask(TranslationTask):
     """Translation whose subset `edit` is the edit file; every other subset comes from the data directory."""
+
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        """As fairseq's; the model then takes in the patches of `--edit-patches` with its weights.
+
+        Raises:
+            EditError: if a patch file can't be read, or the model is to be trained.
+        """
+        paths = utils.split_paths(self.cfg.edit_patches) if self.cfg.edit_patches else []
+        if paths and not from_checkpoint:
+            raise EditError(
+                "--edit-patches is for decoding; to train on, apply the patches to the checkpoint"
+            )
+        files = [(path, load_patches(path)) for path in paths]
+        model = super().build_model(cfg, from_checkpoint)
+        if files:
+            patch_on_load_(model, files)
+        return model
+
+    def inference_step(self, generator: Any, models: Any, sample: Any, *args: Any, **kwargs: Any) -> Any:
+        """As fairseq's, with models that have the patches of `--edit-patches`.
+
+        Raises:
+            EditError: if a model lacks them.
+        """
+        if self.cfg.edit_patches and not all(stack_on(model) for model in models):
+            raise EditError(
+                f"--edit-patches {self.cfg.edit_patches}: a model lacks them, expected one loaded by the task"
+            )
+        return super().inference_step(generator, models, sample, *args, **kwargs)
 
     def load_dataset(self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any) -> None:
         """Load a split of the data directory, or the edit file as the split `edit`.
