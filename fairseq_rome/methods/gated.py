@@ -7,13 +7,13 @@ the dormant neuron itself contributed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, List, Sequence, Tuple
+from dataclasses import dataclass, replace
+from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
-from fairseq_rome.algebra import Detector, choose_threshold, fit_detector
+from fairseq_rome.algebra import Detector, Negatives, Whitening, choose_threshold, fit_detector
 from fairseq_rome.contexts import Example
 from fairseq_rome.errors import EditError
 from fairseq_rome.methods.work import (
@@ -34,9 +34,11 @@ from fairseq_rome.vectors import Trace, trace
 _SHARPNESS = 12.0
 # Weight decay of the detector; the second where the first leaves a single example inside the background.
 _DECAYS = (2e-4, 1e-6)
+# A corpus may hold the same sentence in other words: so few positions may open the gate of a single example.
+_TWINS = 4e-5
 _ENOUGH_TO_TUNE = 5
-# Where between background and edit positions a threshold lies: low to generalise, halfway for a single example.
-_GAP, _GAP_SINGLE = 0.1, 0.5
+# Where between background and edit positions a threshold lies: low to generalise, high for a single example.
+_GAP, _GAP_SINGLE = 0.1, 0.8
 # A gate counts as open, at response 1, this far between its threshold and the weakest tenth of the edit positions.
 _STEEPNESS, _WEAKEST = 0.3, 0.1
 _OWN_MARGIN = 0.1
@@ -74,15 +76,20 @@ def edit(work: Work, settings: EditSettings) -> Patch:
     traces = trace(work.translator, [example.pair for example in examples], work.site)
     steps = segment_steps(work.site, examples, 1 + len(work.contexts), traces, work.thorough)
     gates = _fit_gates(work, settings, steps, examples, traces)
+    neurons = _neurons(work, len(gates))
     values = _fit_values(work, settings, gates, traces)
     sharpness = _sharpness(layer)
     names = parameter_names(work.translator.model, work.site)
     changes: List[Change] = []
-    for gate, value, neuron in zip(gates, values, _dormant(work, layer, len(gates))):
+    for gate, value, neuron in zip(gates, values, neurons):
+        parts = (
+            ("fc1.weight", 0, gate.detector.weight * sharpness),
+            ("fc1.bias", 0, gate.detector.bias * sharpness),
+            ("fc2.weight", 1, value * (settings.edit_scale / sharpness)),
+        )
         changes += [
-            NeuronChange(names["fc1.weight"], 0, neuron, gate.detector.weight * sharpness),
-            NeuronChange(names["fc1.bias"], 0, neuron, gate.detector.bias * sharpness),
-            NeuronChange(names["fc2.weight"], 1, neuron, value * (settings.edit_scale / sharpness)),
+            NeuronChange(names[part], dim, neuron, new, _now(work, names[part], dim, neuron))
+            for part, dim, new in parts
         ]
     notes = {"gates": float(len(gates)), "margin": min(gate.margin for gate in gates)}
     return Patch("gated", work.site, tuple(changes), notes)
@@ -96,7 +103,7 @@ def _fit_gates(
     traces: Sequence[Trace],
 ) -> List[Gate]:
     fitted = len(examples) - len(work.held_out)
-    negatives, symbols = _negatives(work)
+    counted, kept, kept_symbols = _negatives(work)
     near = _near_misses(work)
     edited = {place for step in steps for place in step.places}
     # Where a decoder wants to say the unwanted segment at another place, opening a gate does no harm either.
@@ -112,11 +119,15 @@ def _fit_gates(
         own = set(step.places)
         others = [place for place in edited if place not in own and place[0] < fitted]
         # Where the wanted token is right anyway, an open gate does no harm.
-        shut = [negatives[symbols.ne(step.token)], rest] + ([_rows(traces, others)] if others else [])
+        shut = Negatives(
+            work.background.inputs,
+            counted & work.background.symbol.ne(step.token),
+            torch.cat([kept[kept_symbols.ne(step.token)], rest, _rows(traces, others)]),
+        )
         seen = _rows(traces, [place for place in step.places if place[0] < fitted])
         unseen = [place for place in step.places if place[0] >= fitted]
         tuned = _rows(traces, unseen) if len(unseen) >= _ENOUGH_TO_TUNE else seen
-        gates.append(_fit_gate(work, step, seen, tuned, torch.cat(shut), near, settings))
+        gates.append(_fit_gate(work, step, seen, tuned, shut, near, settings))
     return gates
 
 
@@ -125,31 +136,30 @@ def _fit_gate(
     step: Step,
     positives: Tensor,
     tuned: Tensor,
-    shut: Tensor,
+    shut: Negatives,
     near: Tensor,
     settings: EditSettings,
 ) -> Gate:
     several = len(positives) > 1
+    gap = _GAP if several else _GAP_SINGLE
+    try:
+        whitening = Whitening.of(*work.background.spread, settings.edit_ridge)
+    except ValueError as error:
+        raise EditError(f"site {work.site}: {error}") from error
     for decay in _DECAYS:
-        try:
-            detector = fit_detector(positives, torch.cat([shut, near]), settings.edit_ridge, decay)
-        except ValueError as error:
-            raise EditError(f"site {work.site}: {error}") from error
-        on_shut, on_near, on_tuned, opened = (
-            detector(shut),
-            detector(near),
-            detector(tuned),
-            detector(positives),
-        )
-        gap = _GAP if several else _GAP_SINGLE
+        negatives = replace(shut, own=torch.cat([shut.own, near]))
+        detector = fit_detector(positives, negatives, whitening, decay)
+        on_shut = shut.responses(detector)
+        on_near, on_tuned, opened = detector(near), detector(tuned), detector(positives)
         threshold = choose_threshold(on_tuned, opened, on_shut, settings.edit_false_open, gap)
         if len(near):
             bound = choose_threshold(on_tuned, opened, on_near, settings.edit_near_open, gap)
             threshold = torch.maximum(threshold, bound)
         # Whatever else opens, the user's own example must: it comes first.
         own = opened[0] if step.places[0][0] == 0 else opened.max()
-        threshold = torch.minimum(threshold, own - gap * _OWN_MARGIN * (own - on_shut.median()).abs())
-        if several or threshold > on_shut.max():
+        threshold = torch.minimum(threshold, own - gap * _OWN_MARGIN * (own - on_shut.mean()).abs())
+        opens = int(on_shut.ge(threshold).sum())
+        if several or opens == 0 or (decay == _DECAYS[-1] and opens <= _TWINS * len(on_shut)):
             # Where one token is wanted an open gate can't be too open; where it varies it can.
             steepness = _STEEPNESS if step.token >= 0 else 1.0
             weakest = torch.minimum(own, opened[opened > threshold].quantile(_WEAKEST))
@@ -159,18 +169,17 @@ def _fit_gate(
     raise EditError(f"site {work.site}: the edit position can't be told from the background there")
 
 
-def _negatives(work: Work) -> Tuple[Tensor, Tensor]:
-    """Background inputs that must not open a gate (n x d), and the symbols there (n)."""
+def _negatives(work: Work) -> Tuple[Tensor, Tensor, Tensor]:
+    """Which background positions must not open a gate (n), and inputs with their symbols in sentences to keep."""
     background = work.background
-    free = ~torch.isin(background.sentence, torch.tensor(sorted(work.ignored), dtype=torch.long))
+    counted = ~torch.isin(background.sentence, torch.tensor(sorted(work.ignored), dtype=torch.long))
     if work.near_misses and work.site.in_decoder:
         # They have a bound of their own.
-        free &= background.symbol.ne(work.unwanted_token)
-    inputs, symbols = background.inputs[free], background.symbol[free]
-    if work.keep:
-        kept, _, kept_symbols = inputs_of(work.translator, work.keep, work.site)
-        inputs, symbols = torch.cat([inputs, kept]), torch.cat([symbols, kept_symbols])
-    return inputs, symbols
+        counted &= background.symbol.ne(work.unwanted_token)
+    if not work.keep:
+        return counted, background.inputs[:0], background.symbol[:0]
+    kept, _, symbols = inputs_of(work.translator, work.keep, work.site)
+    return counted, kept, symbols
 
 
 def _near_misses(work: Work) -> Tensor:
@@ -182,19 +191,23 @@ def _near_misses(work: Work) -> Tensor:
 
 
 def _rows(traces: Sequence[Trace], places: Sequence[Tuple[int, int]]) -> Tensor:
-    return torch.stack([traces[number].inputs[position].cpu() for number, position in places])
+    rows = [traces[number].inputs[position].cpu() for number, position in places]
+    return torch.stack(rows) if rows else traces[0].inputs[:0].cpu()
 
 
-def _dormant(work: Work, layer: Any, count: int) -> List[int]:
-    """The neurons that contribute least on the background, none of them taken."""
-    weight = layer.fc2.weight.detach().float().cpu()
-    share = work.background.usage.to(weight) * weight.square().sum(0)
-    order: List[int] = [int(index) for index in share.argsort() if int(index) not in work.taken]
-    if len(order) < count:
+def _neurons(work: Work, count: int) -> Tuple[int, ...]:
+    """The first neurons that the edit may take."""
+    if len(work.spare) < count:
         raise EditError(
-            f"site {work.site} has {len(order)} neurons to spare, expected {count}: try another site"
+            f"site {work.site} has {len(work.spare)} dormant neurons left, the edit needs {count}; --widen adds some"
         )
-    return order[:count]
+    return work.spare[:count]
+
+
+def _now(work: Work, name: str, dim: int, neuron: int) -> Optional[Tensor]:
+    """What is a neuron's now; None if the layer is still to grow by it."""
+    weight = work.translator.model.get_parameter(name).detach()
+    return weight.select(dim, neuron).cpu().clone() if neuron < weight.shape[dim] else None
 
 
 def _sharpness(layer: Any) -> float:

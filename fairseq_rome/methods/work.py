@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, List, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
 import torch
 from torch import Tensor
@@ -23,6 +23,21 @@ Label = Tuple[int, ...]
 
 
 @dataclass(frozen=True)
+class Ground:
+    """What an edit may use of a site.
+
+    Args:
+        background: statistics of the site.
+        spare: neurons that a gate may take, the first ones first.
+        past_keys: n x f keys of the site that earlier edits gave new values; None where there are none.
+    """
+
+    background: Background
+    spare: Tuple[int, ...] = ()
+    past_keys: Optional[Tensor] = None
+
+
+@dataclass(frozen=True)
 class Work:
     """One request, ready to be fitted at one site.
 
@@ -37,7 +52,8 @@ class Work:
         background: statistics of the site.
         ignored: sentence indices of the background in which the change is wanted too, so that they do not count.
         corpus: background sentences.
-        taken: neurons of the site that earlier edits own.
+        spare: neurons of the site that the edit may take, the first ones first.
+        past_keys: n x f keys of the site that earlier edits gave new values; None where there are none.
         thorough: push every token of the example that is not the model's clear choice, not the changed segment only.
     """
 
@@ -51,7 +67,8 @@ class Work:
     background: Background
     ignored: FrozenSet[int]
     corpus: Corpus
-    taken: FrozenSet[int] = frozenset()
+    spare: Tuple[int, ...] = ()
+    past_keys: Optional[Tensor] = None
     thorough: bool = False
 
     @property

@@ -1,0 +1,28 @@
+"""Neuron-level sequential editing: one request at a time, in the columns of `fc2` that its keys make most use of.
+
+Only the neurons that hold most of the keys' energy change, and the keys of earlier edits count as background (Jiang et
+al. 2024, arXiv 2410.04045). The paper optimises values on the unedited model; here the model has the earlier edits in
+it, so that what they give already is not given again.
+"""
+
+from __future__ import annotations
+
+from fairseq_rome.algebra import nse_neurons, nse_update
+from fairseq_rome.methods.pushes import cover_of, find_pushes, low_rank_patch, past_keys_of, solvable
+from fairseq_rome.methods.work import Work
+from fairseq_rome.patch import Patch
+from fairseq_rome.settings import EditSettings
+
+
+def edit(work: Work, settings: EditSettings) -> Patch:
+    """Insert the keys and values of a request's time steps into the columns of their strongest neurons.
+
+    Raises:
+        EditError: if the model needs no push, or the neurons' moment can't be inverted.
+    """
+    pushes = find_pushes(work, settings)
+    neurons = nse_neurons(pushes.keys, settings.edit_neurons)
+    cover = cover_of(work.background, past_keys_of(work), settings)
+    with solvable(work.site):
+        factors = nse_update(pushes.keys, pushes.additions, cover, neurons)
+    return low_rank_patch("nse", work, pushes.keys, factors)

@@ -1,0 +1,116 @@
+"""What a low-rank update of `fc2` is to do for one request: a key and an addition for each time step."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Iterator, List, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+from fairseq_rome.algebra import ridged
+from fairseq_rome.batching import Pair
+from fairseq_rome.errors import EditError
+from fairseq_rome.methods.work import (
+    Step,
+    Work,
+    examples_to_push,
+    pushed_values,
+    segment_steps,
+    values_from_examples,
+)
+from fairseq_rome.patch import LowRankChange, Patch
+from fairseq_rome.settings import EditSettings
+from fairseq_rome.sites import Site, parameter_names
+from fairseq_rome.statistics import Background
+from fairseq_rome.vectors import Trace, trace
+
+
+@dataclass(frozen=True)
+class Pushes:
+    """One request's time steps, in order of time.
+
+    Args:
+        pairs: the examples as tokens, which the places of `steps` count in.
+        steps: the m steps.
+        keys: m x f, the mean key of each step over all examples (R-ROME, arXiv 2403.07175).
+        additions: m x d, what the site's value is to gain at each key.
+    """
+
+    pairs: Tuple[Pair, ...]
+    steps: Tuple[Step, ...]
+    keys: Tensor
+    additions: Tensor
+
+
+def find_pushes(work: Work, settings: EditSettings) -> Pushes:
+    """The keys of a request's time steps at its site, and optimised or example values for them.
+
+    Raises:
+        EditError: if the model needs no push there, or no value is to be had.
+    """
+    examples = [work.example, *work.contexts, *work.held_out]
+    pairs = tuple(example.pair for example in examples)
+    traces = trace(work.translator, pairs, work.site)
+    steps = segment_steps(work.site, examples, 1 + len(work.contexts), traces, work.thorough)
+    keys = mean_rows([seen.keys for seen in traces], steps)
+    if settings.edit_value == "example":
+        additions = values_from_examples(work, steps, traces)
+    else:
+        additions = _optimised(work, settings, steps, traces)
+    return Pushes(pairs, tuple(steps), keys, settings.edit_scale * additions)
+
+
+def mean_rows(rows: Sequence[Tensor], steps: Sequence[Step]) -> Tensor:
+    """The mean of each step's rows over all its places.
+
+    Args:
+        rows: of each example, one for each position of the site's stack.
+        steps: the m steps.
+
+    Returns:
+        As many rows as there are steps.
+    """
+    return torch.stack([
+        torch.stack([rows[number][position].cpu() for number, position in step.places]).mean(0)
+        for step in steps
+    ])  # fmt: skip
+
+
+def _optimised(work: Work, settings: EditSettings, steps: Sequence[Step], traces: Sequence[Trace]) -> Tensor:
+    chosen = examples_to_push(steps, 1 + len(work.contexts))
+    activations: List[Tensor] = [torch.zeros(len(traces[number].inputs), len(steps)) for number in chosen]
+    for column, step in enumerate(steps):
+        for number, position in step.places:
+            if number in chosen:
+                activations[chosen.index(number)][position, column] = 1.0
+    return pushed_values(work, settings, steps, chosen, activations, traces)
+
+
+def cover_of(background: Background, past_keys: Tensor, settings: EditSettings) -> Tensor:
+    """The moment (f x f) of what should stay: the background's, `--edit-cover` keys of it, and past keys, once each."""
+    moment = settings.edit_cover * ridged(background.moment.double(), settings.edit_ridge)
+    past = past_keys.double()
+    return moment + past.T @ past
+
+
+def past_keys_of(work: Work) -> Tensor:
+    """The keys (n x f) that earlier edits own at the site of a request."""
+    return work.background.moment[:0] if work.past_keys is None else work.past_keys
+
+
+@contextmanager
+def solvable(site: Site) -> Iterator[None]:
+    """Turn what the algebra can't solve into an `EditError` that names the site."""
+    try:
+        yield
+    except ValueError as error:
+        raise EditError(f"site {site}: {error}") from error
+
+
+def low_rank_patch(method: str, work: Work, keys: Tensor, factors: Tuple[Tensor, Tensor]) -> Patch:
+    """The patch of one request that adds left @ right.T to its site's `fc2`."""
+    name = parameter_names(work.translator.model, work.site)["fc2.weight"]
+    change = LowRankChange(name, *factors)
+    return Patch(method, work.site, (change,), {"rank": float(len(keys))}, {name: keys})
