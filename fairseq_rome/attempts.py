@@ -19,13 +19,12 @@ from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Hypothesis, Translator
 from fairseq_rome.errors import EditError
 from fairseq_rome.locate import LocateSettings, locate, order_to_try, ranked_sites
-from fairseq_rome.methods import METHODS, Work
+from fairseq_rome.methods import METHODS, Ground, Work
 from fairseq_rome.patch import Patch, applied, relative_size
 from fairseq_rome.requests import EditRequest
 from fairseq_rome.segments import Difference, Endings, holds, wanted_difference
 from fairseq_rome.settings import TRACED, EditSettings
 from fairseq_rome.sites import FFN, Site, find_sites
-from fairseq_rome.statistics import Background
 
 _NEAR_MISSES = 48
 _ENOUGH_TO_HOLD_OUT = 8
@@ -225,8 +224,7 @@ def attempt(
     case: Case,
     corpus: Corpus,
     settings: EditSettings,
-    statistics: Callable[[Site], Background],
-    taken: Callable[[Site], FrozenSet[int]],
+    ground: Callable[[Site], Ground],
     endings: Endings,
     keep: Tuple[Pair, ...] = (),
 ) -> Attempt:
@@ -239,8 +237,7 @@ def attempt(
         case: the prepared request.
         corpus: background sentences.
         settings: of the edit.
-        statistics: background of a site.
-        taken: neurons of a site that earlier edits own.
+        ground: what the edit may use of a site.
         endings: with which segments still count.
         keep: sentences with the model's own output, which must stay.
     """
@@ -249,16 +246,18 @@ def attempt(
     best = Attempt(None, case.before.text, False, 0.0, 0, 0.0, "no attempt was made", 0.0)
     options = [(site, variant) for site in sites for variant in _variants(case)][: settings.edit_tries]
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):
-        work = Work(
-            translator, site, variant.example, variant.contexts, variant.held_out, variant.near_misses, keep,
-            statistics(site), case.ignored, corpus, taken(site), thorough,
-        )  # fmt: skip
         try:
+            work = work_at(translator, site, variant, corpus, ground(site), keep, thorough)
             patch = METHODS[settings.method](work, settings)
         except EditError as error:
             best = replace(best, tries=tries, reason=best.reason if best.patch else str(error))
             continue
-        now = _judge(translator, case, patch, endings)
+        size = max(relative_size(translator.model, patch).values())
+        if not size <= settings.edit_max_size:
+            reason = f"the change at {site} is {size:.3g} of the weight, expected at most {settings.edit_max_size:g}"
+            best = replace(best, tries=tries, reason=best.reason if best.patch else reason)
+            continue
+        now = _judge(translator, case, patch, size, endings)
         if (now.held, now.general) > (best.held, best.general) or best.patch is None:
             best = now
         best = replace(best, tries=tries)
@@ -267,8 +266,23 @@ def attempt(
     return replace(best, seconds=time.perf_counter() - started)
 
 
-def _judge(translator: Translator, case: Case, patch: Patch, endings: Endings) -> Attempt:
-    size = max(relative_size(translator.model, patch).values())
+def work_at(
+    translator: Translator,
+    site: Site,
+    case: Case,
+    corpus: Corpus,
+    ground: Ground,
+    keep: Tuple[Pair, ...] = (),
+    thorough: bool = False,
+) -> Work:
+    """A case as a method takes it, at one site."""
+    return Work(
+        translator, site, case.example, case.contexts, case.held_out, case.near_misses, keep,
+        ground.background, case.ignored, corpus, ground.spare, ground.past_keys, thorough,
+    )  # fmt: skip
+
+
+def _judge(translator: Translator, case: Case, patch: Patch, size: float, endings: Endings) -> Attempt:
     with applied(translator.model, patch):
         others = [example.source for example in case.held_out]
         output, *rest = (hypo.text for hypo in translator.translate([case.request.source, *others]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,6 +43,19 @@ class Corpus:
         dictionary = self.codec.task.target_dictionary
         return [self.codec.target_text(content(pair.target, dictionary)) for pair in self.pairs]
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of all tokens in their order."""
+        digest = hashlib.sha256()
+        for pair in self.pairs:
+            digest.update(pair.source.numpy().tobytes() + b"\t" + pair.target.numpy().tobytes() + b"\n")
+        return digest.hexdigest()
+
+    @cached_property
+    def _lowered(self) -> Tuple[List[str], List[str]]:
+        """The texts of both sides in lower case, to look for words in before patterns are tried."""
+        return [text.lower() for text in self.sources], [text.lower() for text in self.targets]
+
     def without(self, sources: Iterable[str]) -> Corpus:
         """The corpus without some sources, compared as the model reads them."""
         hidden = {tuple(self.codec.source(source).tolist()) for source in sources}
@@ -51,7 +65,7 @@ class Corpus:
     def with_trigger(self, trigger: str, inflections: Sequence[str] = ()) -> List[int]:
         """Indices of the sentences whose source holds the trigger, also with one of the endings."""
         found = pattern(trigger, inflections, ignore_case=True)
-        return [i for i, source in enumerate(self.sources) if found.search(source)]
+        return [i for i in _holding(self._lowered[0], trigger.lower()) if found.search(self.sources[i])]
 
     def without_triggers(self, triggers: Collection[str], most: int) -> List[str]:
         """Source texts, each once, that hold none of some triggers: from the end, which statistics reach last."""
@@ -64,8 +78,17 @@ class Corpus:
 
     def saying(self, segment: str, inflections: Sequence[str]) -> List[int]:
         """Indices of the sentences whose target holds a segment."""
+        if not segment:
+            return []
         found = pattern(segment, inflections)
-        return [i for i, target in enumerate(self.targets) if segment and found.search(target)]
+        return [i for i in _holding(self._lowered[1], segment.lower()) if found.search(self.targets[i])]
+
+
+def _holding(texts: Sequence[str], segment: str) -> List[int]:
+    """Indices of the texts that hold all words of a segment, be it as parts of others."""
+    first, *others = segment.split() or [""]
+    found = [i for i, text in enumerate(texts) if first in text]
+    return [i for i in found if all(word in texts[i] for word in others)]
 
 
 def load_corpus(task: Any, codec: TextCodec, seed: int, most: int = MOST_SENTENCES) -> Corpus:
@@ -92,6 +115,22 @@ def load_corpus(task: Any, codec: TextCodec, seed: int, most: int = MOST_SENTENC
         if pairs:
             return Corpus(subset, pairs, codec)
     raise EditError(f"{task.cfg.data}: no sentence pairs, expected one of the splits {', '.join(_SUBSETS)}")
+
+
+def validation_pairs(task: Any, corpus: Corpus, most: int = 512) -> Tuple[Pair, ...]:
+    """Pairs to watch a model's loss on: the validation side of DATA, or the end of the corpus where there is none.
+
+    Args:
+        task: a set-up translation task.
+        corpus: background sentences.
+        most: pairs at most.
+    """
+    try:
+        task.load_dataset("valid")
+    except FileNotFoundError:
+        return corpus.pairs[-most:]
+    dataset = task.dataset("valid")
+    return tuple(islice(_pairs(task, (dataset[index] for index in range(len(dataset)))), most))
 
 
 def _pairs(task: Any, items: Iterable[Any]) -> Iterator[Pair]:

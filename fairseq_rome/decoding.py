@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence
@@ -10,9 +11,11 @@ import torch
 from fairseq import utils
 from torch import Tensor, nn
 
-from fairseq_rome.batching import Batcher, TextCodec, max_positions
+from fairseq_rome.batching import Batcher, Pair, TextCodec, by_size, forced_logits, max_positions
 from fairseq_rome.errors import EditError
 from fairseq_rome.sites import device_of, find_sites
+
+_BATCH_TOKENS = 4000
 
 Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 
@@ -166,3 +169,16 @@ def _decoder_start(model: nn.Module, task: Any, generator: Any, device: torch.de
             f"{type(model).__name__} never embedded a target token: it is no encoder-decoder model"
         )
     return seen[int(shared)]
+
+
+def bits_a_token(translator: Translator, pairs: Sequence[Pair]) -> float:
+    """Mean negative log-likelihood of the targets under teacher forcing, base 2: fairseq's `nll_loss`."""
+    total, tokens = 0.0, 0
+    for indices in by_size(pairs, _BATCH_TOKENS):
+        batch = translator.batcher.batch([pairs[index] for index in indices])
+        with torch.no_grad():
+            scores = forced_logits(translator.model, batch).log_softmax(-1)
+        chosen = scores.gather(2, batch.target.unsqueeze(2)).squeeze(2)[batch.target_mask]
+        total -= float(chosen.double().sum())
+        tokens += len(chosen)
+    return total / max(tokens, 1) / math.log(2)

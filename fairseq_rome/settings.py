@@ -23,8 +23,12 @@ class EditSettings:
     method: str = _setting(
         "gated",
         "gated: a dormant feed-forward neuron becomes a detector of the edit positions; "
-        "rome: a rank-one update of fc2 (one for each subword of the changed segment)",
-        ("gated", "rome"),
+        "rome: a rank-one update of fc2 (one for each subword of the changed segment); "
+        "alphaedit: the same in directions that the background and earlier edits leave free; "
+        "nse: the same in the columns of fc2 whose neurons are busiest there; "
+        "memit: all requests in one update, least squares over a range of sites; "
+        "emmet: the same with every request as a constraint",
+        ("gated", "rome", "alphaedit", "nse", "memit", "emmet"),
     )
     site: str = _setting(
         AUTO,
@@ -68,6 +72,17 @@ class EditSettings:
         1.0, "factor on what an edit adds to the site's value: above 1 it pushes harder, and breaks more"
     )
     edit_ridge: float = _setting(1e-2, "ridge on second moments, as a share of their mean diagonal")
+    edit_cover: float = _setting(
+        100.0,
+        "memit, nse, alphaedit: how many background keys stand against those of the edits; more breaks less, and "
+        "changes less",
+    )
+    edit_energy: float = _setting(
+        0.7, "alphaedit: share of the energy of background keys that the edit keeps out of, below 1"
+    )
+    edit_neurons: float = _setting(
+        0.95, "nse: share of the energy of an edit's keys that the neurons hold whose columns change"
+    )
     edit_false_open: float = _setting(
         2e-4,
         "gated: largest share of background positions that may open a gate, where held-out contexts need it",
@@ -76,6 +91,27 @@ class EditSettings:
         0.1,
         "gated: largest share of near misses (the unwanted segment from another source word) that may open a "
         "gate",
+    )
+    widen: bool = _setting(
+        False,
+        "gated: where the dormant neurons run out, let the feed-forward layers grow: the checkpoint stays a stock "
+        "one, with a larger ffn_embed_dim",
+    )
+    edit_dormant: float = _setting(
+        1e-2,
+        "gated: share of what a layer writes that its dormant neurons, which gates may take, hold together",
+    )
+    edit_batch: int = _setting(
+        100, "in longer runs, requests between two checks of the validation loss and of earlier edits; 0: no checks"
+    )
+    edit_max_loss: float = _setting(
+        0.1, "stop the run, and keep what was good, where the validation loss rises by more bits a token"
+    )
+    edit_min_held: float = _setting(
+        0.8, "stop the run, and keep what was good, where fewer of a sample of earlier edits still hold"
+    )
+    edit_max_size: float = _setting(
+        10.0, "an attempt whose change of a weight is larger, in units of the weight's norm, has failed"
     )
     edit_sample: int = _setting(
         100, "other sentences that are decoded before and after, to see what else changed"
@@ -117,7 +153,7 @@ def with_settings(base: EditSettings, changes: Mapping[str, Any], origin: str) -
 
 def _checked(name: str, value: Any, kind: type, choices: Tuple[str, ...], origin: str) -> Any:
     accepted = (int, float) if kind is float else kind
-    if not isinstance(value, accepted) or isinstance(value, bool):
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
         raise EditError(f"{origin}: {name} is {value!r}, expected {kind.__name__}")
     if choices and value not in choices:
         raise EditError(f"{origin}: {name} is {value!r}, expected one of: {', '.join(choices)}")

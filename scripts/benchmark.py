@@ -18,7 +18,7 @@ import time
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Set, TextIO, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, TextIO, Tuple
 
 from benchmark_table import key_of, read_records, table
 from multi30k import DEFAULT_FOLDER, ROOT, Judge, Multi30k, Verdict, Wish, open_model, read_multi30k
@@ -28,12 +28,14 @@ import fairseq_rome
 from fairseq_rome.attempts import Attempt, attempt, prepare
 from fairseq_rome.corpus import Corpus, load_corpus
 from fairseq_rome.decoding import Translator
+from fairseq_rome.editing.room import Room
 from fairseq_rome.errors import EditError
+from fairseq_rome.methods import METHODS, Ground
 from fairseq_rome.patch import applied
 from fairseq_rome.requests import EditRequest
 from fairseq_rome.segments import Endings
 from fairseq_rome.settings import EditSettings, with_settings
-from fairseq_rome.sites import Site, prepared
+from fairseq_rome.sites import Site, parameter_names, prepared
 from fairseq_rome.statistics import Background, collect
 
 TASKS = ("term", "segment")
@@ -118,12 +120,19 @@ class Benchmark:
             if case is None:
                 return None, "nothing to do"
             best = attempt(
-                self.translator, case, self.corpus, settings,
-                lambda site: self.statistics.of(site, settings.edit_stats_tokens), _none_taken, self.endings,
+                self.translator, case, self.corpus, settings, lambda site: self._ground(site, settings), self.endings
             )  # fmt: skip
         except EditError as error:
             return None, str(error)
         return best, best.reason
+
+    def _ground(self, site: Site, settings: EditSettings) -> Ground:
+        """What an edit may use of a site of the unedited model."""
+        model = self.translator.model
+        measured = self.statistics.of(site, settings.edit_stats_tokens)
+        columns = model.get_parameter(parameter_names(model, site)["fc2.weight"]).detach().float().square().sum(0)
+        room = Room((), settings.edit_dormant, settings.widen)
+        return Ground(measured, room.spare(site, measured, columns.cpu()))
 
 
 def record_of(
@@ -176,10 +185,6 @@ def _since(started: Tuple[float, float]) -> Tuple[float, float]:
     return time.perf_counter() - started[0], time.process_time() - started[1]
 
 
-def _none_taken(_: Site) -> FrozenSet[int]:
-    return frozenset()
-
-
 def run(data: Multi30k, arguments: argparse.Namespace, rest: Sequence[str]) -> None:
     """Measure what is not in the results yet."""
     opened, _, base = open_model(data.folder, *rest)
@@ -216,7 +221,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "benchmark.jsonl", help="default: %(default)s")
     parser.add_argument("--task", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--method", nargs="+", default=[EditSettings().method])
+    parser.add_argument("--method", nargs="+", choices=list(METHODS), default=[EditSettings().method])
     parser.add_argument("--site", nargs="+", default=[EditSettings().site])
     parser.add_argument("--limit", type=int, metavar="N", help="the first N requests of a task")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth request of a task")

@@ -147,3 +147,13 @@ def edited(edit_data: Path) -> Edited:
     run = run_edit(edit_data, DEMO / "fixes", "--save-to", path)
     assert run.status == 0, run.out + run.err
     return Edited(path, run, edit_data, base)
+
+
+@pytest.fixture(scope="session")
+def widened(edit_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Edited:
+    """The same, where no neuron was dormant and the decoder's layers had to grow."""
+    base = (DEMO / "model.pt").read_bytes()
+    path = tmp_path_factory.mktemp("widened") / "widened.pt"
+    run = run_edit(edit_data, DEMO / "fixes", "--save-to", path, "--widen", "--edit-dormant", "0")
+    assert run.status == 0, run.out + run.err
+    return Edited(path, run, edit_data, base)

@@ -130,6 +130,11 @@ def open_stock(path: Path, safely: bool = True) -> Dict[str, Any]:
     return torch.load(path, **choice)
 
 
+def edits_in(path: Path) -> List[Dict[str, Any]]:
+    """What a checkpoint's provenance tells of the edits of its latest run."""
+    return open_stock(path)["extra_state"]["fairseq_rome"][-1]["edits"]
+
+
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -13,6 +13,7 @@ from edit_runs import (
     DEMO,
     Edited,
     digest,
+    edits_in,
     files,
     lines,
     open_stock,
@@ -27,7 +28,9 @@ from omegaconf import OmegaConf
 
 from fairseq_rome.checkpoint import PROVENANCE, read_state
 from fairseq_rome.corpus import load_corpus
-from fairseq_rome.editing import EDITED, FAILED, NOTHING, edit
+from fairseq_rome.editing import EDITED, FAILED, NOTHING, Surroundings, edit
+from fairseq_rome.patch import composed, read_stack
+from fairseq_rome.patch.stack import LEDGER
 from fairseq_rome.requests import EditFile, EditRequest
 from fairseq_rome.segments import Endings
 from fairseq_rome.settings import EditSettings, with_settings
@@ -38,10 +41,6 @@ TERM, NUMBER = (next(record for record in RECORDS if record["task"] == task) for
 
 def changed_names(base: Dict[str, Any], state: Dict[str, Any]) -> List[str]:
     return [name for name, old in base["model"].items() if not torch.equal(old, state["model"][name])]
-
-
-def edits_in(path: Path) -> List[Dict[str, Any]]:
-    return open_stock(path)["extra_state"][PROVENANCE][-1]["edits"]
 
 
 def test_every_request_is_told_with_what_came_of_it(edited: Edited) -> None:
@@ -68,6 +67,8 @@ def test_only_named_weights_change(edited: Edited) -> None:
     assert [t.dtype for t in state["model"].values()] == [t.dtype for t in base["model"].values()]
     assert state["optimizer_history"] == base["optimizer_history"]
     recorded = state["extra_state"].pop(PROVENANCE)
+    assert [patch.about["id"] for patch in read_stack(state).patches] == ["1", "2", "3", "4"]
+    del state["extra_state"][LEDGER]
     assert state["extra_state"] == {
         key: value for key, value in base["extra_state"].items() if key != PROVENANCE
     }
@@ -182,13 +183,14 @@ def test_json_is_one_object_a_line_with_sentences_to_keep(edit_data: Path, tmp_p
     # To keep what is to change: one of the two has to give way, and either way the run has failed.
     (tmp_path / "fix.keep.en").write_text(TERM["source"] + "\n", encoding="utf-8")
     run = run_edit(edit_data, tmp_path / "fix", "--save-to", tmp_path / "new.pt", "--log-format", "json")
-    one, sample, keep, counts, last = map(json.loads, run.out.splitlines())
+    one, sample, keep, room, counts, last = map(json.loads, run.out.splitlines())
     assert {"site", "size", "seconds", "tries", "trigger", "general"} <= set(one)
     assert (one["before"], one["wanted"]) == (TERM["before"], TERM["target"])
     assert sample["other sentences"]["total"] == 8
     names = ("source", "before", "after")
     changed = [{name: one[name] for name in names}] if one["after"] != one["before"] else []
     assert keep == {"sentences to keep": {"total": 1, "identical": 1 - len(changed), "changed": changed}}
+    assert room["room"] == "decoder.2" and 0 < room["left"] <= room["total"] < 384
     assert counts == {"requests": 1, EDITED: len(changed), NOTHING: 0, FAILED: 1 - len(changed)}
     assert run.status == 1
     assert "nothing was written" in last["note"]
@@ -246,9 +248,9 @@ def test_help_shows_our_options_and_says_where_the_others_are(capsys: pytest.Cap
 
     text = own_parser().format_help()
     assert text.startswith("usage: fairseq-edit DATA --path MODEL --edit-pref PREF")
-    assert text.index("--edit-pref PREF") < text.index("--method {gated,rome}") < text.index("exit status")
+    assert text.index("--edit-pref PREF") < text.index("--method {gated,rome,") < text.index("exit status")
     assert "The options of fairseq-generate are taken" in text
-    assert len(text.splitlines()) < 150
+    assert len(text.splitlines()) < 200
 
 
 def pairs(*requests: EditRequest) -> EditFile:
@@ -265,15 +267,15 @@ def test_the_model_is_left_as_it_was(demo: Demo) -> None:
         EditRequest(TERM["source"], TERM["before"], id="as it is"),
         EditRequest(TERM["source"], TERM["target"], id="corrected"),
     ]
-    outcome = edit(
-        demo.translator, pairs(*requests), corpus, settings, Endings.of("en", "de"), observe=seen.append
-    )
+    surroundings = Surroundings(corpus, Endings.of("en", "de"), observe=seen.append)
+    outcome = edit(demo.translator, pairs(*requests), settings, surroundings)
     assert [result.status for result in seen] == [NOTHING, EDITED]
     # The second request takes back what the first wanted kept.
     assert [result.status for result in outcome.results] == [FAILED, EDITED]
     assert "a later edit changed it" in outcome.results[0].reason
-    assert outcome.weights
-    assert all(not torch.equal(before[name], tensor) for name, tensor in outcome.weights.items())
+    weights = composed(before, outcome.patches)
+    assert weights
+    assert all(not torch.equal(before[name], tensor) for name, tensor in weights.items())
     after = model.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())

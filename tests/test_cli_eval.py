@@ -27,8 +27,11 @@ from edit_runs import (
     small_data,
     write_requests,
 )
+from report_samples import FEW, SAME, SIGNATURE, TEST_SET, report
 
 from fairseq_rome.cli.eval import main
+from fairseq_rome.cli.verdict import verdict_lines
+from fairseq_rome.report import report_record
 
 TERM = next(record for record in probes().values() if record["task"] == "term")
 
@@ -81,7 +84,7 @@ def test_patches_give_the_edited_model(reported: Path, edit_data: Path) -> None:
     assert next(one["set"] for one in json_lines(same)[1] if "set" in one)["changed"] == 0
     twice = f"{reported / 'fix.safetensors'}:{reported / 'fix.safetensors'}"
     again = run_eval(edit_data, None, "--edit-patches", twice, *options)
-    assert again.status == 2 and "it was made for another checkpoint, or for one with other" in again.err
+    assert again.status == 2 and "its edit of request term-shop-assistant is there already" in again.err
 
 
 def read_report(folder: Path) -> Dict[str, Any]:
@@ -192,6 +195,15 @@ def test_a_missing_checkpoint_and_a_full_folder_are_refused(edit_data: Path, tmp
     run = run_eval(edit_data, DEMO / "model.pt", "--test-set", "valid", "--report", tmp_path)
     assert run.status == 2 and "report.html" in run.err
     assert (tmp_path / "report.html").read_text() == "mine"
+
+
+def test_scores_without_a_test_say_why() -> None:
+    told = list(verdict_lines(report_record(report(sets=(TEST_SET, SAME, FEW))), as_json=False))
+    assert [line for line in told if SIGNATURE in line] == [
+        f"  BLEU  38.71 ± 1.41 -> 38.69 ± 1.43, p = 0.2218 ({SIGNATURE})",
+        f"  BLEU  31.20, identical outputs ({SIGNATURE})",
+        f"  BLEU  31.20 -> 29.80, too few sentences for a test ({SIGNATURE})",
+    ]
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+import torch
+from demo_edits import assert_same_bits
 from edit_runs import DEMO, LANGUAGES, QUICK, ROOT, SEARCH, SUBWORDS, Run, files, refusal, run_edit
 
-from fairseq_rome.checkpoint import read_state
-from fairseq_rome.editing import Outcome, Unchanged
+from fairseq_rome.checkpoint import fingerprint, read_state
+from fairseq_rome.editing import EDITED, Outcome, Result, Unchanged
+from fairseq_rome.patch import LowRankChange, Patch, read_stack
+from fairseq_rome.requests import EditRequest
+from fairseq_rome.sites import Site
 
 MODEL = DEMO / "model.pt"
 NOBODY = Unchanged((), (), ())
@@ -23,13 +30,16 @@ NOBODY = Unchanged((), (), ())
 
 @pytest.fixture
 def no_edit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is to be written is there without the work: a weight that differs, and no request."""
+    """What is to be written is there without the work: a weight that differs, and a request that asks for nothing."""
 
-    def moved(translator: Any, *_: Any) -> Outcome:
-        name = "decoder.layers.2.fc2.bias"
-        return Outcome((), {name: translator.model.get_parameter(name).detach() + 1e-3}, NOBODY, NOBODY)
+    def moved(translator: Any, *_: Any, **__: Any) -> Outcome:
+        name = "decoder.layers.2.fc2.weight"
+        d, f = translator.model.get_parameter(name).shape
+        change = LowRankChange(name, torch.full((d, 1), 1e-3), torch.ones(f, 1))
+        patch = Patch("test", Site("decoder", 2), (change,))
+        return Outcome((Result(EditRequest("a", "b"), EDITED, "c", "b", patch=patch),), NOBODY, NOBODY)
 
-    monkeypatch.setattr("fairseq_rome.editing.edit", moved)
+    monkeypatch.setattr("fairseq_rome.cli.running.edit", moved)
 
 
 STAGES = {
@@ -38,9 +48,9 @@ STAGES = {
     "fairseq_rome.cli.session.load_model": "building",
     "fairseq_rome.corpus.load_corpus": "data",
     "fairseq_rome.checkpoint.writing.torch.save": "writing",
-    "fairseq_rome.checkpoint.writing.os.fsync": "flushing",
+    "fairseq_rome.files.os.fsync": "flushing",
     "fairseq_rome.cli.saving.load_again": "reloading",
-    "fairseq_rome.checkpoint.writing.os.replace": "renaming",
+    "fairseq_rome.files.os.replace": "renaming",
 }
 
 
@@ -63,37 +73,79 @@ def test_interrupt_when_the_file_is_in_its_place(
     def interrupt(_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fairseq_rome.checkpoint.writing._flush_directory", interrupt)
+    monkeypatch.setattr("fairseq_rome.files._flush_folder", interrupt)
     run = run_edit(edit_data, DEMO / "term", "--save-to", tmp_path / "new.pt")
     assert "interrupted; " in refusal(run)
     assert "was already written whole" in run.err
     assert read_state(tmp_path / "new.pt")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("patience", [0.7, 5.0], ids=["while importing", "at work"])
-def test_real_interrupt(edit_data: Path, tmp_path: Path, patience: float) -> None:
-    more = [
-        *LANGUAGES,
-        *SUBWORDS,
-        *SEARCH,
-        *QUICK,
-        "--edit-cache",
-        "none",
-        "--save-to",
-        str(tmp_path / "new.pt"),
-    ]
-    command = [str(edit_data), "--path", str(MODEL), "--edit-pref", str(DEMO / "all"), *more]
-    process = subprocess.Popen(
+@pytest.mark.parametrize(
+    "stage", ["fairseq_rome.cli.saving.write_patch", "fairseq_rome.cli.edit._write_besides"]
+)
+@pytest.mark.usefixtures("no_edit")
+def test_interrupt_after_the_checkpoint(
+    edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage, interrupt)
+    options = ["--save-to", tmp_path / "new.pt", "--save-patch", tmp_path / "fix.safetensors"]
+    run = run_edit(edit_data, DEMO / "term", *options)
+    assert refusal(run) == f"fairseq-edit: interrupted; {tmp_path / 'new.pt'} was already written whole\n"
+    assert list(files(tmp_path)) == ["new.pt"]
+
+
+def started(data: Path, save_to: Path, *more: str) -> subprocess.Popen[str]:
+    """`fairseq-edit` for all of the demo's requests, in a process of its own."""
+    options = [*LANGUAGES, *SUBWORDS, *SEARCH, *QUICK, "--edit-cache", "none", "--save-to", str(save_to), *more]
+    command = [str(data), "--path", str(MODEL), "--edit-pref", str(DEMO / "all"), *options]
+    return subprocess.Popen(
         [sys.executable, "-m", "fairseq_rome.cli.edit", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         encoding="utf-8", env={**os.environ, "OMP_NUM_THREADS": "1"}, cwd=ROOT,
     )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patience", [0.7, 5.0], ids=["while importing", "at work"])
+def test_real_interrupt(edit_data: Path, tmp_path: Path, patience: float) -> None:
+    process = started(edit_data, tmp_path / "new.pt")
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=patience)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert refusal(Run(process.returncode, out, err)) == "fairseq-edit: interrupted; nothing was written\n"
     assert list(files(tmp_path)) == []
+
+
+def kept_in(folder: Path) -> int:
+    return len(list(folder.glob("new.pt.*.journal/*.safetensors")))
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_resumed(edit_data: Path, tmp_path: Path) -> None:
+    """What is then written has the bits of a run that nothing stopped."""
+    (tmp_path / "whole").mkdir()
+    whole = started(edit_data, tmp_path / "whole" / "new.pt", "--keep-going")
+    killed = 0
+    for least in (1, 3, 6, 9):
+        process = started(edit_data, tmp_path / "new.pt", "--keep-going")
+        while kept_in(tmp_path) < least and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 0.3))
+        killed += process.poll() is None
+        process.kill()
+        process.communicate()
+    assert killed >= 3 and not (tmp_path / "new.pt").exists()
+    done = kept_in(tmp_path)
+    out, err = started(edit_data, tmp_path / "new.pt", "--keep-going").communicate(timeout=300)
+    assert f"going on after {done} requests that an interrupted run has done\n" in out, out + err
+    whole.communicate(timeout=300)
+    states = [read_state(folder / "new.pt") for folder in (tmp_path, tmp_path / "whole")]
+    assert fingerprint(states[0]) == fingerprint(states[1])
+    assert_same_bits(*(read_stack(state).patches for state in states))
+    assert [name for name in files(tmp_path) if not name.startswith("whole")] == ["new.pt"]
 
 
 @pytest.mark.usefixtures("no_edit")
@@ -140,7 +192,7 @@ def test_disk_that_fails(edit_data: Path, tmp_path: Path, monkeypatch: pytest.Mo
     def fail(*_: Any) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("fairseq_rome.checkpoint.writing.os.fsync", fail)
+    monkeypatch.setattr("fairseq_rome.files.os.fsync", fail)
     run = run_edit(edit_data, DEMO / "term", "--save-to", tmp_path / "new.pt")
     assert f"cannot be written: {os.strerror(code)}" in refusal(run)
     assert list(files(tmp_path)) == []

@@ -108,21 +108,29 @@ def edit_task(name: str, user_dir: Any, cwd: Path) -> Case:
     )  # fmt: skip
 
 
+UNRELATED = {one["source"]: one["before"] for one in map(json.loads, lines("unrelated.jsonl")[:40])}
 USER_DIRS = ("by name", "by path", "through a link", "from elsewhere")
 
 
 @pytest.fixture(scope="module")
-def printed(edited: Edited, demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
+def printed(
+    edited: Edited, widened: Edited, demo: Demo, tmp_path_factory: pytest.TempPathFactory
+) -> Dict[str, str]:
     folder = tmp_path_factory.mktemp("consumers")
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     package = ROOT / "fairseq_rome"
     (folder / "fairseq_rome").symlink_to(package)
-    common = ["--path", edited.path, *LANGUAGES, *SUBWORDS, "--beam", "2", "--cpu"]
+    options = [*LANGUAGES, *SUBWORDS, "--cpu"]
+    common = ["--path", edited.path, *options, "--beam", "2"]
+    wide = ["--path", widened.path, *options, "--beam", "5", "--buffer-size", "100", "--max-tokens", "4000"]
+    sources = folder / "sources.en"
+    sources.write_text("\n".join(lines("fixes.en") + list(UNRELATED)) + "\n", encoding="utf-8")
     data = binarised(tmp_path_factory.mktemp("requests"), demo)
     cases = [
         Case("generate", "generate", [data, *common, "--required-batch-size-multiple", "1"], folder),
         Case("interactive", "interactive", [edited.data, *common], folder, str(DEMO / "fixes.en")),
+        Case("widened", "interactive", [edited.data, *wide], folder, str(sources)),
         edit_task("by name", "fairseq_rome", ROOT),
         edit_task("by path", package, folder),
         edit_task("through a link", folder / "fairseq_rome", elsewhere),
@@ -134,6 +142,10 @@ def printed(edited: Edited, demo: Demo, tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.parametrize("command", ["generate", "interactive"])
 def test_fairseq_without_the_plugin(printed: Dict[str, str], command: str) -> None:
     assert hypotheses(printed[command]) == lines("fixes.de")
+
+
+def test_a_widened_checkpoint_needs_no_plugin_and_leaves_other_sentences(printed: Dict[str, str]) -> None:
+    assert hypotheses(printed["widened"]) == lines("fixes.de") + list(UNRELATED.values())
 
 
 @pytest.mark.parametrize("name", USER_DIRS)

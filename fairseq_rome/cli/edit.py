@@ -39,9 +39,9 @@ def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
 def _run(args: argparse.Namespace, settings: Any) -> int:
     from fairseq_rome.cli import judging, printing
     from fairseq_rome.cli.proving import Proof
-    from fairseq_rome.cli.session import cache_folder, check_symbols, open_checkpoint, taken_neurons
+    from fairseq_rome.cli.running import kept_by, run_requests
+    from fairseq_rome.cli.session import check_symbols, open_checkpoint
     from fairseq_rome.corpus import load_corpus
-    from fairseq_rome.editing import edit
     from fairseq_rome.requests import read_edit_file
     from fairseq_rome.segments import Endings
 
@@ -50,7 +50,7 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     languages = (args.source_lang, args.target_lang)
     # A slip in the edit file is told before the checkpoint is opened, unless the languages are still to be found.
     edit_file = read_edit_file(args.edit_pref, *languages) if all(languages) else None
-    opened = open_checkpoint(args)
+    opened = open_checkpoint(args, args.edit_patches.split(os.pathsep) if args.edit_patches else ())
     edit_file = edit_file or read_edit_file(args.edit_pref, *opened.languages)
     edit_file = judging.with_sites(judging.with_task(edit_file, args.edit_task), args.sites).without_leaks()
     check_symbols(edit_file, opened.translator.codec)
@@ -68,21 +68,20 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     say = printing.JSON if args.log_format == "json" else printing.TEXT
     if corpus.subset != "train":
         print(say.note(_no_training(args, corpus)), flush=True)
-    taken = taken_neurons(opened.state)
-    cache = cache_folder(args)
-    outcome = edit(opened.translator, edit_file, corpus, settings, endings, cache, taken, _show_progress)
-    for result in outcome.results:
-        print(say.result(result))
-    print(say.others("other sentences", outcome.sample))
-    if edit_file.keep:
-        print(say.others("sentences to keep", outcome.keep))
-    print(say.verdict(outcome), flush=True)
+    outcome, journal = run_requests(args, opened, edit_file, corpus, settings, say)
     proof = Proof(args, opened, edit_file, corpus, outcome, wishes) if wishes.any else None
-    return _finish(args, opened, outcome, settings, proof, say)
+    try:
+        status = _finish(args, opened, outcome, settings, journal, proof, say)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(str(interrupt) or kept_by(journal)) from None
+    if journal.done:
+        print(say.note(kept_by(journal)))
+    return status
 
 
 def _check_output(args: argparse.Namespace) -> None:
     from fairseq_rome.checkpoint import check_output
+    from fairseq_rome.cli.patch_folder import check_folder, is_folder
     from fairseq_rome.cli.saving import card_beside
 
     if args.dry_run:
@@ -93,7 +92,9 @@ def _check_output(args: argparse.Namespace) -> None:
     check_output(args.save_to, args.force, inputs)
     if args.report and not _reports_beside(args):
         check_output(card_beside(args.save_to), args.force)
-    if args.save_patch:
+    if args.save_patch and is_folder(args.save_patch):
+        check_folder(args.save_patch, args.force)
+    elif args.save_patch:
         check_output(args.save_patch, args.force, inputs)
 
 
@@ -102,17 +103,15 @@ def _reports_beside(args: argparse.Namespace) -> bool:
     return os.path.realpath(args.report) == os.path.dirname(os.path.realpath(args.save_to))
 
 
-def _show_progress(result: Any) -> None:
-    """Tell a person who waits which requests are done; the results proper come at the end, judged again."""
-    if sys.stderr.isatty():
-        print(f"request {result.request.id}: {result.status} ({result.seconds:.1f} s)", file=sys.stderr)
-
-
-def _finish(args: argparse.Namespace, opened: Any, outcome: Any, settings: Any, proof: Any, say: Any) -> int:
-    from fairseq_rome.cli.saving import NotHeldError, save, write_card_beside, write_patch
+def _finish(
+    args: argparse.Namespace, opened: Any, outcome: Any, settings: Any, journal: Any, proof: Any, say: Any
+) -> int:
+    from fairseq_rome.cli.saving import NotHeldError, save
 
     status = 1 if outcome.failed or outcome.keep.changed else 0
-    if not outcome.weights or (status and not args.keep_going and proof is None):
+    # What was good before a bound was passed is kept.
+    going_on = args.keep_going or (outcome.stopped and not outcome.keep.changed)
+    if not outcome.patches or (status and not going_on and proof is None):
         if proof is not None and not proof.of_nothing():
             status = 1
         text = (
@@ -125,13 +124,26 @@ def _finish(args: argparse.Namespace, opened: Any, outcome: Any, settings: Any, 
     except NotHeldError as error:
         print(say.note(str(error)))
         return 1
-    print(say.wrote(args.save_to))
+    try:
+        print(say.wrote(args.save_to), flush=True)
+        _write_besides(args, opened, outcome, settings, proof, say)
+        journal.remove()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{args.save_to} was already written whole") from None
+    return status
+
+
+def _write_besides(
+    args: argparse.Namespace, opened: Any, outcome: Any, settings: Any, proof: Any, say: Any
+) -> None:
+    """Write what is wished for besides the checkpoint: the patch, and the report's card."""
+    from fairseq_rome.cli.saving import write_card_beside, write_patch
+
     if args.save_patch:
         write_patch(args, opened, outcome, settings)
         print(say.note(f"wrote {args.save_patch}"))
     if proof is not None and proof.report is not None and args.report and not _reports_beside(args):
         print(say.note(f"wrote {write_card_beside(args.save_to, proof.report, args.force)}"))
-    return status
 
 
 def _no_judge(translator: Any, state: Any) -> None:

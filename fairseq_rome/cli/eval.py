@@ -144,24 +144,17 @@ def _run(args: argparse.Namespace) -> int:
 def _edited(args: argparse.Namespace, opened: Any) -> Tuple[Any, List[Any], Dict[str, Any]]:
     """The edited model, the records of its edits, and what the report tells of it."""
     from fairseq_rome.checkpoint import fingerprint, read_state
+    from fairseq_rome.cli.history import with_patch_files
     from fairseq_rome.cli.judging import edits_in
     from fairseq_rome.cli.session import reopened
-    from fairseq_rome.patch import apply_file_, load_patches
 
     if args.edited:
         state = read_state(args.edited, trust=args.trust_checkpoint)
         told = {"edited": {"path": args.edited, "fingerprint": fingerprint(state)}}
         return reopened(opened, state, args), edits_in(state), told
     paths = args.edit_patches.split(os.pathsep)
-    files = [load_patches(path) for path in paths]
-
-    def apply_all_(model: Any) -> None:
-        for path, file in zip(paths, files):
-            apply_file_(model, file, path)
-
-    edited = reopened(opened, opened.state, args, apply_all_)
-    records = [record for file in files for record in file.info.get("edits", [])]
-    return edited, [*edits_in(opened.state), *records], {"patches": paths}
+    state = with_patch_files(opened.state, paths)
+    return reopened(opened, state, args), edits_in(state), {"patches": paths}
 
 
 def _edit_file(args: argparse.Namespace, languages: Tuple[str, str]) -> Any:

@@ -86,7 +86,8 @@ def wishes_of(args: argparse.Namespace, gates: Sequence[Gate], opened: Opened) -
 def edits_in(state: Mapping[str, Any]) -> List[Mapping[str, Any]]:
     """What the provenance of a checkpoint tells of its edits, the oldest first."""
     runs = (state.get("extra_state") or {}).get(PROVENANCE, [])
-    return [record for run in runs for record in run["edits"]]
+    records = [record for run in runs for record in run["edits"]]
+    return [{**record, **one} for record in records for one in record.get("requests", [{}])]
 
 
 def known_triggers(edit_file: EditFile, edits: Sequence[Mapping[str, Any]]) -> Dict[str, str]:

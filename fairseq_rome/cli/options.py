@@ -29,6 +29,9 @@ examples:
   fairseq-edit ... --dry-run                       what it would do, all settings
   fairseq-edit ... --method rome --site decoder.2  another method, another layer
 
+A run of more than eight requests that was interrupted goes on where it stopped:
+the same command finds what is done beside the file to write.
+
 exit status:
   0  every request holds, and the checkpoint is written
   1  a request failed, or a sentence to keep changed; nothing is written
@@ -50,11 +53,17 @@ def own_parser() -> argparse.ArgumentParser:
 
 def _add_files(group: Any) -> None:
     add_edit_file(group)
+    group.add_argument(
+        "--edit-patches",
+        metavar="FILES",
+        help="edit the checkpoint with these patches, with colons between them: the new edits keep off theirs",
+    )
     group.add_argument("--save-to", metavar="FILE", help="where the edited checkpoint goes")
     group.add_argument(
         "--save-patch",
         metavar="FILE",
-        help="also write the edits alone, in order, as a small .safetensors file",
+        help="also write the edits alone, in order, as a small .safetensors file; or, if it ends in / or is a folder, "
+        "a file a request, ID.safetensors, for fairseq-edit-patch to apply and revert one by one",
     )
     group.add_argument("--force", action="store_true", help="overwrite what exists of the files to write")
     group.add_argument("--keep-going", action="store_true", help="write what holds even if a request failed")
@@ -78,8 +87,12 @@ def _add_settings(group: Any) -> None:
     types = setting_types()
     for setting in fields(EditSettings):
         choices = setting.metadata["choices"]
+        flag = "--" + setting.name.replace("_", "-")
+        if types[setting.name] is bool:
+            group.add_argument(flag, action="store_const", const=True, help=setting.metadata["help"])
+            continue
         group.add_argument(
-            "--" + setting.name.replace("_", "-"),
+            flag,
             type=types[setting.name],
             choices=choices or None,
             metavar=None if choices else setting.name.split("_")[-1].upper(),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict
 
-from fairseq_rome.editing import EDITED, FAILED, NOTHING, Outcome, Result, Unchanged
+from fairseq_rome.editing import EDITED, FAILED, NOTHING, Check, Outcome, Result, Unchanged
 
 _STATUSES = (EDITED, NOTHING, FAILED)
 _MOST_CHANGED = 5
@@ -22,6 +22,8 @@ class Printer:
         verdict: the last word on all requests.
         note: anything else the user should know.
         wrote: where the checkpoint went.
+        check: how the model stood on the way.
+        room: a site, with its neurons that gates may still take, and how many there were.
     """
 
     result: Callable[[Result], str]
@@ -29,6 +31,8 @@ class Printer:
     verdict: Callable[[Outcome], str]
     note: Callable[[str], str]
     wrote: Callable[[str], str]
+    check: Callable[[Check], str]
+    room: Callable[[str, int, int], str]
 
 
 def result_text(result: Result) -> str:
@@ -130,6 +134,14 @@ def _verdict_text(outcome: Outcome) -> str:
     return f"{total} {'request' if total == 1 else 'requests'}: {', '.join(parts)}"
 
 
+def _check_text(check: Check) -> str:
+    state = f"; stopped there: {check.fault}" if check.fault else ""
+    return (
+        f"after {check.requests} requests: validation loss {check.loss:.3f} ({check.rise:+.4f}) bits a token, "
+        f"{check.held:.0%} of {check.sampled} earlier edits hold{state}"
+    )
+
+
 def _json(record: Dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False)
 
@@ -140,6 +152,8 @@ TEXT = Printer(
     verdict=_verdict_text,
     note=lambda text: text,
     wrote=lambda path: f"wrote {path}: reloaded, and its decoding shows every edit",
+    check=_check_text,
+    room=lambda site, left, total: f"room at {site}: {left} of {total} dormant neurons left",
 )
 JSON = Printer(
     result=lambda result: _json(_result_record(result)),
@@ -147,4 +161,6 @@ JSON = Printer(
     verdict=lambda outcome: _json({"requests": len(outcome.results), **_counts(outcome)}),
     note=lambda text: _json({"note": text}),
     wrote=lambda path: _json({"wrote": path}),
+    check=lambda check: _json({"check": asdict(check)}),
+    room=lambda site, left, total: _json({"room": site, "left": left, "total": total}),
 )

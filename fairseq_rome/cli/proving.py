@@ -15,7 +15,7 @@ from fairseq_rome.cli.session import Opened, unedited
 from fairseq_rome.cli.verdict import verdict_lines
 from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Translator
-from fairseq_rome.editing import EDITED, Outcome, Result
+from fairseq_rome.editing import Outcome, Result
 from fairseq_rome.evaluation import Plan, checkers_for, evaluate
 from fairseq_rome.report import EditDetails, HeatMap, Report, report_record, write_report
 from fairseq_rome.requests import EditFile
@@ -63,7 +63,8 @@ class Proof:
         # --keep-going is for requests; a gate is there to be kept.
         if gates:
             raise NotHeldError(f"{len(gates)} of {len(report.gates)} gates failed: nothing was written")
-        if not self.args.keep_going and (self.outcome.failed or not report.passed):
+        going_on = self.args.keep_going or (self.outcome.stopped and not self.outcome.keep.changed)
+        if not going_on and (self.outcome.failed or not report.passed):
             raise NotHeldError("nothing was written; --keep-going writes the edits that hold")
 
     def of_nothing(self) -> bool:
@@ -102,11 +103,10 @@ class Proof:
 
     def _cost(self) -> Dict[str, float]:
         results = self.outcome.results
-        edited = [details_of(result) for result in results if result.status == EDITED]
         return {
             "edit_seconds": sum(result.seconds for result in results),
             "seconds_an_edit": median(result.seconds for result in results),
-            "patch_bytes": float(sum(details.patch_bytes or 0 for details in edited)),
+            "patch_bytes": float(sum(patch.size_bytes for patch in self.outcome.patches)),
             "checkpoint_bytes": float(os.path.getsize(self.opened.path)),
         }
 

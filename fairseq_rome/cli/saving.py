@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import asdict
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
-
-import torch
+from dataclasses import asdict, replace
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from fairseq_rome.checkpoint import (
-    edited_state,
     fingerprint,
     portable_state,
     read_state,
     stale_parts,
     write_state,
 )
+from fairseq_rome.cli.history import history
+from fairseq_rome.cli.patch_folder import is_folder, write_folder
 from fairseq_rome.cli.session import Opened, load_again, reopened
 from fairseq_rome.decoding import Translator
 from fairseq_rome.editing import EDITED, Outcome, Result
-from fairseq_rome.patch import save_patches
+from fairseq_rome.patch import Patch, patch_file, save_patches, with_patches
 from fairseq_rome.report import Report, write_card
 from fairseq_rome.segments import Endings, holds
 from fairseq_rome.settings import EditSettings
-from fairseq_rome.version import __version__
 
 
 class NotHeldError(Exception):
@@ -62,8 +60,8 @@ def save(
     portable = portable_state(base, opened.state, opened.path, opened.task, opened.overrides)
     if portable is None:
         note("this checkpoint's settings only load with --user-dir fairseq_rome where torch is 2.6 or newer")
-    state = edited_state(
-        portable or opened.state, outcome.weights, _provenance(args, outcome, settings, fingerprint(opened.state)),
+    state = with_patches(
+        portable or opened.state, told_patches(args, outcome), _provenance(args, opened, outcome, settings),
         built=base.state_dict(), optimizer=not args.no_save_optimizer_state,
     )  # fmt: skip
     for part in stale_parts(state):
@@ -79,11 +77,22 @@ def save(
 
 
 def write_patch(args: argparse.Namespace, opened: Opened, outcome: Outcome, settings: EditSettings) -> None:
-    """Write the edits alone to `--save-patch`, in the order in which they were made."""
-    patches = [result.patch for result in outcome.results if result.patch]
-    info = _provenance(args, outcome, settings, fingerprint(opened.state))
-    weights = dict(opened.translator.model.named_parameters())
-    save_patches(args.save_patch, patches, weights, info, args.force)
+    """Write the edits alone to `--save-patch`, in the order in which they were made; to a folder one by one."""
+    info = _provenance(args, opened, outcome, settings)
+    patches = told_patches(args, outcome)
+    if is_folder(args.save_patch):
+        write_folder(args.save_patch, patches, opened.state, info, args.force)
+    else:
+        save_patches(args.save_patch, patch_file(patches, opened.state, info), args.force)
+
+
+def told_patches(args: argparse.Namespace, outcome: Outcome) -> List[Patch]:
+    """The edits in order, each with what is told about its request, or its requests."""
+    served: Dict[int, List[Result]] = {}
+    for result in outcome.results:
+        if result.patch is not None:
+            served.setdefault(id(result.patch), []).append(result)
+    return [replace(patch, about=_about(served[id(patch)], not args.no_text)) for patch in outcome.patches]
 
 
 def card_beside(checkpoint: str) -> str:
@@ -128,28 +137,21 @@ def _verifier(
 
 
 def _provenance(
-    args: argparse.Namespace, outcome: Outcome, settings: EditSettings, base: str
+    args: argparse.Namespace, opened: Opened, outcome: Outcome, settings: EditSettings
 ) -> Dict[str, Any]:
-    return {
-        "fairseq_rome": __version__,
-        "torch": str(torch.__version__),
-        "base": base,
-        "settings": asdict(settings),
-        "edits": [_edit_record(result, not args.no_text) for result in outcome.results if result.patch],
-    }
+    patches = told_patches(args, outcome)
+    return {**history(patches), "base": fingerprint(opened.state), "settings": asdict(settings)}
 
 
-def _edit_record(result: Result, text: bool) -> Dict[str, Any]:
-    assert result.patch is not None
-    record = {
-        "id": result.request.id,
-        "method": result.patch.method,
-        "site": str(result.patch.site),
-        "neurons": result.patch.neurons,
-        "contexts": result.contexts + result.held_out,
-        "parameters": result.patch.names,
-        "size": result.size,
-    }
+def _about(results: Sequence[Result], text: bool) -> Dict[str, Any]:
+    told = [_about_one(result, text) for result in results]
+    if len(told) == 1:
+        return told[0]
+    return {"id": f"{told[0]['id']} and {len(told) - 1} more", "size": told[0]["size"], "requests": told}
+
+
+def _about_one(result: Result, text: bool) -> Dict[str, Any]:
+    about = {"id": result.request.id, "contexts": result.contexts + result.held_out, "size": result.size}
     if text:
-        record.update(source=result.request.source, target=result.request.target, trigger=result.trigger)
-    return record
+        about.update(source=result.request.source, target=result.request.target, trigger=result.trigger)
+    return about

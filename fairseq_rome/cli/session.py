@@ -7,18 +7,19 @@ import ast
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
 
 from fairseq_rome.batching import TextCodec
-from fairseq_rome.checkpoint import PROVENANCE, load_model, read_state
+from fairseq_rome.checkpoint import load_model, read_state
+from fairseq_rome.cli.history import with_patch_files
 from fairseq_rome.cli.interrupts import held_back
 from fairseq_rome.decoding import Progress, Translator, build_translator, silent
 from fairseq_rome.errors import EditError
 from fairseq_rome.requests import EditFile
-from fairseq_rome.sites import Site, prepared
+from fairseq_rome.sites import prepared
 
 _MAX_SENTENCES = 128
 
@@ -74,8 +75,12 @@ def setup_task(args: argparse.Namespace) -> Tuple[Any, Any]:
     return cfg, task
 
 
-def open_checkpoint(args: argparse.Namespace) -> Opened:
+def open_checkpoint(args: argparse.Namespace, patches: Sequence[str] = ()) -> Opened:
     """Open everything that the options name, on the device that fairseq would choose.
+
+    Args:
+        args: the parsed options.
+        patches: patch files, whose edits are made in the checkpoint as it is read.
 
     Raises:
         EditError: for whatever a user can put right.
@@ -89,6 +94,8 @@ def open_checkpoint(args: argparse.Namespace) -> Opened:
     if not isinstance(overrides, dict):
         raise EditError(f"--model-overrides {args.model_overrides!r}: expected a Python dictionary")
     state = read_state(args.path, trust=args.trust_checkpoint)
+    if patches:
+        state = with_patch_files(state, patches)
     cfg, task = setup_task(args)
     _check_languages(args.path, state, task)
     model = to_device(load_model(args.path, state, task, overrides), args)
@@ -158,16 +165,6 @@ def check_symbols(edit_file: EditFile, codec: TextCodec) -> None:
                 )
 
 
-def taken_neurons(state: Mapping[str, Any]) -> Dict[Site, FrozenSet[int]]:
-    """The neurons that earlier edits of a checkpoint own, by site, as its provenance says."""
-    taken: Dict[Site, FrozenSet[int]] = {}
-    for run in (state.get("extra_state") or {}).get(PROVENANCE, []):
-        for record in run["edits"]:
-            site = Site.parse(record["site"])
-            taken[site] = taken.get(site, frozenset()) | frozenset(record["neurons"])
-    return taken
-
-
 def cache_folder(args: argparse.Namespace) -> Optional[str]:
     """Where statistics are kept: `--edit-cache`, or the user's cache folder; None for `none`."""
     if args.edit_cache == "none":
@@ -185,7 +182,6 @@ def reopened(
     opened: Opened,
     state: Dict[str, Any],
     args: argparse.Namespace,
-    change_: Callable[[nn.Module], None] = lambda model: None,
 ) -> Translator:
     """Another state as a later user would meet it: on the same device, in half precision under `--fp16`.
 
@@ -193,11 +189,8 @@ def reopened(
         opened: the checkpoint that is open.
         state: the other state.
         args: the parsed options.
-        change_: changes the model in place as it was read, before it is moved and rounded.
     """
-    model = load_again(opened, state)
-    change_(model)
-    model = to_device(model, args)
+    model = to_device(load_again(opened, state), args)
     if args.fp16:
         model.half()
     return translator_for(model, opened.task, opened.cfg, args)

@@ -1,0 +1,68 @@
+"""Bounds that a run may not pass: the size of each change, the validation loss, how many earlier edits still hold."""
+
+from __future__ import annotations
+
+from typing import List, Sequence
+
+from fairseq_rome.batching import Pair
+from fairseq_rome.decoding import Translator, bits_a_token
+from fairseq_rome.editing.outcome import EDITED, Check, Result
+from fairseq_rome.segments import Endings, holds
+from fairseq_rome.settings import EditSettings
+
+_SAMPLED = 64
+
+
+class Guard:
+    """Looks at the model after each batch of requests.
+
+    Args:
+        translator: the model, as it is before the run now.
+        validation: pairs of which the loss is measured.
+        settings: with the bounds.
+        endings: with which segments still count.
+    """
+
+    def __init__(
+        self, translator: Translator, validation: Sequence[Pair], settings: EditSettings, endings: Endings
+    ) -> None:
+        self.translator = translator
+        self.validation = validation
+        self.settings = settings
+        self.endings = endings
+        self.loss = bits_a_token(translator, validation)
+
+    def check(self, results: Sequence[Result]) -> Check:
+        """How the model stands after the requests with these results."""
+        loss = bits_a_token(self.translator, self.validation)
+        chosen = _spread([result for result in results if result.status == EDITED])
+        texts = self.translator.translate(
+            [result.request.source for result in chosen], "checking earlier edits"
+        )
+        held = [
+            result.difference is None
+            or holds(now.text, result.request.target, result.difference, self.endings.target)
+            for result, now in zip(chosen, texts)
+        ]
+        share = sum(held) / len(held) if held else 1.0
+        return Check(len(results), loss, loss - self.loss, share, len(held), self._fault(loss, share))
+
+    def _fault(self, loss: float, held: float) -> str:
+        rise, settings = loss - self.loss, self.settings
+        if not rise <= settings.edit_max_loss:
+            return (
+                f"the validation loss rose from {self.loss:.3f} to {loss:.3f} bits a token, expected at most "
+                f"{settings.edit_max_loss:g} more (--edit-max-loss)"
+            )
+        if held < settings.edit_min_held:
+            return (
+                f"{held:.0%} of a sample of earlier edits still hold, expected at least {settings.edit_min_held:.0%} "
+                "(--edit-min-held)"
+            )
+        return ""
+
+
+def _spread(results: List[Result]) -> List[Result]:
+    """Some of the results, evenly spread."""
+    step = max(-(-len(results) // _SAMPLED), 1)
+    return results[::step]

@@ -1,0 +1,101 @@
+"""What a long run has done so far, kept on disk: a second run of the same goes on where the first was interrupted.
+
+A folder holds one small file for each request that is done, each written whole before the next begins, so that an
+interrupt at any moment, or a power cut, leaves files that can be trusted. Its name tells the run apart from any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, replace
+from typing import Any, Dict, Mapping, Optional
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from fairseq_rome.editing.outcome import Result
+from fairseq_rome.errors import EditError
+from fairseq_rome.files import written_whole
+from fairseq_rome.patch import packed, unpacked
+from fairseq_rome.requests import EditRequest
+from fairseq_rome.segments import Difference
+
+_FORMAT = 1
+
+
+class Journal:
+    """The finished requests of one run.
+
+    Args:
+        beside: the file that the run is to write; the journal lies next to it.
+        run: all that the results depend on, in plain values.
+    """
+
+    def __init__(self, beside: str, run: Mapping[str, Any]) -> None:
+        key = hashlib.sha256(
+            json.dumps([_FORMAT, run], sort_keys=True, ensure_ascii=False).encode()
+        ).hexdigest()
+        self.folder = f"{os.path.realpath(beside)}.{key[:12]}.journal"
+
+    @property
+    def done(self) -> int:
+        """How many requests, from the first, an earlier run has finished."""
+        number = 0
+        while os.path.exists(self._path(number)):
+            number += 1
+        return number
+
+    def keep(self, number: int, result: Result) -> None:
+        """Write the result of a request, counted from 0.
+
+        Raises:
+            EditError: if it can't be written.
+        """
+        try:
+            os.makedirs(self.folder, exist_ok=True)
+        except OSError as error:
+            raise EditError(f"{self.folder}: cannot be made: {error.strerror or error}") from error
+        records, tensors = packed([result.patch] if result.patch else [])
+        told = {name: value for name, value in vars(result).items() if name not in ("request", "patch")}
+        told["difference"] = None if result.difference is None else asdict(result.difference)
+        metadata = {
+            "result": json.dumps(told),
+            "patches": json.dumps(records),
+            "fingerprint": result.patch.fingerprint if result.patch else "",
+        }
+        with written_whole(self._path(number)) as temporary:
+            save_file(tensors or {"none": torch.zeros(0)}, temporary, metadata)
+
+    def recall(self, number: int, request: EditRequest) -> Optional[Result]:
+        """The result of a request, as an earlier run kept it; None if there is none."""
+        path = self._path(number)
+        if not os.path.exists(path):
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata()
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
+            told: Dict[str, Any] = json.loads(metadata["result"])
+            difference = told.pop("difference")
+            patches = unpacked(json.loads(metadata["patches"]), tensors)
+            if [patch.fingerprint for patch in patches] != metadata["fingerprint"].split():
+                raise ValueError("its patch is not what was kept")
+            result = Result(request, **told)
+            if difference is not None:
+                result = replace(result, difference=Difference(**difference))
+        except (AttributeError, OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise EditError(f"{path}: damaged ({error}); remove {self.folder} to begin again") from error
+        return replace(result, patch=patches[0] if patches else None)
+
+    def remove(self) -> None:
+        """Remove the journal: what it holds has been written elsewhere."""
+        with suppress(OSError):
+            shutil.rmtree(self.folder)
+
+    def _path(self, number: int) -> str:
+        return os.path.join(self.folder, f"{number:06d}.safetensors")

@@ -1,0 +1,75 @@
+"""`fairseq-edit --widen`, and a second `fairseq-edit` on what a first one wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Set
+
+import pytest
+import torch
+from edit_runs import DEMO, Edited, edits_in, probes, run_edit, write_requests
+from edit_runs import request as as_request
+
+from fairseq_rome.checkpoint import read_state
+from fairseq_rome.patch import read_stack
+
+WIDTH = 384
+FIFTEEN = probes()["number-fifteen"]
+
+
+def neurons(path: Path) -> Set[Any]:
+    """The neurons that edits of a checkpoint own, with their sites."""
+    patches = read_stack(read_state(path)).patches
+    owned = [(str(patch.site), neuron) for patch in patches for neuron in patch.neurons]
+    assert len(set(owned)) == len(owned)
+    return set(owned)
+
+
+def test_without_widening_the_room_is_told(edit_data: Path, tmp_path: Path) -> None:
+    run = run_edit(edit_data, DEMO / "term", "--save-to", tmp_path / "new.pt", "--edit-dormant", "0")
+    assert run.status == 1 and not (tmp_path / "new.pt").exists()
+    assert "request 1: failed (site decoder." in run.out
+    assert "has 0 dormant neurons left, the edit needs " in run.out and "; --widen adds some)\n" in run.out
+    assert "room at decoder.2: 0 of 0 dormant neurons left\n" in run.out
+
+
+def test_a_widened_checkpoint_is_a_wider_one_and_nothing_else(widened: Edited) -> None:
+    base, state = read_state(DEMO / "model.pt"), read_state(widened.path)
+    model = state["cfg"]["model"]
+    width = model["decoder_ffn_embed_dim"]
+    assert width > WIDTH and width % 8 == 0
+    assert model["encoder_ffn_embed_dim"] == WIDTH
+    assert {number for _, number in neurons(widened.path)} <= set(range(WIDTH, width))
+    for name, old in base["model"].items():
+        new = state["model"][name]
+        if name.startswith("decoder.layers") and name.endswith(("fc1.weight", "fc1.bias", "fc2.weight")):
+            grown = new.shape.index(width)
+            assert torch.equal(new.narrow(grown, 0, WIDTH), old), name
+        else:
+            assert torch.equal(new, old), name
+    assert "other sentences: 8 of 8 decode identically" in widened.run.out
+    assert (DEMO / "model.pt").read_bytes() == widened.base
+
+
+@pytest.mark.parametrize("first", ["edited", "widened"])
+def test_a_second_edit_takes_other_neurons(
+    first: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    edited: Edited = request.getfixturevalue(first)
+    pref = write_requests(tmp_path / "more.jsonl", as_request(FIFTEEN))
+    more = ["--edit-contexts", "0", "--edit-stats-tokens", "2000"]
+    more += ["--widen", "--edit-dormant", "0"] if first == "widened" else []
+    path = tmp_path / "twice.pt"
+    run = run_edit(edited.data, pref, "--save-to", path, *more, model=edited.path)
+    assert run.status == 0, run.out + run.err
+    before, after = neurons(edited.path), neurons(path)
+    assert before < after
+    assert [one["id"] for one in edits_in(path)] == [FIFTEEN["id"]]
+    old, new = read_state(edited.path)["model"], read_state(path)["model"]
+    for site, neuron in before:
+        stack, layer = site.split(".")
+        for part, dim in (("fc1.weight", 0), ("fc1.bias", 0), ("fc2.weight", 1)):
+            name = f"{stack}.layers.{layer}.{part}"
+            assert torch.equal(old[name].select(dim, neuron), new[name].select(dim, neuron))
+    again = run_edit(edited.data, DEMO / "fixes", "--save-to", tmp_path / "no.pt", model=path)
+    assert again.out.count(": nothing to do\n") == 4, again.out

@@ -1,0 +1,51 @@
+"""What an edit of a run has of those before it: their keys, and the neurons that they made."""
+
+from __future__ import annotations
+
+from typing import List, Tuple
+
+import torch
+from conftest import Demo
+from demo_edits import of_demo, run
+
+from fairseq_rome.editing import EDITED
+from fairseq_rome.patch import LowRankChange, Patch, applied
+
+WEIGHT = "decoder.layers.2.fc2.weight"
+
+
+def moved(patch: Patch, keys: torch.Tensor) -> float:
+    """How far a patch moves what the site writes for some keys."""
+    [change] = patch.changes
+    assert isinstance(change, LowRankChange)
+    return float((keys @ change.right @ change.left.T).norm())
+
+
+def test_keys_of_edits_that_the_model_has_already_are_kept(demo: Demo) -> None:
+    settings = {"method": "alphaedit", "site": "decoder.2", "edit_cover": 1.0}
+    [first] = run(demo, [of_demo(0)], settings).patches
+
+    def second(earlier: Tuple[Patch, ...]) -> List[Patch]:
+        with applied(demo.model, first):
+            return run(demo, [of_demo(3)], settings, earlier=earlier).patches
+
+    [blind], [aware] = second(()), second((first,))
+    keys = first.keys[WEIGHT]
+    assert moved(aware, keys) < 0.1 * moved(blind, keys)
+
+
+def test_low_rank_edits_of_a_layer_that_has_grown(demo: Demo) -> None:
+    requests = [
+        of_demo(0),
+        of_demo(1, settings={"method": "rome", "site": "decoder.2"}),
+        of_demo(3),
+        of_demo(5, settings={"method": "alphaedit", "site": "decoder.2"}),
+    ]
+    outcome = run(demo, requests, {"edit_dormant": 0.0, "widen": True})
+    assert [result.status for result in outcome.results] == [EDITED] * 4
+    grown = [patch for patch in outcome.patches if patch.method == "gated"]
+    widths = [len(change.right) for patch in outcome.patches for change in patch.changes
+              if isinstance(change, LowRankChange)]  # fmt: skip
+    assert all(patch.site.layer == 2 and min(patch.neurons) >= 384 for patch in grown)
+    assert widths == [384 + len(grown[0].neurons), 384 + len(grown[0].neurons) + len(grown[1].neurons)]
+    assert demo.model.get_parameter(WEIGHT).shape[1] == 384
