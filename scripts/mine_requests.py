@@ -35,7 +35,7 @@ _MOST_TRIED = 40  # sentences of DATA that are decoded to find the probes of one
 
 
 def mine(
-    translator: Translator, chosen: SentenceSet, task: str, languages: Tuple[str, str], corpus: Corpus
+    translator: Translator, chosen: SentenceSet, task: str, languages: Tuple[str, str], corpus: Corpus, words: int
 ) -> Iterator[Tuple[Dict[str, Any], Hypothesis, Difference]]:
     """Requests of one task, each with what the model says and what has to change.
 
@@ -45,13 +45,14 @@ def mine(
         task: one of the four tasks, or `segment`.
         languages: source and target language.
         corpus: the training side, for the checkers.
+        words: of a `segment` at most, on either side.
     """
     hypotheses = translator.translate_tokens(chosen.tokens, f"decoding {chosen.name}")
     references = chosen.references or ()
     faults = _faults(task, languages, corpus, chosen.sources, [h.text for h in hypotheses], references)
     for index, (source, said, target) in enumerate(zip(chosen.sources, hypotheses, references)):
         difference = compare(said.text, target)
-        if difference is None or not _fits(task, difference, said.text, target, faults[index]):
+        if difference is None or not _fits(task, difference, said.text, target, faults[index], words):
             continue
         record: Dict[str, Any] = {"id": f"{task}-{chosen.name}-{index + 1}", "task": task, "source": source}
         record.update(target=target, before=said.text)
@@ -62,12 +63,14 @@ def mine(
         yield record, said, difference
 
 
-def _fits(task: str, difference: Difference, said: str, target: str, fault: Optional[str]) -> bool:
+def _fits(task: str, difference: Difference, said: str, target: str, fault: Optional[str], words: int) -> bool:
     """Whether a sentence makes a request of the task."""
     single = correct(said, difference) == target or not difference.unwanted
     if task == "term":
         return single and difference.lexical and difference.wanted.isalpha() and difference.unwanted.isalpha()
-    return single if task == SEGMENT else fault is not None
+    if task == SEGMENT:
+        return single and 0 < len(difference.wanted.split()) <= words and len(difference.unwanted.split()) <= words
+    return fault is not None
 
 
 def _faults(
@@ -124,17 +127,22 @@ def main(argv: Optional[List[str]] = None) -> int:
     parser.add_argument("--test-set", required=True, action="append", help="prefix of raw text, or a subset of DATA")
     parser.add_argument("--out", type=Path, required=True, help="the .jsonl file to write")
     parser.add_argument("--sentences", type=int, metavar="N", help="look at the first N sentences of a test set alone")
+    parser.add_argument(
+        "--words", type=int, default=3, metavar="N", help="words of a segment at most, on either side (default: 3)"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="requests at most")
     parser.add_argument("--probes", type=int, default=0, metavar="N", help="held-out sentences a request at most")
     arguments, rest = parser.parse_known_args(argv)
     opened = _open(arguments.out, rest)
     languages = (opened.languages[0], opened.languages[1])
-    corpus = load_corpus(opened.task, opened.translator.codec, 1)
+    translator = opened.translator
+    corpus = load_corpus(opened.task, translator.codec, 1)
     seen = set()
-    with prepared(opened.translator.model), arguments.out.open("w", encoding="utf-8") as out:
+    with prepared(translator.model), arguments.out.open("w", encoding="utf-8") as out:
         for spec in arguments.test_set:
-            chosen = first(load_test_set(spec, opened.task, opened.translator.codec), arguments.sentences)
-            for record, said, difference in mine(opened.translator, chosen, arguments.task, languages, corpus):
+            chosen = first(load_test_set(spec, opened.task, translator.codec), arguments.sentences)
+            found = mine(translator, chosen, arguments.task, languages, corpus, arguments.words)
+            for record, said, difference in found:
                 key = (record["source"], difference)
                 if key in seen or len(seen) == arguments.limit:
                     continue
@@ -142,7 +150,7 @@ def main(argv: Optional[List[str]] = None) -> int:
                 if arguments.probes:
                     endings = Endings.of(*languages)
                     record.update(
-                        probes_of(opened.translator, record, said, difference, corpus, endings, arguments.probes)
+                        probes_of(translator, record, said, difference, corpus, endings, arguments.probes)
                     )
                 fault = record.pop("fault", None)
                 print(f"{record['id']}: {fault or f'{difference.unwanted} -> {difference.wanted}'}", flush=True)
