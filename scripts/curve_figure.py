@@ -1,0 +1,97 @@
+"""The table and the figure of `benchmark_curves.py`: means over seeds, and the spread between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import mean
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+Record = Mapping[str, Any]
+Value = Callable[[Record], float]
+
+_PANELS: Tuple[Tuple[str, Value], ...] = (
+    ("past edits that hold", lambda record: record["held"] / record["edits"]),
+    ("probes that show the change", lambda record: record["shown"] / max(record["probes"], 1)),
+    ("other outputs identical", lambda record: record["identical"] / record["unrelated"]),
+    ("BLEU on the test set", lambda record: record["bleu"]),
+    ("validation loss, bits a token", lambda record: record["loss"]),
+)
+_HEADER = (
+    "method", "edits", "orders", "hold", "probes", "identical", "BLEU", "p", "loss", "CPU s an edit", "patches",
+)  # fmt: skip
+
+
+def draw(records: Sequence[Record], figure: Optional[Path]) -> str:
+    """The Markdown table of some results; also draws the figure if a file is named."""
+    groups: Dict[Tuple[str, int], List[Record]] = {}
+    for record in records:
+        groups.setdefault((record["method"], record["edits"]), []).append(record)
+    if figure is not None:
+        _figure(groups, figure)
+    methods = list(dict.fromkeys(method for method, _ in groups))
+    rows = [
+        _row(*key, groups[key]) for key in sorted(groups, key=lambda key: (methods.index(key[0]), key[1]))
+    ]
+    return "\n".join([_line(_HEADER), _line(["---"] * len(_HEADER)), *map(_line, rows)])
+
+
+def _row(method: str, edits: int, records: Sequence[Record]) -> List[str]:
+    spread = [_spread([value(record) for record in records]) for _, value in _PANELS]
+    intervals = [record["bleu_interval"] for record in records if record["bleu_interval"] is not None]
+    bleu = f"{spread[3][0]:.2f}" + (f" ± {mean(intervals):.2f}" if intervals else "")
+    tested = [record["p_value"] for record in records if record["p_value"] is not None]
+    sizes = [record["patch_bytes"] for record in records if record["patch_bytes"] is not None]
+    return [
+        method, f"{edits:,}", str(len(records)), *(_share(*pair) for pair in spread[:3]),
+        bleu, f"{min(tested):.3f}" if tested else "",
+        f"{spread[4][0]:.3f}", f"{mean(record['seconds'] for record in records):.2f}", _size(sizes),
+    ]  # fmt: skip
+
+
+def _spread(values: Sequence[float]) -> Tuple[float, float]:
+    """The mean, and how far the farthest value lies from it."""
+    middle = mean(values)
+    return middle, max(abs(value - middle) for value in values)
+
+
+def _share(middle: float, spread: float) -> str:
+    return f"{middle:.3f}" + (f" ± {spread:.3f}" if spread >= 0.0005 else "")
+
+
+def _size(sizes: Sequence[int]) -> str:
+    return f"{mean(sizes) / 1024:,.0f} KiB" if sizes else "the model"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _figure(groups: Mapping[Tuple[str, int], Sequence[Record]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    methods = list(dict.fromkeys(method for method, _ in groups))
+    canvas, axes = pyplot.subplots(1, len(_PANELS), figsize=(4 * len(_PANELS), 3.6), layout="constrained")
+    for (label, value), axis in zip(_PANELS, axes):
+        for number, method in enumerate(methods):
+            counts = sorted(edits for name, edits in groups if name == method)
+            values = [[value(record) for record in groups[method, count]] for count in counts]
+            axis.plot(
+                counts,
+                [mean(one) for one in values],
+                marker="o",
+                markersize=3,
+                label=method,
+                color=f"C{number}",
+            )
+            axis.fill_between(counts, [min(one) for one in values], [max(one) for one in values], alpha=0.2)
+        axis.set_xscale("log", base=4)
+        axis.set_xlabel("edits")
+        axis.set_title(label, fontsize=10)
+        axis.grid(alpha=0.3)
+    axes[-1].set_yscale("log")
+    axes[0].legend(fontsize=8)
+    canvas.savefig(path)
+    pyplot.close(canvas)
