@@ -7,19 +7,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fairseq_rome.algebra import Detector, Negatives, Whitening, choose_threshold, detectors, fit_detector
+from fairseq_rome.algebra import Detector, Negatives, Whitening, choose_threshold, discriminant, fit_detector
 
 
 def fit(positives: Tensor, negatives: Tensor, ridge: float, decay: float) -> Detector:
-    mean = negatives.mean(0)
-    covariance = (negatives - mean).T @ (negatives - mean) / len(negatives)
-    counted = torch.ones(len(negatives), dtype=torch.bool)
-    return fit_detector(
-        positives,
-        Negatives(negatives, counted, negatives[:0]),
-        Whitening.of(mean, covariance, ridge),
-        decay,
-    )
+    return fit_detector(positives, negatives, whitening_of(negatives, ridge), decay)
+
+
+def whitening_of(inputs: Tensor, ridge: float) -> Whitening:
+    mean = inputs.mean(0)
+    return Whitening.of(mean, (inputs - mean).T @ (inputs - mean) / len(inputs), ridge)
 
 
 def layer_normed(count: int, width: int) -> Tensor:
@@ -61,11 +58,13 @@ def test_the_positive_may_be_the_mean_of_the_negatives() -> None:
     assert bool(detector(negatives).isfinite().all())
 
 
-def test_more_negatives_than_enter_the_regression(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_nearest_negatives_are_enough() -> None:
     torch.manual_seed(3)
     points = layer_normed(401, 16)
-    monkeypatch.setattr(detectors, "_HARD_NEGATIVES", 40)
-    detector = fit(points[:1], points[1:], RIDGE, 1e-6)
+    whitening = whitening_of(points[1:], RIDGE)
+    negatives = Negatives(points[1:], torch.ones(400, dtype=torch.bool), points[:0])
+    near = negatives.nearest(discriminant(points[:1], whitening), 40)
+    detector = fit_detector(points[:1], near, whitening, 1e-6)
     assert int((detector(points[1:]) >= detector(points[:1])).sum()) == 0
 
 
@@ -121,16 +120,10 @@ def test_a_covariance_of_equal_points_needs_a_ridge() -> None:
         fit(torch.ones(1, 2), torch.zeros(5, 2), 0.0, 1e-6)
 
 
-def test_negatives_that_do_not_count_may_open_a_gate_and_own_ones_may_not() -> None:
-    torch.manual_seed(5)
-    points = layer_normed(60, 8)
-    counted = torch.arange(60) >= 10
-    # The first ten are at the positive itself: were they to count, nothing could tell it apart.
-    points[:10] = points[10]
-    negatives = Negatives(points[11:], torch.ones(49, dtype=torch.bool), points[:0])
-    whitening = Whitening.of(points.mean(0), torch.cov(points.T, correction=0), RIDGE)
-    alone = fit_detector(points[10:11], negatives, whitening, 1e-6)
-    left_out = Negatives(points[:10].repeat(5, 1), torch.zeros(50, dtype=torch.bool), points[11:])
-    same = fit_detector(points[10:11], left_out, whitening, 1e-6)
-    assert torch.allclose(alone.weight, same.weight, atol=1e-4)
-    assert len(left_out.responses(same)) == 49 and int(counted.sum()) == 50
+def test_the_nearest_come_first_own_ones_last_and_those_that_do_not_count_never() -> None:
+    direction = Detector(torch.tensor([1.0, 0.0]), torch.tensor(0.0))
+    inputs = torch.tensor([[1.0, 0.0], [5.0, 0.0], [3.0, 0.0], [9.0, 0.0]])
+    counted = torch.tensor([True, True, True, False])
+    own = torch.tensor([[-7.0, 0.0]])
+    assert Negatives(inputs, counted, own).nearest(direction, 2)[:, 0].tolist() == [5.0, 3.0, -7.0]
+    assert Negatives(inputs, counted, own).nearest(direction, 9)[:, 0].tolist() == [5.0, 3.0, 1.0, -7.0]

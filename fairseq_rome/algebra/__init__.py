@@ -3,7 +3,14 @@
 Shapes: a key k has length f, a value v length d, a feed-forward weight W is d x f. Vectors of a set are rows.
 """
 
-from fairseq_rome.algebra.detectors import Detector, Negatives, Whitening, choose_threshold, fit_detector
+from fairseq_rome.algebra.detectors import (
+    Detector,
+    Negatives,
+    Whitening,
+    choose_threshold,
+    discriminant,
+    fit_detector,
+)
 from fairseq_rome.algebra.least_squares import batch_update, compact, equality_update, insert_keys, ridged
 from fairseq_rome.algebra.sequential import alphaedit_update, nse_neurons, nse_update, null_space
 
@@ -16,6 +23,7 @@ __all__ = [
     "choose_threshold",
     "compact",
     "equality_update",
+    "discriminant",
     "fit_detector",
     "insert_keys",
     "nse_neurons",

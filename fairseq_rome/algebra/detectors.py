@@ -12,7 +12,6 @@ from torch.nn.functional import softplus
 from fairseq_rome.algebra.least_squares import ridged
 
 _NEGATIVE_WEIGHT = 0.3
-_HARD_NEGATIVES = 2000
 
 
 @dataclass(frozen=True)
@@ -87,39 +86,45 @@ class Negatives:
     counted: Tensor
     own: Tensor
 
-    def responses(self, detector: Detector) -> Tensor:
-        """The responses at all that count."""
-        return torch.cat([detector(self.inputs)[self.counted], detector(self.own)])
+    def nearest(self, direction: Detector, most: int) -> Tensor:
+        """The rows of largest response among those that count, the largest first, and behind them the own ones.
 
-    def hardest(self, detector: Detector, most: int) -> Tensor:
-        """The rows of largest response among those that count, and all own ones."""
-        responses = detector(self.inputs).masked_fill(~self.counted, -torch.inf)
+        A gate is fitted and its threshold chosen on these alone: a background may have millions of rows.
+        """
+        responses = direction(self.inputs).masked_fill(~self.counted, -torch.inf)
         order = responses.topk(min(most, int(self.counted.sum()))).indices
         return torch.cat([self.inputs[order], self.own])
 
 
-def fit_detector(positives: Tensor, negatives: Negatives, whitening: Whitening, decay: float) -> Detector:
+def discriminant(positives: Tensor, whitening: Whitening) -> Detector:
+    """The linear discriminant of some positives against all other inputs.
+
+    Args:
+        positives: p x d.
+        whitening: of the inputs of the site.
+    """
+    return whitening.detector(whitening(positives).mean(0), positives.new_zeros(()))
+
+
+def fit_detector(positives: Tensor, negatives: Tensor, whitening: Whitening, decay: float) -> Detector:
     """Regularised logistic regression in whitened coordinates, started from the linear discriminant.
 
-    Only the hardest negatives enter the regression, those of the largest response to the discriminant: the
-    far ones have no gradient to speak of. On inputs that come out of a layer norm, which lie on an ellipsoid,
-    any single positive is an exposed point and so is separable from any finite set of other points.
+    On inputs that come out of a layer norm, which lie on an ellipsoid, any single positive is an exposed point and so
+    is separable from any finite set of other points.
 
     Args:
         positives: p x d inputs at which the gate should open.
-        negatives: inputs at which it should stay shut.
+        negatives: n x d inputs at which it should stay shut; those that respond most to the discriminant will do, the
+            far ones have no gradient to speak of.
         whitening: of the inputs of the site.
         decay: weight of the squared norm of the whitened direction.
 
     Returns:
         The detector in the coordinates of the inputs, threshold not yet chosen.
     """
-    hits = whitening(positives)
-    discriminant = hits.mean(0)
-    misses = whitening(
-        negatives.hardest(whitening.detector(discriminant, hits.new_zeros(())), _HARD_NEGATIVES)
-    )
-    start = discriminant * (3.0 / discriminant.norm().clamp_min(torch.finfo(discriminant.dtype).tiny))
+    hits, misses = whitening(positives), whitening(negatives)
+    start = hits.mean(0)
+    start = start * (3.0 / start.norm().clamp_min(torch.finfo(start.dtype).tiny))
     return whitening.detector(*_logistic(hits, misses, start, decay))
 
 

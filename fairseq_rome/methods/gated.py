@@ -7,13 +7,13 @@ the dormant neuron itself contributed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
-from fairseq_rome.algebra import Detector, Negatives, Whitening, choose_threshold, fit_detector
+from fairseq_rome.algebra import Detector, Negatives, Whitening, choose_threshold, discriminant, fit_detector
 from fairseq_rome.contexts import Example
 from fairseq_rome.errors import EditError
 from fairseq_rome.methods.work import (
@@ -35,13 +35,15 @@ _SHARPNESS = 12.0
 # Weight decay of the detector; the second where the first leaves a single example inside the background.
 _DECAYS = (2e-4, 1e-6)
 # A corpus may hold the same sentence in other words: so few positions may open the gate of a single example.
-_TWINS = 4e-5
+_TWINS = 2e-5
+# How many background positions enter the choice of a threshold, and how many of them the regression.
+_NEAREST, _HARDEST = 20000, 2000
 _ENOUGH_TO_TUNE = 5
 # Where between background and edit positions a threshold lies: low to generalise, high for a single example.
-_GAP, _GAP_SINGLE = 0.1, 0.8
+_GAP, _GAP_SINGLE = 0.1, 0.9
 # A gate counts as open, at response 1, this far between its threshold and the weakest tenth of the edit positions.
 _STEEPNESS, _WEAKEST = 0.3, 0.1
-_OWN_MARGIN = 0.1
+_OWN_MARGIN = 0.02
 
 
 @dataclass(frozen=True)
@@ -146,20 +148,22 @@ def _fit_gate(
         whitening = Whitening.of(*work.background.spread, settings.edit_ridge)
     except ValueError as error:
         raise EditError(f"site {work.site}: {error}") from error
+    close = shut.nearest(discriminant(positives, whitening), _NEAREST)
+    # Of the nearest negatives again those that count most, and all of the request's own.
+    hard = torch.cat([close[: len(close) - len(shut.own)][:_HARDEST], shut.own, near])
+    share = settings.edit_false_open * int(shut.counted.sum()) / len(close)
     for decay in _DECAYS:
-        negatives = replace(shut, own=torch.cat([shut.own, near]))
-        detector = fit_detector(positives, negatives, whitening, decay)
-        on_shut = shut.responses(detector)
-        on_near, on_tuned, opened = detector(near), detector(tuned), detector(positives)
-        threshold = choose_threshold(on_tuned, opened, on_shut, settings.edit_false_open, gap)
+        detector = fit_detector(positives, hard, whitening, decay)
+        on_shut, on_near, on_tuned, opened = map(detector, (close, near, tuned, positives))
+        threshold = choose_threshold(on_tuned, opened, on_shut, share, gap)
         if len(near):
             bound = choose_threshold(on_tuned, opened, on_near, settings.edit_near_open, gap)
             threshold = torch.maximum(threshold, bound)
         # Whatever else opens, the user's own example must: it comes first.
         own = opened[0] if step.places[0][0] == 0 else opened.max()
-        threshold = torch.minimum(threshold, own - gap * _OWN_MARGIN * (own - on_shut.mean()).abs())
+        threshold = torch.minimum(threshold, own - _OWN_MARGIN * (own - detector(whitening.mean)).abs())
         opens = int(on_shut.ge(threshold).sum())
-        if several or opens == 0 or (decay == _DECAYS[-1] and opens <= _TWINS * len(on_shut)):
+        if several or opens == 0 or (decay == _DECAYS[-1] and opens <= _TWINS * len(shut.counted)):
             # Where one token is wanted an open gate can't be too open; where it varies it can.
             steepness = _STEEPNESS if step.token >= 0 else 1.0
             weakest = torch.minimum(own, opened[opened > threshold].quantile(_WEAKEST))
