@@ -32,8 +32,9 @@ from fairseq_rome.vectors import Trace, trace
 
 # A ReLU is shut below zero; smooth activations only well below it.
 _SHARPNESS = 12.0
-# Weight decay of the detector; the second where the first leaves a single example inside the background.
-_DECAYS = (2e-4, 1e-6)
+# Weight decay of the detector; the later ones where a single example is still inside the background, each against those
+# negatives too that had come out ahead of it.
+_DECAYS = (2e-4, 1e-6, 1e-6, 1e-6)
 # A corpus may hold the same sentence in other words: so few positions may open the gate of a single example.
 _TWINS = 2e-5
 # How many background positions enter the choice of a threshold, and how many of them the regression.
@@ -152,8 +153,11 @@ def _fit_gate(
     # Of the nearest negatives again those that count most, and all of the request's own.
     hard = torch.cat([close[: len(close) - len(shut.own)][:_HARDEST], shut.own, near])
     share = settings.edit_false_open * int(shut.counted.sum()) / len(close)
-    for decay in _DECAYS:
+    for attempt, decay in enumerate(_DECAYS, start=1):
         detector = fit_detector(positives, hard, whitening, decay)
+        if attempt > 1:
+            # By now it may point elsewhere than the discriminant.
+            close = shut.nearest(detector, _NEAREST)
         on_shut, on_near, on_tuned, opened = map(detector, (close, near, tuned, positives))
         threshold = choose_threshold(on_tuned, opened, on_shut, share, gap)
         if len(near):
@@ -163,13 +167,14 @@ def _fit_gate(
         own = opened[0] if step.places[0][0] == 0 else opened.max()
         threshold = torch.minimum(threshold, own - _OWN_MARGIN * (own - detector(whitening.mean)).abs())
         opens = int(on_shut.ge(threshold).sum())
-        if several or opens == 0 or (decay == _DECAYS[-1] and opens <= _TWINS * len(shut.counted)):
+        if several or opens == 0 or (attempt == len(_DECAYS) and opens <= _TWINS * len(shut.counted)):
             # Where one token is wanted an open gate can't be too open; where it varies it can.
             steepness = _STEEPNESS if step.token >= 0 else 1.0
             weakest = torch.minimum(own, opened[opened > threshold].quantile(_WEAKEST))
             steep = threshold + steepness * (weakest - threshold)
             margin = float((threshold - on_shut.max()) / (steep - threshold))
             return Gate(step, detector.rescaled(threshold, steep), margin)
+        hard = torch.cat([hard, shut.nearest(detector, _HARDEST)])
     raise EditError(f"site {work.site}: the edit position can't be told from the background there")
 
 
