@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from statistics import mean
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -16,6 +17,8 @@ _PANELS: Tuple[Tuple[str, Value], ...] = (
     ("BLEU on the test set", lambda record: record["bleu"]),
     ("validation loss, bits a token", lambda record: record["loss"]),
 )
+# A paired bootstrap says nothing of one or two changed sentences.
+_A_LOSS = 0.01
 _HEADER = (
     "method", "edits", "orders", "hold", "probes", "identical", "BLEU", "p", "loss", "CPU s an edit", "patches",
 )  # fmt: skip
@@ -39,7 +42,7 @@ def _row(method: str, edits: int, records: Sequence[Record]) -> List[str]:
     spread = [_spread([value(record) for record in records]) for _, value in _PANELS]
     intervals = [record["bleu_interval"] for record in records if record["bleu_interval"] is not None]
     bleu = f"{spread[3][0]:.2f}" + (f" ± {mean(intervals):.2f}" if intervals else "")
-    tested = [record["p_value"] for record in records if record["p_value"] is not None]
+    tested = [record["p_value"] for record in records if record["bleu_before"] - record["bleu"] >= _A_LOSS]
     sizes = [record["patch_bytes"] for record in records if record["patch_bytes"] is not None]
     return [
         method, f"{edits:,}", str(len(records)), *(_share(*pair) for pair in spread[:3]),
@@ -70,11 +73,13 @@ def _figure(groups: Mapping[Tuple[str, int], Sequence[Record]], path: Path) -> N
     import matplotlib
 
     matplotlib.use("Agg")
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
     from matplotlib import pyplot
 
     methods = list(dict.fromkeys(method for method, _ in groups))
-    canvas, axes = pyplot.subplots(1, len(_PANELS), figsize=(4 * len(_PANELS), 3.6), layout="constrained")
-    for (label, value), axis in zip(_PANELS, axes):
+    canvas, axes = pyplot.subplots(2, 3, figsize=(11, 6), layout="constrained")
+    panels = list(axes.flat)
+    for (label, value), axis in zip(_PANELS, panels):
         for number, method in enumerate(methods):
             counts = sorted(edits for name, edits in groups if name == method)
             values = [[value(record) for record in groups[method, count]] for count in counts]
@@ -88,10 +93,11 @@ def _figure(groups: Mapping[Tuple[str, int], Sequence[Record]], path: Path) -> N
             )
             axis.fill_between(counts, [min(one) for one in values], [max(one) for one in values], alpha=0.2)
         axis.set_xscale("log", base=4)
+        axis.xaxis.set_major_formatter("{x:,.0f}")
         axis.set_xlabel("edits")
         axis.set_title(label, fontsize=10)
         axis.grid(alpha=0.3)
-    axes[-1].set_yscale("log")
-    axes[0].legend(fontsize=8)
+    panels[-1].legend(*panels[0].get_legend_handles_labels(), loc="center left")
+    panels[-1].axis("off")
     canvas.savefig(path)
     pyplot.close(canvas)
