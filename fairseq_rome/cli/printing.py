@@ -97,6 +97,8 @@ def _result_record(result: Result) -> Dict[str, Any]:
 def _others_text(label: str, others: Unchanged) -> str:
     changed = others.changed
     lines = [f"{label}: {len(others.sources) - len(changed)} of {len(others.sources)} decode identically"]
+    if others.triggered:
+        lines[0] += f"; {others.triggered} of the {len(changed)} others hold the trigger of an edit"
     for index in changed[:_MOST_CHANGED]:
         lines += [f"  source  {others.sources[index]}", f"  before  {others.before[index]}"]
         lines.append(f"  after   {others.after[index]}")

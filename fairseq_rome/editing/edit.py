@@ -85,6 +85,8 @@ def edit(
             *(_texts(translator, group) for group in groups[1:]),
         ]
     sample, keep = (Unchanged(*map(tuple, parts)) for parts in list(zip(groups, old, after))[1:])
+    spread = [one.trigger for one in results if one.patch and one.trigger and one.contexts + one.held_out]
+    sample = replace(sample, triggers=tuple(dict.fromkeys(spread)))
     final = [_judged(*parts, endings) for parts in zip(results, requests, old[0], after[0])]
     return Outcome(tuple(final), sample, keep, tuple(checks), session.room.left())
 

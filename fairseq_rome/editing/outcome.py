@@ -7,7 +7,7 @@ from typing import List, Mapping, Optional, Tuple
 
 from fairseq_rome.patch import Patch
 from fairseq_rome.requests import EditRequest
-from fairseq_rome.segments import Difference
+from fairseq_rome.segments import Difference, contains_trigger
 
 EDITED, FAILED, NOTHING = "edited", "failed", "nothing to do"
 
@@ -57,16 +57,24 @@ class Unchanged:
         sources: the sentences.
         before: hypotheses of the model as it was.
         after: hypotheses of the edited model.
+        triggers: source segments that edits hang on which are to hold in other sentences too.
     """
 
     sources: Tuple[str, ...]
     before: Tuple[str, ...]
     after: Tuple[str, ...]
+    triggers: Tuple[str, ...] = ()
 
     @property
     def changed(self) -> List[int]:
         """Indices of the sentences whose hypothesis differs."""
         return [i for i, (old, new) in enumerate(zip(self.before, self.after)) if old != new]
+
+    @property
+    def triggered(self) -> int:
+        """How many of the changed sentences hold a trigger: there the change may be the wanted one."""
+        changed = [self.sources[index] for index in self.changed]
+        return sum(any(contains_trigger(source, one) for one in self.triggers) for source in changed)
 
 
 @dataclass(frozen=True)
