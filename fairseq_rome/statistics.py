@@ -167,7 +167,9 @@ def _read(path: Path, key: Dict[str, str]) -> Optional[Background]:
         with safe_open(str(path), framework="pt") as file:
             if file.metadata() != key:
                 return None
-        return Background(**load_file(str(path)))
+        # Copied into memory of torch's own: rounding depends on where a tensor lies, and edits are to be the same bits
+        # whether their statistics were measured or kept.
+        return Background(**{name: tensor.clone() for name, tensor in load_file(str(path)).items()})
     except (OSError, SafetensorError, TypeError):
         # Missing, truncated or of another layout: measured again.
         return None
