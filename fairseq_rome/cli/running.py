@@ -51,10 +51,11 @@ def run_requests(
     kept = settings.method not in TOGETHER and len(edit_file.requests) > _SOON_DONE_AGAIN
     if journal.done:
         print(say.note(f"going on after {_done(journal)} that an interrupted run has done"), flush=True)
+    watched = settings.method in TOGETHER or len(edit_file.requests) > settings.edit_batch
     surroundings = Surroundings(
         corpus,
         Endings.of(*opened.languages),
-        validation_pairs(opened.task, corpus),
+        validation_pairs(opened.task, corpus) if watched else (),
         cache_folder(args),
         read_stack(opened.state).patches,
         journal if kept else None,
