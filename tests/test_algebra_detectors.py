@@ -6,8 +6,17 @@ from algebra_problems import RIDGE, few, seeds
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn.functional import softplus
 
-from fairseq_rome.algebra import Detector, Negatives, Whitening, choose_threshold, discriminant, fit_detector
+from fairseq_rome.algebra import (
+    Detector,
+    Negatives,
+    Whitening,
+    choose_threshold,
+    discriminant,
+    fit_detector,
+    respond,
+)
 
 
 def fit(positives: Tensor, negatives: Tensor, ridge: float, decay: float) -> Detector:
@@ -63,7 +72,7 @@ def test_the_nearest_negatives_are_enough() -> None:
     points = layer_normed(401, 16)
     whitening = whitening_of(points[1:], RIDGE)
     negatives = Negatives(points[1:], torch.ones(400, dtype=torch.bool), points[:0])
-    near = negatives.nearest(discriminant(points[:1], whitening), 40)
+    near = negatives.nearest(discriminant(points[:1], whitening)(points[1:]), 40)
     detector = fit_detector(points[:1], near, whitening, 1e-6)
     assert int((detector(points[1:]) >= detector(points[:1])).sum()) == 0
 
@@ -120,10 +129,37 @@ def test_a_covariance_of_equal_points_needs_a_ridge() -> None:
         fit(torch.ones(1, 2), torch.zeros(5, 2), 0.0, 1e-6)
 
 
-def test_the_nearest_come_first_own_ones_last_and_those_that_do_not_count_never() -> None:
-    direction = Detector(torch.tensor([1.0, 0.0]), torch.tensor(0.0))
-    inputs = torch.tensor([[1.0, 0.0], [5.0, 0.0], [3.0, 0.0], [9.0, 0.0]])
-    counted = torch.tensor([True, True, True, False])
-    own = torch.tensor([[-7.0, 0.0]])
-    assert Negatives(inputs, counted, own).nearest(direction, 2)[:, 0].tolist() == [5.0, 3.0, -7.0]
-    assert Negatives(inputs, counted, own).nearest(direction, 9)[:, 0].tolist() == [5.0, 3.0, 1.0, -7.0]
+def test_the_nearest_come_first_and_those_that_do_not_count_never() -> None:
+    inputs = torch.tensor([[1.0], [5.0], [3.0], [9.0]])
+    negatives = Negatives(inputs, torch.tensor([True, True, True, False]), inputs[:0])
+    assert negatives.nearest(inputs[:, 0], 2)[:, 0].tolist() == [5.0, 3.0]
+    assert negatives.nearest(inputs[:, 0], 9)[:, 0].tolist() == [5.0, 3.0, 1.0]
+
+
+@few
+@given(seeds, st.integers(1, 5), st.integers(0, 20))
+def test_detectors_respond_together_as_they_do_alone(seed: int, count: int, rows: int) -> None:
+    torch.manual_seed(seed)
+    detectors = [Detector(torch.randn(4), torch.randn(())) for _ in range(count)]
+    inputs = torch.randn(rows, 4)
+    together = respond(detectors, inputs)
+    assert together.shape == (count, rows)
+    for detector, row in zip(detectors, together):
+        assert torch.allclose(row, detector(inputs), atol=1e-5)
+
+
+@few
+@given(seeds, st.integers(1, 8), st.integers(1, 5), st.integers(1, 40))
+def test_the_written_out_gradient_is_that_of_autograd(seed: int, width: int, hits: int, misses: int) -> None:
+    torch.manual_seed(seed)
+    positives, negatives = torch.randn(hits, width) + 1, torch.randn(misses, width)
+    whitening = Whitening(torch.zeros(width), torch.eye(width))
+    decay = 1e-2
+    found = fit_detector(positives, negatives, whitening, decay)
+    weight, bias = (part.clone().requires_grad_() for part in (found.weight, found.bias))
+    loss = softplus(-(positives @ weight + bias)).mean() + 0.3 * softplus(negatives @ weight + bias).mean()
+    (loss + decay * weight.square().sum()).backward()
+    # At the optimum of the loss as autograd sees it nothing is left to gain.
+    assert weight.grad is not None and bias.grad is not None
+    assert float(torch.cat([weight.grad, bias.grad.reshape(1)]).abs().max()) < 2e-3
+

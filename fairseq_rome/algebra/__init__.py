@@ -10,6 +10,7 @@ from fairseq_rome.algebra.detectors import (
     choose_threshold,
     discriminant,
     fit_detector,
+    respond,
 )
 from fairseq_rome.algebra.least_squares import batch_update, compact, equality_update, insert_keys, ridged
 from fairseq_rome.algebra.sequential import alphaedit_update, nse_neurons, nse_update, null_space
@@ -29,5 +30,6 @@ __all__ = [
     "nse_neurons",
     "nse_update",
     "null_space",
+    "respond",
     "ridged",
 ]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Sequence, Tuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import linear, pad, softplus
 
 from fairseq_rome.algebra.least_squares import ridged
 
 _NEGATIVE_WEIGHT = 0.3
+_HISTORY = 10
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,13 @@ class Whitening:
         return Detector(direction, bias - direction @ self.mean)
 
 
+def respond(detectors: Sequence[Detector], inputs: Tensor) -> Tensor:
+    """Responses of k detectors to rows of inputs (n x d), k x n, in one pass over what may be millions of rows."""
+    weights = torch.stack([detector.weight for detector in detectors])
+    biases = torch.stack([detector.bias for detector in detectors])
+    return linear(inputs, weights, biases).T.contiguous()
+
+
 @dataclass(frozen=True)
 class Negatives:
     """Inputs at which a gate should stay shut: those of a large set that count, and some of the request's own.
@@ -86,14 +94,13 @@ class Negatives:
     counted: Tensor
     own: Tensor
 
-    def nearest(self, direction: Detector, most: int) -> Tensor:
-        """The rows of largest response among those that count, the largest first, and behind them the own ones.
+    def nearest(self, responses: Tensor, most: int) -> Tensor:
+        """The rows of `inputs` of largest response (length n) among those that count, the largest first.
 
-        A gate is fitted and its threshold chosen on these alone: a background may have millions of rows.
+        A gate is fitted and its threshold chosen on these and the own ones alone.
         """
-        responses = direction(self.inputs).masked_fill(~self.counted, -torch.inf)
-        order = responses.topk(min(most, int(self.counted.sum()))).indices
-        return torch.cat([self.inputs[order], self.own])
+        order = responses.masked_fill(~self.counted, -torch.inf).topk(min(most, int(self.counted.sum()))).indices
+        return self.inputs.index_select(0, order)
 
 
 def discriminant(positives: Tensor, whitening: Whitening) -> Detector:
@@ -129,21 +136,24 @@ def fit_detector(positives: Tensor, negatives: Tensor, whitening: Whitening, dec
 
 
 def _logistic(hits: Tensor, misses: Tensor, start: Tensor, decay: float) -> Tuple[Tensor, Tensor]:
-    weight = start.clone().requires_grad_()
-    bias = torch.full((), -3.0, dtype=start.dtype, device=start.device, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=60, line_search_fn="strong_wolfe")
+    # The loss of a row is the softplus of its product with (weight, bias), hits counted negative. Their gradient is
+    # written out: at this size autograd costs more than the products.
+    rows = torch.cat([-pad(hits, (0, 1), value=1.0), pad(misses, (0, 1), value=1.0)])
+    share = torch.full_like(rows[:, 0], _NEGATIVE_WEIGHT / max(len(misses), 1))
+    share[: len(hits)] = 1.0 / len(hits)
+    decays = pad(torch.full_like(start, decay), (0, 1))
+    found = pad(start, (0, 1), value=-3.0).requires_grad_()
+    optimiser = torch.optim.LBFGS([found], max_iter=60, history_size=_HISTORY, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
-        optimiser.zero_grad()
-        missed = softplus(-(hits @ weight + bias)).mean()
-        opened = softplus(misses @ weight + bias).mean()
-        loss = missed + _NEGATIVE_WEIGHT * opened + decay * weight.square().sum()
-        loss.backward()
-        return loss
+        now = found.detach()
+        products = rows @ now
+        found.grad = rows.T @ (share * products.sigmoid()) + 2 * decays * now
+        return share @ softplus(products) + decays @ now.square()
 
-    with torch.enable_grad():
-        optimiser.step(closure)
-    return weight.detach(), bias.detach()
+    optimiser.step(closure)
+    weight, bias = found.detach().split([len(start), 1])
+    return weight, bias[0]
 
 
 def choose_threshold(

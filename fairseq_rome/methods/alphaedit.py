@@ -7,8 +7,8 @@ the least-squares problem (Fang et al. 2025, arXiv 2410.02355).
 from __future__ import annotations
 
 from fairseq_rome.algebra import alphaedit_update, null_space
-from fairseq_rome.methods.pushes import cover_of, find_pushes, low_rank_patch, past_keys_of, solvable
-from fairseq_rome.methods.work import Work
+from fairseq_rome.methods.pushes import cover_of, find_pushes, low_rank_patch, past_keys_of
+from fairseq_rome.methods.work import Work, solvable
 from fairseq_rome.patch import Patch
 from fairseq_rome.settings import EditSettings
 

@@ -8,8 +8,8 @@ it, so that what they give already is not given again.
 from __future__ import annotations
 
 from fairseq_rome.algebra import nse_neurons, nse_update
-from fairseq_rome.methods.pushes import cover_of, find_pushes, low_rank_patch, past_keys_of, solvable
-from fairseq_rome.methods.work import Work
+from fairseq_rome.methods.pushes import cover_of, find_pushes, low_rank_patch, past_keys_of
+from fairseq_rome.methods.work import Work, solvable
 from fairseq_rome.patch import Patch
 from fairseq_rome.settings import EditSettings
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Iterator, List, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
 from fairseq_rome.algebra import ridged
 from fairseq_rome.batching import Pair
-from fairseq_rome.errors import EditError
 from fairseq_rome.methods.work import (
     Step,
     Work,
@@ -22,7 +20,7 @@ from fairseq_rome.methods.work import (
 )
 from fairseq_rome.patch import LowRankChange, Patch
 from fairseq_rome.settings import EditSettings
-from fairseq_rome.sites import Site, parameter_names
+from fairseq_rome.sites import parameter_names
 from fairseq_rome.statistics import Background
 from fairseq_rome.vectors import Trace, trace
 
@@ -98,15 +96,6 @@ def cover_of(background: Background, past_keys: Tensor, settings: EditSettings) 
 def past_keys_of(work: Work) -> Tensor:
     """The keys (n x f) that earlier edits own at the site of a request."""
     return work.background.moment[:0] if work.past_keys is None else work.past_keys
-
-
-@contextmanager
-def solvable(site: Site) -> Iterator[None]:
-    """Turn what the algebra can't solve into an `EditError` that names the site."""
-    try:
-        yield
-    except ValueError as error:
-        raise EditError(f"site {site}: {error}") from error
 
 
 def low_rank_patch(method: str, work: Work, keys: Tensor, factors: Tuple[Tensor, Tensor]) -> Patch:

@@ -7,8 +7,8 @@ arXiv 2403.07175); a segment of m subwords is an update of rank m.
 from __future__ import annotations
 
 from fairseq_rome.algebra import insert_keys
-from fairseq_rome.methods.pushes import find_pushes, low_rank_patch, solvable
-from fairseq_rome.methods.work import Work
+from fairseq_rome.methods.pushes import find_pushes, low_rank_patch
+from fairseq_rome.methods.work import Work, solvable
 from fairseq_rome.patch import Patch
 from fairseq_rome.settings import EditSettings
 

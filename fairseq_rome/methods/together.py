@@ -17,8 +17,8 @@ from fairseq_rome.algebra import batch_update, compact, equality_update
 from fairseq_rome.batching import Batch, by_size, decoded, encoded
 from fairseq_rome.decoding import Translator
 from fairseq_rome.errors import EditError
-from fairseq_rome.methods.pushes import Pushes, cover_of, find_pushes, mean_rows, past_keys_of, solvable
-from fairseq_rome.methods.work import Work
+from fairseq_rome.methods.pushes import Pushes, cover_of, find_pushes, mean_rows, past_keys_of
+from fairseq_rome.methods.work import Work, solvable
 from fairseq_rome.patch import LowRankChange, Patch, applied
 from fairseq_rome.settings import EditSettings
 from fairseq_rome.sites import Site, find_states, layer_at, parameter_names, record, record_states

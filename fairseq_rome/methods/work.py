@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
 import torch
 from torch import Tensor
@@ -90,6 +91,15 @@ class Step:
     token: int
     places: Tuple[Tuple[int, int], ...]
     pushed: Tuple[Tuple[int, int], ...]
+
+
+@contextmanager
+def solvable(site: Site) -> Iterator[None]:
+    """Turn what the algebra can't solve into an `EditError` that names the site."""
+    try:
+        yield
+    except ValueError as error:
+        raise EditError(f"site {site}: {error}") from error
 
 
 # Below these probabilities a token is pushed.
