@@ -242,28 +242,40 @@ def attempt(
         keep: sentences with the model's own output, which must stay.
     """
     started = time.perf_counter()
+    best = _failed(case, "no attempt was made")
     sites = sites_for(translator, case, settings)
-    best = Attempt(None, case.before.text, False, 0.0, 0, 0.0, "no attempt was made", 0.0)
     options = [(site, variant) for site in sites for variant in _variants(case)][: settings.edit_tries]
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):
-        try:
-            work = work_at(translator, site, variant, corpus, ground(site), keep, thorough)
-            patch = METHODS[settings.method](work, settings)
-        except EditError as error:
-            best = replace(best, tries=tries, reason=best.reason if best.patch else str(error))
-            continue
-        size = max(relative_size(translator.model, patch).values())
-        if not size <= settings.edit_max_size:
-            reason = f"the change at {site} is {size:.3g} of the weight, expected at most {settings.edit_max_size:g}"
-            best = replace(best, tries=tries, reason=best.reason if best.patch else reason)
-            continue
-        now = _judge(translator, case, patch, size, endings)
-        if (now.held, now.general) > (best.held, best.general) or best.patch is None:
-            best = now
-        best = replace(best, tries=tries)
+        work = work_at(translator, site, variant, corpus, ground(site), keep, thorough)
+        best = replace(_better(best, _tried(work, case, settings, endings)), tries=tries)
         if best.held and best.general >= _GENERAL_ENOUGH:
             break
     return replace(best, seconds=time.perf_counter() - started)
+
+
+def _tried(work: Work, case: Case, settings: EditSettings, endings: Endings) -> Attempt:
+    """One attempt, judged on all of the case, of which it may have been fitted on a part."""
+    model = work.translator.model
+    try:
+        patch = METHODS[settings.method](work, settings)
+    except EditError as error:
+        return _failed(case, str(error))
+    size = max(relative_size(model, patch).values())
+    if not size <= settings.edit_max_size:
+        most = f"expected at most {settings.edit_max_size:g}"
+        return _failed(case, f"the change at {work.site} is {size:.3g} of the weight, {most}")
+    return _judge(work.translator, case, patch, size, endings)
+
+
+def _failed(case: Case, reason: str) -> Attempt:
+    return Attempt(None, case.before.text, False, 0.0, 0, 0.0, reason, 0.0)
+
+
+def _better(best: Attempt, now: Attempt) -> Attempt:
+    """What could be computed first, then what holds, then what generalises best; the earlier one where equal."""
+    if best.patch is None:
+        return now
+    return now if now.patch is not None and (now.held, now.general) > (best.held, best.general) else best
 
 
 def work_at(
