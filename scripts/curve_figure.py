@@ -25,27 +25,35 @@ _HEADER = (
 
 
 def draw(records: Sequence[Record], figure: Optional[Path]) -> str:
-    """The Markdown table of some results; also draws the figure if a file is named."""
-    groups: Dict[Tuple[str, int], List[Record]] = {}
+    """The Markdown table of some results; also draws the figure if a file is named.
+
+    A method that gave up left the model as it was: it is counted among the orders, and has no part in the means.
+    """
+    points: Dict[Tuple[str, int], List[Record]] = {}
     for record in records:
-        groups.setdefault((record["method"], record["edits"]), []).append(record)
+        points.setdefault((record["method"], record["edits"]), []).append(record)
+    groups = {key: [record for record in group if not record["fault"]] for key, group in points.items()}
     if figure is not None:
-        _figure(groups, figure)
+        _figure({key: group for key, group in groups.items() if group}, figure)
     methods = list(dict.fromkeys(method for method, _ in groups))
     rows = [
-        _row(*key, groups[key]) for key in sorted(groups, key=lambda key: (methods.index(key[0]), key[1]))
+        _row(*key, groups[key], len(points[key]))
+        for key in sorted(groups, key=lambda key: (methods.index(key[0]), key[1]))
     ]
     return "\n".join([_line(_HEADER), _line(["---"] * len(_HEADER)), *map(_line, rows)])
 
 
-def _row(method: str, edits: int, records: Sequence[Record]) -> List[str]:
+def _row(method: str, edits: int, records: Sequence[Record], orders: int) -> List[str]:
+    counted = str(orders) if orders == len(records) else f"{len(records)} of {orders}"
+    if not records:
+        return [method, f"{edits:,}", counted, *[""] * (len(_HEADER) - 3)]
     spread = [_spread([value(record) for record in records]) for _, value in _PANELS]
     intervals = [record["bleu_interval"] for record in records if record["bleu_interval"] is not None]
     bleu = f"{spread[3][0]:.2f}" + (f" ± {mean(intervals):.2f}" if intervals else "")
     tested = [record["p_value"] for record in records if record["bleu_before"] - record["bleu"] >= _A_LOSS]
     sizes = [record["patch_bytes"] for record in records if record["patch_bytes"] is not None]
     return [
-        method, f"{edits:,}", str(len(records)), *(_share(*pair) for pair in spread[:3]),
+        method, f"{edits:,}", counted, *(_share(*pair) for pair in spread[:3]),
         bleu, f"{min(tested):.3f}" if tested else "",
         f"{spread[4][0]:.3f}", f"{mean(record['seconds'] for record in records):.2f}", _size(sizes),
     ]  # fmt: skip

@@ -143,7 +143,11 @@ def _together(run: Run, requests: Sequence[EditRequest], saved: Dict[str, torch.
         spared, started = run.values.spared, time.process_time()
         with mock.patch("fairseq_rome.methods.together.find_pushes", run.values):
             try:
-                edit_together(session, requests[:count], before[:count], [run.settings] * count, run.settings)
+                results = edit_together(
+                    session, requests[:count], before[:count], [run.settings] * count, run.settings
+                )
+                if not session.patches:
+                    fault = next((result.reason for result in results if result.reason), "")
             except EditError as error:
                 fault = str(error)
         seconds = time.process_time() - started + run.values.spared - spared
