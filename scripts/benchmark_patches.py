@@ -1,10 +1,11 @@
 """Measure patches: whether taking one out gives the checkpoint back bit for bit, and how large a file one is.
 
 For each method, in single precision and on a copy of the checkpoint in half precision: one real edit by `fairseq-edit`,
-whose patch `fairseq-edit-patch` then applies to the unedited checkpoint and reverts. Then the sizes of patch files, for
-that checkpoint and for one of `transformer_wmt_en_de_big` with random weights and a vocabulary of 32,000 symbols.
+whose patch `fairseq-edit-patch` then applies to the unedited checkpoint and reverts; with `--stack`, a hundred edits of
+other requests, the 37th of which is taken out of the middle, then all. Then the sizes of patch files, for that
+checkpoint and for one of `transformer_wmt_en_de_big` with random weights and a vocabulary of 32,000 symbols.
 
-    python scripts/benchmark_patches.py --id term-wall --method gated rome
+    python scripts/benchmark_patches.py --id term-wall --method gated rome --stack mined.jsonl
 """
 
 from __future__ import annotations
@@ -101,6 +102,48 @@ def round_trips(data: Multi30k, wishes: Sequence[Wish], model: Path, methods: Se
                     )
 
 
+def stacks(
+    data: Multi30k, requests: Path, model: Path, methods: Sequence[str], count: int, taken: int
+) -> None:
+    """Print a line for each stack of patches: hashes of all, without the one taken out, and with none."""
+    print(f"\n{'type':9}{'method':11}{f'{count} edits':18}{f'without {taken}':18}{'none':18}base again")
+    for dtype in (torch.float32, torch.float16):
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            base = in_type(model, dtype, work)
+            before = fingerprint(read_state(base))
+            for method in methods:
+                hashes = stacked(data, requests, base, method, work, count, taken)
+                shown = "".join(f"{one[:_SHORT]:18}" for one in hashes)
+                name = str(dtype).replace("torch.", "")
+                print(f"{name:9}{method:11}{shown}{hashes[-1] == before}", flush=True)
+
+
+def stacked(
+    data: Multi30k, requests: Path, model: Path, method: str, work: Path, count: int, taken: int
+) -> List[str]:
+    """Fingerprints of the weights with so many patches of one run, without the one taken out, and without all."""
+    patches = work / method
+    more = (
+        "--path", str(model), "--method", method, "--save-to", str(work / "edited.pt"), "--save-patch", f"{patches}/",
+        "--force", "--edit-contexts", "0", "--no-progress-bar", "--cpu", *(["--widen"] if method == "gated" else []),
+    )  # fmt: skip
+    with redirect_stdout(io.StringIO()):
+        edit_main(edit_arguments(data.folder, requests, *more))
+        # In the order in which they were made: that of low-rank patches matters.
+        made = (patches / f"{json.loads(line)['id']}.safetensors" for line in requests.read_text().splitlines())
+        files = [str(path) for path in made if path.exists()][:count]
+        assert len(files) == count, f"{method}: {len(files)} of the requests hold, expected {count} at least"
+        full, less, none = (str(work / name) for name in ("full.pt", "less.pt", "none.pt"))
+        for arguments in (
+            ("apply", str(model), *files, "--save-to", full),
+            ("revert", full, files[taken - 1], "--save-to", less),
+            ("revert", less, "--all", "--save-to", none),
+        ):
+            assert patch_main([*arguments, "--force"]) == 0, f"fairseq-edit-patch {' '.join(arguments)}"
+    return [fingerprint(read_state(path)) for path in (full, less, none)]
+
+
 def in_type(model: Path, dtype: torch.dtype, work: Path) -> Path:
     """The checkpoint with its weights in a type, in a file of its own."""
     state = read_state(model)
@@ -181,6 +224,9 @@ def main() -> None:
     )
     parser.add_argument("--id", nargs="+", default=["term-wall"], help="requests (default: %(default)s)")
     parser.add_argument("--method", nargs="+", choices=[*METHODS, *TOGETHER], default=[*METHODS, *TOGETHER])
+    parser.add_argument("--stack", type=Path, metavar="FILE", help="JSONL of requests for a stack of patches")
+    parser.add_argument("--stacked", type=int, default=100, metavar="N", help="patches of it (default: %(default)s)")
+    parser.add_argument("--taken", type=int, default=37, metavar="N", help="which is taken out first (default: 37)")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.getLogger("fairseq").setLevel(logging.WARNING)
@@ -193,6 +239,9 @@ def main() -> None:
     sizes(str(model.name), read_state(model)["model"])
     sizes(f"{BIG}, {SYMBOLS:,} symbols", big_weights())
     round_trips(data, wishes, model, args.method)
+    if args.stack:
+        alone = [method for method in args.method if method in METHODS]
+        stacks(data, args.stack, model, alone, args.stacked, args.taken)
 
 
 if __name__ == "__main__":
