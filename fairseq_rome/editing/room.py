@@ -72,6 +72,6 @@ class Room:
 
     def _least(self, site: Site, contributions: Tensor) -> List[int]:
         earlier = self._earlier.get(site, frozenset())
-        order = [int(neuron) for neuron in contributions.argsort(stable=True) if int(neuron) not in earlier]
+        order = [int(neuron) for neuron in contributions.sort(stable=True).indices if int(neuron) not in earlier]
         within = contributions[order].cumsum(0) <= self.share * contributions.sum()
         return order[: int(within.sum())]
