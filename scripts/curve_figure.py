@@ -8,11 +8,11 @@ from statistics import mean
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 Record = Mapping[str, Any]
-Value = Callable[[Record], float]
+Value = Callable[[Record], Optional[float]]
 
 _PANELS: Tuple[Tuple[str, Value], ...] = (
     ("past edits that hold", lambda record: record["held"] / record["edits"]),
-    ("probes that show the change", lambda record: record["shown"] / max(record["probes"], 1)),
+    ("probes that show the change", lambda record: record["shown"] / record["probes"] if record["probes"] else None),
     ("other outputs identical", lambda record: record["identical"] / record["unrelated"]),
     ("BLEU on the test set", lambda record: record["bleu"]),
     ("validation loss, bits a token", lambda record: record["loss"]),
@@ -47,25 +47,30 @@ def _row(method: str, edits: int, records: Sequence[Record], orders: int) -> Lis
     counted = str(orders) if orders == len(records) else f"{len(records)} of {orders}"
     if not records:
         return [method, f"{edits:,}", counted, *[""] * (len(_HEADER) - 3)]
-    spread = [_spread([value(record) for record in records]) for _, value in _PANELS]
+    held, shown, same, bleus, losses = (_known(value, records) for _, value in _PANELS)
     intervals = [record["bleu_interval"] for record in records if record["bleu_interval"] is not None]
-    bleu = f"{spread[3][0]:.2f}" + (f" ± {mean(intervals):.2f}" if intervals else "")
+    bleu = f"{mean(bleus):.2f}" + (f" ± {mean(intervals):.2f}" if intervals else "")
     tested = [record["p_value"] for record in records if record["bleu_before"] - record["bleu"] >= _A_LOSS]
     sizes = [record["patch_bytes"] for record in records if record["patch_bytes"] is not None]
     return [
-        method, f"{edits:,}", counted, *(_share(*pair) for pair in spread[:3]),
+        method, f"{edits:,}", counted, *map(_share, (held, shown, same)),
         bleu, f"{min(tested):.3f}" if tested else "",
-        f"{spread[4][0]:.3f}", f"{mean(record['seconds'] for record in records):.2f}", _size(sizes),
+        f"{mean(losses):.3f}", f"{mean(record['seconds'] for record in records):.2f}", _size(sizes),
     ]  # fmt: skip
 
 
-def _spread(values: Sequence[float]) -> Tuple[float, float]:
+def _known(value: Value, records: Sequence[Record]) -> List[float]:
+    """The values of the records that have one: some orders begin without a probe."""
+    found = [value(record) for record in records]
+    return [one for one in found if one is not None]
+
+
+def _share(values: Sequence[float]) -> str:
     """The mean, and how far the farthest value lies from it."""
+    if not values:
+        return ""
     middle = mean(values)
-    return middle, max(abs(value - middle) for value in values)
-
-
-def _share(middle: float, spread: float) -> str:
+    spread = max(abs(value - middle) for value in values)
     return f"{middle:.3f}" + (f" ± {spread:.3f}" if spread >= 0.0005 else "")
 
 
@@ -89,17 +94,11 @@ def _figure(groups: Mapping[Tuple[str, int], Sequence[Record]], path: Path) -> N
     panels = list(axes.flat)
     for (label, value), axis in zip(_PANELS, panels):
         for number, method in enumerate(methods):
-            counts = sorted(edits for name, edits in groups if name == method)
-            values = [[value(record) for record in groups[method, count]] for count in counts]
-            axis.plot(
-                counts,
-                [mean(one) for one in values],
-                marker="o",
-                markersize=3,
-                label=method,
-                color=f"C{number}",
-            )
-            axis.fill_between(counts, [min(one) for one in values], [max(one) for one in values], alpha=0.2)
+            found = {edits: _known(value, group) for (name, edits), group in groups.items() if name == method}
+            counts = sorted(edits for edits, values in found.items() if values)
+            middle, low, high = ([of(found[edits]) for edits in counts] for of in (mean, min, max))
+            axis.plot(counts, middle, marker="o", markersize=3, label=method, color=f"C{number}")
+            axis.fill_between(counts, low, high, alpha=0.2, color=f"C{number}")
         axis.set_xscale("log", base=4)
         axis.xaxis.set_major_formatter("{x:,.0f}")
         axis.set_xlabel("edits")

@@ -43,6 +43,11 @@ def test_a_method_that_gave_up_is_counted_and_not_averaged(faults: list, counted
     assert cells[3] == ("1.000" if "" in faults else "")
 
 
+def test_an_order_without_a_probe_says_nothing_of_probes() -> None:
+    assert rows(point(probes=0, shown=0), point(seed=2))["memit 4"].split(" | ")[4] == "0.500"
+    assert rows(point(probes=0, shown=0))["memit 4"].split(" | ")[4] == ""
+
+
 def test_the_whole_model_has_no_patch_size() -> None:
     assert rows(point(patch_bytes=None))["memit 4"].endswith("| the model |")
 
