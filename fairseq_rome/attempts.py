@@ -136,15 +136,9 @@ def prepare(
 
 
 def _more_examples(
-    translator: Translator,
-    request: EditRequest,
-    difference: Difference,
-    trigger: str,
-    corpus: Corpus,
-    mined: Sequence[int],
-    settings: EditSettings,
-    endings: Endings,
-) -> Tuple[Tuple[Example, ...], Tuple[Example, ...]]:
+    translator: Translator, request: EditRequest, difference: Difference, trigger: str, corpus: Corpus,
+    mined: Sequence[int], settings: EditSettings, endings: Endings,
+) -> Tuple[Tuple[Example, ...], Tuple[Example, ...]]:  # fmt: skip
     """Contexts to fit on, and held-out ones: the request's own first, then mined ones, then mined references."""
     others = [index for index in mined if corpus.sources[index] != request.source]
     sources = [source for source in request.contexts if source != request.source]
@@ -255,12 +249,11 @@ def attempt(
 
 def _tried(work: Work, case: Case, settings: EditSettings, endings: Endings) -> Attempt:
     """One attempt, judged on all of the case, of which it may have been fitted on a part."""
-    model = work.translator.model
     try:
         patch = METHODS[settings.method](work, settings)
     except EditError as error:
         return _failed(case, str(error))
-    size = max(relative_size(model, patch).values())
+    size = max(relative_size(work.translator.model, patch).values())
     if not size <= settings.edit_max_size:
         most = f"expected at most {settings.edit_max_size:g}"
         return _failed(case, f"the change at {work.site} is {size:.3g} of the weight, {most}")
@@ -299,10 +292,7 @@ def _judge(translator: Translator, case: Case, patch: Patch, size: float, ending
         others = [example.source for example in case.held_out]
         output, *rest = (hypo.text for hypo in translator.translate([case.request.source, *others]))
     held = holds(output, case.request.target, case.difference, endings.target)
-    general = [
-        holds(text, example.after, case.difference, endings.target)
-        for text, example in zip(rest, case.held_out)
-    ]
+    general = [holds(text, one.after, case.difference, endings.target) for text, one in zip(rest, case.held_out)]
     share = sum(general) / len(general) if general else 1.0
     reason = "" if held else f"with the edit the model says {output!r}"
     return Attempt(patch, output, held, share, 0, size, reason, 0.0)
