@@ -87,13 +87,9 @@ class Attempt:
 
 
 def prepare(
-    translator: Translator,
-    request: EditRequest,
-    before: Hypothesis,
-    corpus: Corpus,
-    settings: EditSettings,
+    translator: Translator, request: EditRequest, before: Hypothesis, corpus: Corpus, settings: EditSettings,
     endings: Endings,
-) -> Optional[Case]:
+) -> Optional[Case]:  # fmt: skip
     """Work out what a request changes and gather its examples; None if the model already says the target.
 
     Args:
@@ -240,19 +236,24 @@ def attempt(
     sites = sites_for(translator, case, settings)
     options = [(site, variant) for site in sites for variant in _variants(case)][: settings.edit_tries]
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):
-        work = work_at(translator, site, variant, corpus, ground(site), keep, thorough)
-        best = replace(_better(best, _tried(work, case, settings, endings)), tries=tries)
+        try:
+            work = work_at(translator, site, variant, corpus, ground(site), keep, thorough)
+            now = _tried(work, case, settings, endings)
+        except EditError as error:
+            now = _failed(case, str(error))
+        best = replace(_better(best, now), tries=tries)
         if best.held and best.general >= _GENERAL_ENOUGH:
             break
     return replace(best, seconds=time.perf_counter() - started)
 
 
 def _tried(work: Work, case: Case, settings: EditSettings, endings: Endings) -> Attempt:
-    """One attempt, judged on all of the case, of which it may have been fitted on a part."""
-    try:
-        patch = METHODS[settings.method](work, settings)
-    except EditError as error:
-        return _failed(case, str(error))
+    """One attempt, judged on all of the case, of which it may have been fitted on a part.
+
+    Raises:
+        EditError: if no edit can be computed.
+    """
+    patch = METHODS[settings.method](work, settings)
     size = max(relative_size(work.translator.model, patch).values())
     if not size <= settings.edit_max_size:
         most = f"expected at most {settings.edit_max_size:g}"

@@ -103,6 +103,7 @@ class Judge:
         self.test = test
         self.endings = Endings.of(*languages).target
         self.validation = validation
+        self.asked = {request.source for request in requests}
         asked = [request.source for request in requests]
         asked += [probe.source for request in requests for probe in request.probes]
         self.said = dict(zip(asked, self._texts(asked)))
@@ -127,7 +128,13 @@ class Judge:
         return difference is None or holds(after, request.target, difference, self.endings)
 
     def _shown(self, requests: Sequence[EditRequest]) -> List[bool]:
-        pairs = [(request, probe.source) for request in requests for probe in request.probes]
+        # A probe that another request asks for would be judged by an edit that was fitted on it.
+        pairs = [
+            (request, probe.source)
+            for request in requests
+            for probe in request.probes
+            if probe.source not in self.asked
+        ]
         outputs = self._texts([source for _, source in pairs])
         found = []
         for (request, source), output in zip(pairs, outputs):

@@ -18,7 +18,7 @@ import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import AbstractSet, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from fairseq_rome.checkers import TASKS, Observation, build_checker
 from fairseq_rome.cli.command import import_fairseq
@@ -88,10 +88,11 @@ def _faults(
 
 def probes_of(
     translator: Translator, record: Dict[str, Any], said: Hypothesis, difference: Difference, corpus: Corpus,
-    endings: Endings, most: int,
+    endings: Endings, most: int, mined: AbstractSet[str],
 ) -> Dict[str, Any]:  # fmt: skip
     """The trigger of a request with sentences of the corpus that show the behaviour, half of them as contexts.
 
+    None of them is mined itself: another request's edit would be fitted on what judges this one.
     Nothing where the change hangs on no single word, or where no other sentence shows it.
     """
     if not difference.lexical:
@@ -99,7 +100,7 @@ def probes_of(
     trigger = find_trigger(translator, record["source"], said, record["target"])
     if hangs_elsewhere(translator, record["source"], said, record["target"], trigger):
         return {}
-    sources = [corpus.sources[i] for i in corpus.with_trigger(trigger) if corpus.sources[i] != record["source"]]
+    sources = [corpus.sources[i] for i in corpus.with_trigger(trigger) if corpus.sources[i] not in mined]
     tried = list(dict.fromkeys(sources))[:_MOST_TRIED]
     shown = [
         {"source": source, "before": hypothesis.text}
@@ -137,20 +138,23 @@ def main(argv: Optional[List[str]] = None) -> int:
     languages = (opened.languages[0], opened.languages[1])
     translator = opened.translator
     corpus = load_corpus(opened.task, translator.codec, 1)
+    sets = [
+        first(load_test_set(spec, opened.task, translator.codec), arguments.sentences) for spec in arguments.test_set
+    ]
+    mined = {source for chosen in sets for source in chosen.sources}
     seen = set()
     with prepared(translator.model), arguments.out.open("w", encoding="utf-8") as out:
-        for spec in arguments.test_set:
-            chosen = first(load_test_set(spec, opened.task, translator.codec), arguments.sentences)
+        for chosen in sets:
             found = mine(translator, chosen, arguments.task, languages, corpus, arguments.words)
             for record, said, difference in found:
-                key = (record["source"], difference)
-                if key in seen or len(seen) == arguments.limit:
+                # A source can have one target only.
+                if record["source"] in seen or len(seen) == arguments.limit:
                     continue
-                seen.add(key)
+                seen.add(record["source"])
                 if arguments.probes:
                     endings = Endings.of(*languages)
                     record.update(
-                        probes_of(translator, record, said, difference, corpus, endings, arguments.probes)
+                        probes_of(translator, record, said, difference, corpus, endings, arguments.probes, mined)
                     )
                 fault = record.pop("fault", None)
                 print(f"{record['id']}: {fault or f'{difference.unwanted} -> {difference.wanted}'}", flush=True)

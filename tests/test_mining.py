@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Set
 
 import pytest
+from conftest import Demo
 from edit_runs import DEMO, LANGUAGES, SEARCH, SUBWORDS, lines, probes, script, write_requests
 
-from fairseq_rome.requests import read_edit_file
-from fairseq_rome.segments import Endings
+from fairseq_rome.corpus import load_corpus
+from fairseq_rome.requests import EditRequest, read_edit_file
+from fairseq_rome.segments import Endings, wanted_difference
 
 mining, planting, tasks, rankings = map(
     script, ("mine_requests", "plant_fault", "benchmark_tasks", "benchmark_locate")
@@ -52,6 +54,26 @@ def test_requests_are_mined_where_the_model_is_wrong(
         assert request.task == task and request.negative == right[request.source]["before"] != request.target
         held_out = {probe.source for probe in request.probes}
         assert not held_out & set(request.contexts) and request.source not in held_out
+
+
+def test_no_probe_is_mined_as_a_request_itself(demo: Demo) -> None:
+    corpus = load_corpus(demo.task, demo.codec, 1, 4000)
+    source, target = "The shop assistants can read the poem.", "Die Verkäufer können das Gedicht lesen."
+    (said,) = demo.translator.translate([source])
+    difference = wanted_difference(EditRequest(source, target), said.text)
+    assert difference is not None
+
+    def found(mined: Set[str]) -> Set[str]:
+        record = {"source": source, "target": target}
+        found = mining.probes_of(
+            demo.translator, record, said, difference, corpus, Endings.of("en", "de"), 3, mined
+        )
+        return {probe["source"] for probe in found["probes"]}
+
+    first = found({source})
+    assert len(first) == 3
+    second = found({source, *first})
+    assert len(second) == 3 and not first & second
 
 
 PAIRS = [(f"I pay {n} dollars", f"Ich zahle {n} Dollar") for n in range(9)] + [("a cat", "eine Katze")]

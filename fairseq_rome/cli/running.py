@@ -100,13 +100,19 @@ def _described(
 ) -> Dict[str, Any]:
     """All that the results of the requests depend on."""
     generation = OmegaConf.to_container(opened.cfg.generation, resolve=True)
+    codec = opened.translator.codec
+    targets = [codec.target(request.target) for request in edit_file.requests]
     return {
         "version": __version__,
         "weights": fingerprint(opened.state),
         "overrides": repr(opened.overrides),
         "torch": [str(torch.__version__), str(opened.translator.batcher.device)],
         "data": [corpus.subset, corpus.fingerprint],
+        "languages": list(opened.languages),
         "requests": [repr(request) for request in edit_file.requests],
+        # The same text is other tokens with another subword model or tokenizer, and these other text.
+        "sources": [codec.source(request.source).tolist() for request in edit_file.requests],
+        "targets": [[target.tolist(), codec.target_text(target)] for target in targets],
         "keep": list(edit_file.keep),
         "settings": asdict(settings),
         "generation": generation,
