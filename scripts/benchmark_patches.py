@@ -81,25 +81,19 @@ def round_trips(data: Multi30k, wishes: Sequence[Wish], model: Path, methods: Se
     print(
         f"\n{'type':9}{'method':11}{'request':16}{'bytes':>8}  {'base':18}{'applied':18}{'reverted':18}base again"
     )
-    for dtype in (torch.float32, torch.float16):
-        with tempfile.TemporaryDirectory() as folder:
-            work = Path(folder)
-            base = in_type(model, dtype, work)
-            before = fingerprint(read_state(base))
-            for method in methods:
-                for wish in wishes:
-                    patch = edited(data, wish, base, method, work)
-                    if patch is None:
-                        continue
-                    after, back = applied_and_reverted(base, patch, work)
-                    edit = fingerprint(read_state(work / "edited.pt"))
-                    assert edit == after, "fairseq-edit's checkpoint and the patch's differ"
-                    hashes = "".join(f"{one[:_SHORT]:18}" for one in (before, after, back))
-                    name = str(dtype).replace("torch.", "")
-                    print(
-                        f"{name:9}{method:11}{wish.id:16}{patch.stat().st_size:8,}  {hashes}{back == before}",
-                        flush=True,
-                    )
+    for name, base, work in in_each_type(model):
+        before = fingerprint(read_state(base))
+        for method in methods:
+            for wish in wishes:
+                patch = edited(data, wish, base, method, work)
+                if patch is None:
+                    continue
+                after, back = applied_and_reverted(base, patch, work)
+                edit = fingerprint(read_state(work / "edited.pt"))
+                assert edit == after, "fairseq-edit's checkpoint and the patch's differ"
+                hashes = "".join(f"{one[:_SHORT]:18}" for one in (before, after, back))
+                size = patch.stat().st_size
+                print(f"{name:9}{method:11}{wish.id:16}{size:8,}  {hashes}{back == before}", flush=True)
 
 
 def stacks(
@@ -107,16 +101,12 @@ def stacks(
 ) -> None:
     """Print a line for each stack of patches: hashes of all, without the one taken out, and with none."""
     print(f"\n{'type':9}{'method':11}{f'{count} edits':18}{f'without {taken}':18}{'none':18}base again")
-    for dtype in (torch.float32, torch.float16):
-        with tempfile.TemporaryDirectory() as folder:
-            work = Path(folder)
-            base = in_type(model, dtype, work)
-            before = fingerprint(read_state(base))
-            for method in methods:
-                hashes = stacked(data, requests, base, method, work, count, taken)
-                shown = "".join(f"{one[:_SHORT]:18}" for one in hashes)
-                name = str(dtype).replace("torch.", "")
-                print(f"{name:9}{method:11}{shown}{hashes[-1] == before}", flush=True)
+    for name, base, work in in_each_type(model):
+        before = fingerprint(read_state(base))
+        for method in methods:
+            hashes = stacked(data, requests, base, method, work, count, taken)
+            shown = "".join(f"{one[:_SHORT]:18}" for one in hashes)
+            print(f"{name:9}{method:11}{shown}{hashes[-1] == before}", flush=True)
 
 
 def stacked(
@@ -144,6 +134,13 @@ def stacked(
         ):
             assert patch_main([*arguments, "--force"]) == 0, f"fairseq-edit-patch {' '.join(arguments)}"
     return [fingerprint(read_state(path)) for path in (full, less, none)]
+
+
+def in_each_type(model: Path) -> Iterator[Tuple[str, Path, Path]]:
+    """Each type by name, the checkpoint in it, and the folder where that is, which is gone after."""
+    for dtype in (torch.float32, torch.float16):
+        with tempfile.TemporaryDirectory() as folder:
+            yield str(dtype).replace("torch.", ""), in_type(model, dtype, Path(folder)), Path(folder)
 
 
 def in_type(model: Path, dtype: torch.dtype, work: Path) -> Path:
