@@ -18,7 +18,6 @@ from fairseq_rome.patch import (
     Lineage,
     Mark,
     Patch,
-    PatchFile,
     load_patches,
     patch_file,
     read_stack,
@@ -88,10 +87,14 @@ def test_others_may_read_a_patch(saved: Path) -> None:
     assert stat.S_IMODE(saved.stat().st_mode) == 0o666 & ~mask
 
 
-def test_a_file_of_no_patches(tmp_path: Path) -> None:
-    path = tmp_path / "none.safetensors"
-    save_patches(str(path), PatchFile((), {}))
-    assert load_patches(str(path)) == PatchFile((), {})
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 1.0])
+def test_a_bit_that_flips_is_noticed(saved: Path, place: float) -> None:
+    data = bytearray(saved.read_bytes())
+    start = 8 + int.from_bytes(data[:8], "little")
+    data[start + int(place * (len(data) - start - 1))] ^= 1
+    saved.write_bytes(data)
+    with pytest.raises(EditError, match=r"damaged \(ValueError: patch \d is not what was written\)"):
+        load_patches(str(saved))
 
 
 def rewritten(change: Callable[[Dict[str, str]], Any]) -> Callable[[Path], None]:
@@ -111,6 +114,10 @@ def as_another_kind(metadata: Dict[str, str]) -> None:
     metadata["patches"] = metadata["patches"].replace('"neuron"', '"magic"')
 
 
+def in_other_words(metadata: Dict[str, str]) -> None:
+    metadata["patches"] = metadata["patches"].replace("Gr\u00fc\u00dfe", "Gruss")
+
+
 DAMAGED: Dict[str, Tuple[Callable[[Path], Any], str]] = {
     "missing": (lambda path: path.unlink(), "no such file, expected a patch file"),
     "text": (lambda path: path.write_text("patch"), "expected a patch file of fairseq-edit --save-patch"),
@@ -122,7 +129,9 @@ DAMAGED: Dict[str, Tuple[Callable[[Path], Any], str]] = {
     "no marks": (rewritten(lambda metadata: metadata.update(base="{}")), "no mark of"),
     "marks of another form": (rewritten(lambda metadata: metadata.update(before='{"a": [1]}')), "damaged"),
     "no list": (rewritten(lambda metadata: metadata.update(patches="3")), "damaged"),
+    "an empty list": (rewritten(lambda metadata: metadata.update(patches="[]")), "no patches"),
     "another kind": (rewritten(as_another_kind), "damaged"),
+    "another text": (rewritten(in_other_words), "patch 1 is not what was written"),
     "a tensor is missing": (
         rewritten(lambda m: m.update(patches=json.dumps([{**json.loads(m["patches"])[0], "changes": [
             {"kind": "low-rank", "name": COLUMN, "tensors": "99.9"}]}]))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
@@ -108,6 +109,43 @@ def test_a_neuron_is_taken_once() -> None:
         EditError, match="1.safetensors: neuron 1 of decoder.1 is taken by the edit of request 9"
     ):
         fit(state_with(other), file)
+
+
+@pytest.mark.parametrize(("patches", "message"), [
+    ((gate(1, id="7"), gate(1, id="7")), "its edit of request 7 is there already"),
+    ((gate(1, id="7"), replace(gate(1), method="other")), "neuron 1 of decoder.1 is taken by the edit of request 7"),
+])  # fmt: skip
+def test_a_neuron_is_taken_once_within_a_file(patches: Sequence[Patch], message: str) -> None:
+    file = made_for(new_state(), *patches)
+    for work in (lambda: fit(new_state(), file), lambda: merged([("1.safetensors", file)])):
+        with pytest.raises(EditError, match=f"1.safetensors: {message}"):
+            work()
+
+
+def changed(patch: Patch, **parts: Any) -> Patch:
+    first, *rest = patch.changes
+    return replace(patch, changes=(replace(first, **parts), *rest))
+
+
+MISSHAPED: Dict[str, Tuple[Patch, str]] = {
+    "a short row": (gate(1, width=5), r"has shape \[5\], expected \[6\]"),
+    "a row of one": (gate(1, width=1), r"has shape \[1\], expected \[6\]"),
+    "another neuron's old row": (changed(gate(1), old=torch.ones(5)), r"has shape \[5\], expected \[6\]"),
+    "no such dimension": (changed(gate(1), dim=2), "index 1 in dimension 2"),
+    "a neuron before the first": (changed(gate(1), index=-1), "index -1 in dimension 0"),
+    "too few rows": (low_rank(1, width=5), "expected 6 rows"),
+    "two ranks": (changed(low_rank(1), right=torch.ones(8, 2)), "one rank"),
+    "a factor of one dimension": (changed(low_rank(1), left=torch.ones(6)), "expected two matrices"),
+    "NaN in a gate": (changed(gate(1), new=torch.full((6,), float("nan"))), "NaN or infinity"),
+    "infinity in a factor": (changed(low_rank(1), left=torch.full((6, 1), float("inf"))), "NaN or infinity"),
+}
+
+
+@pytest.mark.parametrize("name", MISSHAPED)
+def test_what_can_not_be_made_in_the_weights_is_refused(name: str) -> None:
+    patch, message = MISSHAPED[name]
+    with pytest.raises(EditError, match=f"1.safetensors: the change of {patch.changes[0].name} .*{message}"):
+        fit(new_state(), made_for(new_state(), patch))
 
 
 BASES: Dict[str, Tuple[Callable[[], State], str]] = {

@@ -179,6 +179,10 @@ CHANGED: Dict[str, Tuple[Callable[[State], Any], str]] = {
         lambda s: s["extra_state"][LEDGER]["tensors"].update(float32=torch.zeros(3)),
         "damaged",
     ),
+    "other numbers": (
+        lambda s: s["extra_state"][LEDGER]["tensors"]["float32"][3:].zero_(),
+        "patch 1 is not what was written",
+    ),
     "a tensor is missing": (lambda s: s["extra_state"][LEDGER]["tensors"].clear(), "damaged"),
 }
 

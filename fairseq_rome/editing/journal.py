@@ -25,7 +25,7 @@ from fairseq_rome.patch import packed, unpacked
 from fairseq_rome.requests import EditRequest
 from fairseq_rome.segments import Difference
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Journal:
@@ -63,11 +63,7 @@ class Journal:
         records, tensors = packed([result.patch] if result.patch else [])
         told = {name: value for name, value in vars(result).items() if name not in ("request", "patch")}
         told["difference"] = None if result.difference is None else asdict(result.difference)
-        metadata = {
-            "result": json.dumps(told),
-            "patches": json.dumps(records),
-            "fingerprint": result.patch.fingerprint if result.patch else "",
-        }
+        metadata = {"result": json.dumps(told), "patches": json.dumps(records)}
         with written_whole(self._path(number)) as temporary:
             save_file(tensors or {"none": torch.zeros(0)}, temporary, metadata)
 
@@ -83,8 +79,6 @@ class Journal:
             told: Dict[str, Any] = json.loads(metadata["result"])
             difference = told.pop("difference")
             patches = unpacked(json.loads(metadata["patches"]), tensors)
-            if [patch.fingerprint for patch in patches] != metadata["fingerprint"].split():
-                raise ValueError("its patch is not what was kept")
             result = Result(request, **told)
             if difference is not None:
                 result = replace(result, difference=Difference(**difference))

@@ -47,6 +47,15 @@ class LowRankChange:
         """All numbers of the change by field."""
         return {"left": self.left, "right": self.right}
 
+    def fault(self, weight: Tensor) -> str:
+        """Why the change can't be made in a weight of whatever width, in a few words; empty if it can."""
+        shapes = [tuple(part.shape) for part in (self.left, self.right)]
+        if weight.dim() != 2 or any(len(shape) != 2 for shape in shapes):
+            return f"is of factors {shapes}, expected two matrices for a matrix"
+        if self.left.shape != (len(weight), self.right.shape[1]):
+            return f"is of factors {shapes}, expected {len(weight)} rows in the first and one rank"
+        return _not_finite(self.tensors)
+
 
 @dataclass(frozen=True)
 class NeuronChange:
@@ -82,6 +91,21 @@ class NeuronChange:
     def tensors(self) -> Mapping[str, Tensor]:
         """All numbers of the change by field."""
         return {"new": self.new} if self.old is None else {"new": self.new, "old": self.old}
+
+    def fault(self, weight: Tensor) -> str:
+        """Why the change can't be made in a weight of whatever width, in a few words; empty if it can."""
+        if not (0 <= self.dim < weight.dim() and self.index >= 0):
+            return f"is of index {self.index} in dimension {self.dim}, expected one of {list(weight.shape)}"
+        shape = [size for dim, size in enumerate(weight.shape) if dim != self.dim]
+        for part in self.tensors.values():
+            if list(part.shape) != shape:
+                return f"has shape {list(part.shape)}, expected {shape}"
+        return _not_finite(self.tensors)
+
+
+def _not_finite(tensors: Mapping[str, Tensor]) -> str:
+    finite = all(bool(torch.isfinite(part).all()) for part in tensors.values())
+    return "" if finite else "holds NaN or infinity"
 
 
 Change = Union[LowRankChange, NeuronChange]

@@ -19,7 +19,7 @@ from fairseq_rome.patch.marks import Lineage, Mark, Marks, lineages
 from fairseq_rome.patch.packing import packed, unpacked
 from fairseq_rome.patch.stack import read_stack
 
-FORMAT = "2"
+FORMAT = "3"
 """Version of the file's form."""
 
 _FORM = f"expected a patch file of fairseq-edit --save-patch, format {FORMAT}"
@@ -136,6 +136,8 @@ def load_patches(path: str) -> PatchFile:
         missing = set(found.names) - set(found.base)
         if missing:
             raise ValueError(f"no mark of {min(missing)}")
+        if not patches:
+            raise ValueError("no patches")
     except (AttributeError, EditError, KeyError, TypeError, ValueError) as error:
         raise EditError(f"{path}: damaged ({type(error).__name__}: {error}), {_FORM}") from error
     return found

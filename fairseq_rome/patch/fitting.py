@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 from torch import Tensor
 
@@ -31,7 +31,7 @@ def fitting(files: Sequence[NamedFile], weights: Mapping[str, Tensor], stack: St
     earlier = _Earlier.of(stack.patches, stack.marks)
     patches: List[Patch] = []
     for path, file in files:
-        earlier.check_twice(path, file)
+        earlier.own(path, file)
         for name in file.base:
             if name not in weights:
                 raise EditError(
@@ -47,6 +47,10 @@ def fitting(files: Sequence[NamedFile], weights: Mapping[str, Tensor], stack: St
                 if Mark.of(now[name]) != file.before.get(name, file.base[name]):
                     raise EditError(f"{path}: {reason}")
                 earlier.adopt(file, name)
+        for change in [change for patch in file.patches for change in patch.changes]:
+            fault = change.fault(weights[change.name])
+            if fault:
+                raise EditError(f"{path}: the change of {change.name} {fault}")
         earlier.add(file.patches)
         patches.extend(file.patches)
     return patches
@@ -66,7 +70,7 @@ def merged(files: Sequence[NamedFile]) -> PatchFile:
         new = [name for name in file.names if name not in earlier.marks]
         before.update({name: file.before[name] for name in new if name in file.before})
         after.update({name: file.after[name] for name in new if name in file.after})
-        earlier.check_twice(path, file)
+        earlier.own(path, file)
         earlier.marks.update({name: file.base[name] for name in new})
         earlier.lineages.update({name: file.after[name] for name in new if name in file.after})
         for reason in earlier.reasons_against(file).values():
@@ -99,22 +103,21 @@ class _Earlier:
 
     @classmethod
     def of(cls, patches: Sequence[Patch], marks: Mapping[str, Mark]) -> _Earlier:
-        found = cls(dict(marks))
-        found.add(patches)
+        found = cls(dict(marks), lineages(patches))
+        for patch in patches:
+            found._take(patch)
         return found
 
-    def add(self, patches: Iterable[Patch]) -> None:
-        for patch in patches:
-            self.lineages = lineages([patch], self.lineages)
-            self.known.add(patch.fingerprint)
-            self.owners.update(dict.fromkeys(_places(patch), patch))
+    def add(self, patches: Sequence[Patch]) -> None:
+        self.lineages = lineages(patches, self.lineages)
 
     def adopt(self, file: PatchFile, name: str) -> None:
         """Take the word of a file for what came before it, where a weight is bit for bit as it was."""
         self.marks[name] = file.base[name]
         self.lineages[name] = file.after.get(name, Lineage())
 
-    def check_twice(self, path: str, file: PatchFile) -> None:
+    def own(self, path: str, file: PatchFile) -> None:
+        """Let the patches of a file have their neurons, each patch once and each neuron by one patch."""
         for patch in file.patches:
             if patch.fingerprint in self.known:
                 raise EditError(
@@ -126,6 +129,11 @@ class _Earlier:
                         f"{path}: neuron {index} of {patch.site} is taken by the edit of "
                         f"{told(self.owners[name, index])}; make this one again on a checkpoint that has that one"
                     )
+            self._take(patch)
+
+    def _take(self, patch: Patch) -> None:
+        self.known.add(patch.fingerprint)
+        self.owners.update(dict.fromkeys(_places(patch), patch))
 
     def reasons_against(self, file: PatchFile) -> Dict[str, str]:
         """Why a file does not fit behind these patches, by weight; the weight's base counts before their order."""

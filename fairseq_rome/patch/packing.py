@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
+from fairseq_rome.checkpoint import tensor_fingerprint
 from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch
 from fairseq_rome.sites import Site
+
+_PARTS = ("left", "right", "new", "old")
 
 
 def packed(patches: Sequence[Patch]) -> Tuple[List[Dict[str, Any]], Dict[str, Tensor]]:
@@ -19,11 +24,14 @@ def packed(patches: Sequence[Patch]) -> Tuple[List[Dict[str, Any]], Dict[str, Te
 
 
 def unpacked(records: Sequence[Mapping[str, Any]], tensors: Mapping[str, Tensor]) -> Tuple[Patch, ...]:
-    """The patches that `packed` took apart.
+    """The patches that `packed` took apart, each compared with the hash that it was packed with.
 
     Raises:
         KeyError, TypeError, ValueError: if the records or the tensors are damaged.
     """
+    for number, record in enumerate(records, start=1):
+        if _digest(record, tensors) != record["sha256"]:
+            raise ValueError(f"patch {number} is not what was written")
     return tuple(_patch(record, tensors) for record in records)
 
 
@@ -71,7 +79,7 @@ def _record(patch: Patch, key: str, tensors: Dict[str, Tensor]) -> Dict[str, Any
             tensors[f"{key}.{index}.{part}"] = _own(value)
     for name, keys in patch.keys.items():
         tensors[f"{key}.keys.{name}"] = _own(keys)
-    return {
+    told = {
         "method": patch.method,
         "site": str(patch.site),
         "notes": {name: float(value) for name, value in patch.notes.items()},
@@ -79,6 +87,18 @@ def _record(patch: Patch, key: str, tensors: Dict[str, Tensor]) -> Dict[str, Any
         "changes": changes,
         "keys": {name: f"{key}.keys.{name}" for name in patch.keys},
     }
+    return {**told, "sha256": _digest(told, tensors)}
+
+
+def _digest(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256, in hexadecimal, of all that a record tells and of the numbers that it names."""
+    told = {name: value for name, value in record.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    places = [change["tensors"] for change in record["changes"]]
+    names = [f"{place}.{part}" for place in places for part in _PARTS if f"{place}.{part}" in tensors]
+    for name in (*names, *record["keys"].values()):
+        digest.update(f"{name} {tensor_fingerprint(tensors[name])}".encode())
+    return digest.hexdigest()
 
 
 def _own(value: Tensor) -> Tensor:
