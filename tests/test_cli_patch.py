@@ -14,8 +14,17 @@ from edit_runs import DEMO, Edited, run_edit
 from patch_samples import gate, low_rank, run_patch, saved_patches, saved_state
 
 from fairseq_rome.checkpoint import fingerprint, load_model, read_state
+from fairseq_rome.cli.history import with_patch_files
 from fairseq_rome.decoding import build_translator
-from fairseq_rome.patch import Patch, applied, load_patches, patch_files, read_stack, save_patches
+from fairseq_rome.patch import (
+    Patch,
+    applied,
+    load_patches,
+    patch_files,
+    read_stack,
+    save_patches,
+    with_patches,
+)
 from fairseq_rome.sites import Site
 
 ENCODER, DECODER = Site("encoder", 0), Site("decoder", 2)
@@ -124,6 +133,24 @@ def test_one_of_a_hundred_is_taken_out(base: Path, tmp_path: Path) -> None:
     assert "later low-rank patches were computed on top of what was taken out; they stay as they are" in out
     done("revert", tmp_path / "rest37.pt", "--all", "--save-to", tmp_path / "none.pt")
     assert weights_of(tmp_path / "none.pt") == weights_of(base)
+
+
+def test_the_history_begins_with_patch_files(base: Path, tmp_path: Path) -> None:
+    state = read_state(base)
+    first = saved_patches(tmp_path / "a.safetensors", state, demo_gate(7, DECODER, id="a"))
+    second = demo_gate(8, DECODER, id="b")
+    on, patches = with_patch_files("model.pt", state, [str(first)])
+    assert [patch.about["id"] for patch in patches] == ["a"]
+    again = with_patches(on, [second], {"edits": [{"patch": second.fingerprint}], "base": fingerprint(on)})
+    saved_state(tmp_path / "new.pt", again)
+    for number, chosen in enumerate((["--all"], ["--id", "a"], ["--id", "b"])):
+        out = done("revert", tmp_path / "new.pt", *chosen, "--save-to", tmp_path / f"{number}.pt")
+        if chosen == ["--all"]:
+            before = weights_of(base)
+            assert f"bit for bit those of the unedited checkpoint ({before})" in out
+            continue
+        done("revert", tmp_path / f"{number}.pt", "--all", "--save-to", tmp_path / f"{number}-none.pt")
+        assert weights_of(tmp_path / f"{number}-none.pt") == weights_of(base)
 
 
 def test_fairseq_loads_and_decodes_what_was_applied(demo: Demo, tmp_path: Path) -> None:

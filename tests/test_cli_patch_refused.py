@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
@@ -12,6 +14,7 @@ import torch
 from edit_runs import digest
 from patch_samples import (
     DECODER,
+    SITES,
     gate,
     low_rank,
     names,
@@ -22,8 +25,8 @@ from patch_samples import (
     saved_state,
 )
 
-from fairseq_rome.checkpoint import read_state
-from fairseq_rome.cli.patch_folder import check_folder, file_names, is_folder
+from fairseq_rome.checkpoint import fingerprint, read_state
+from fairseq_rome.cli.patch_folder import check_folder, file_names, is_folder, write_folder
 from fairseq_rome.errors import EditError
 from fairseq_rome.patch import load_patches, read_stack, with_patches
 from fairseq_rome.patch.stack import LEDGER
@@ -36,7 +39,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = new_state()
     gates, low = [gate(1, id="7"), gate(2, id="8")], low_rank(1, id="9")
     edits = [{"patch": patch.fingerprint} for patch in gates]
-    edited = with_patches(base, gates, {"edits": edits, "base": "b", "fairseq_rome": "1", "torch": "2"})
+    edited = with_patches(base, gates, {"edits": edits, "base": fingerprint(base), "fairseq_rome": "1", "torch": "2"})
     embedded = new_state()
     embedded["model"]["decoder.embed.weight"].add_(1)
     states = {
@@ -46,6 +49,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "embedded": embedded,
         "both": {**edited, "model": {**edited["model"], "decoder.embed.weight": torch.ones(9, 6)}},
     }  # fmt: skip
+    twin = new_state()
+    layer, other = (names(site)[0] for site in SITES[2:])
+    twin["model"][other] = twin["model"][layer].clone()
+    states["twin"] = twin
+    saved_patches(folder / "twin.safetensors", twin, gate(1))
     for name, state in states.items():
         saved_state(folder / f"{name}.pt", state)
     saved_patches(folder / "7.safetensors", base, gates[0])
@@ -81,6 +89,7 @@ REFUSED: Dict[str, Tuple[str, str]] = {
     "again": ("apply edited.pt 7.safetensors --save-to new", "7.safetensors: its edit of request 7 is there already"),
     "out of order": ("apply base.pt 10.safetensors 9.safetensors --save-to new", "10.safetensors: out of order"),
     "another between": ("apply base.pt 7.safetensors 9.safetensors --save-to new", "9.safetensors: out of order"),
+    "an equal layer": ("apply twin.pt twin.safetensors --save-to new", "twin.pt: .* and .* hold the same numbers"),
     "output exists": ("apply base.pt 7.safetensors --save-to other.pt", "other.pt: exists already; --force"),
     "output is the base": ("apply base.pt 7.safetensors --save-to base.pt --force", "base.pt: is the input file"),
     "output is a patch": ("apply base.pt 7.safetensors --save-to 7.safetensors --force", "is the input file"),
@@ -96,6 +105,7 @@ REFUSED: Dict[str, Tuple[str, str]] = {
     "revert after training": ("revert trained.pt --id 7 --save-to new", "trained.pt: .* changed by something else"),
     "revert of a damaged list": ("revert damaged.pt --all --save-to new", "damaged.pt: .* is damaged"),
     "revert beside a change": ("revert both.pt --all --save-to new", "both.pt: .* a weight that no patch touches"),
+    "part of it beside a change": ("revert both.pt --id 7 --save-to new", "both.pt: .* a weight that no patch touches"),
     "revert over the input": ("revert edited.pt --all --save-to edited.pt --force", "is the input file"),
     "merge of other bases": ("merge 7.safetensors other.safetensors --save-to new", "other.*: .* for another"),
     "merge out of order": ("merge 10.safetensors 9.safetensors --save-to new", "9.safetensors: out of order"),
@@ -103,6 +113,7 @@ REFUSED: Dict[str, Tuple[str, str]] = {
     "merge over the input": ("merge 7.safetensors --save-to 7.safetensors --force", "is the input file"),
     "merge of a damaged one": ("merge 7.safetensors cut.safetensors --save-to new", "cut.safetensors: "),
     "diff with no checkpoint": ("diff base.pt text.pt --save-to new", "text.pt: is not a checkpoint"),
+    "diff of a damaged list": ("diff base.pt damaged.pt --save-to new", "damaged.pt: the checkpoint's list .* damaged"),
     "diff over the input": ("diff base.pt edited.pt --save-to edited.pt --force", "is the input file"),
     "show of nothing": ("show", "required: FILE"),
     "show of text": ("show text.pt", "text.pt: .*, expected a patch file"),
@@ -133,6 +144,17 @@ def test_a_difference_of_another_kind(folder: Path) -> None:
         "edited.pt and edited.pt have the same weights: nothing was written\n",
     )
     assert not (folder / "new").exists()
+
+
+def test_a_difference_that_a_patch_would_have_to_take_back(folder: Path, tmp_path: Path) -> None:
+    run = run_patch("diff", "edited.pt", "base.pt", "--save-to", tmp_path / "new")
+    assert (run.status, run.err) == (1, "")
+    assert "edited.pt can't take a patch for this in: " in run.out
+    assert "neuron 1 of decoder.1 is taken by the edit of request 7" in run.out
+    assert run.out.endswith(
+        "where base.pt lacks patches of it, fairseq-edit-patch revert takes them out: nothing was written\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_difference_as_a_patch(folder: Path, tmp_path: Path) -> None:
@@ -167,6 +189,36 @@ def test_show_tells_of_files_and_checkpoints(folder: Path) -> None:
     assert [line for line in blocks[1].splitlines() if "request" in line] == ["  request 7", "  request 8"]
     assert "made by fairseq_rome 1, torch 2" in blocks[1]
     assert blocks[2] == "base.pt: checkpoint, 0 patches\n"
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04\0\0\0\0", b"\x80\x02\0\0\0\0\0\0"])
+def test_a_patch_file_whose_length_looks_like_a_checkpoint(start: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(start + b'{"a":')
+    assert "expected a patch file" in refused(run_patch("show", tmp_path / "a"))
+
+
+def test_nobody_reads_on(folder: Path) -> None:
+    command = [sys.executable, "-m", "fairseq_rome.cli.patch", "show", *["edited.pt"] * 3]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+@pytest.mark.parametrize("command", ["apply base.pt 7.safetensors", "merge 7.safetensors"])
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_interrupts_tell_what_was_written(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, place: str
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fairseq_rome.files." + ("_flush" if place == "before" else "_flush_folder"), interrupt)
+    line = refused(run_patch(*command.split(), "--save-to", tmp_path / "new"))
+    told = {"before": "nothing was written", "after": f"{tmp_path / 'new'} was already written whole"}
+    assert line == f"fairseq-edit-patch: interrupted; {told[place]}\n"
+    assert (tmp_path / "new").exists() == (place == "after")
 
 
 def test_show_in_json(folder: Path) -> None:
@@ -232,6 +284,9 @@ def test_folders_of_patches(tmp_path: Path) -> None:
     assert file_names(patches) == [
         f"{name}.safetensors" for name in ("a", "A-2", "a_b_c", "4", "_", "6", "3")
     ]
+    assert file_names(patches[:3], ["A.safetensors", "3.safetensors", "a_b_c.txt"]) == [
+        f"{name}.safetensors" for name in ("a-1", "A-2", "a_b_c")
+    ]
     (tmp_path / "file").write_text("")
     check_folder(f"{tmp_path}/new/", force=False)
     for path, message in (
@@ -245,3 +300,14 @@ def test_folders_of_patches(tmp_path: Path) -> None:
     check_folder(str(tmp_path), force=True)
     with pytest.raises(EditError, match="holds 1.safetensors already; --force"):
         check_folder(str(tmp_path), force=False)
+
+
+def test_new_files_go_beside_those_that_were_read(tmp_path: Path) -> None:
+    base, folder = new_state(), tmp_path / "fixes"
+    write_folder(str(folder), [gate(1, id="7")], base, {"edits": [{}]}, force=False)
+    read = (folder / "7.safetensors").read_bytes()
+    first = with_patches(base, [gate(1)], {})
+    inputs = [str(tmp_path / "model.pt"), str(folder / "7.safetensors")]
+    write_folder(f"{folder}/", [gate(2, id="7"), gate(3, id="8")], first, {"edits": [{}, {}]}, True, inputs)
+    assert sorted(path.name for path in folder.iterdir()) == [f"{name}.safetensors" for name in ("7-1", "7", "8")]
+    assert (folder / "7.safetensors").read_bytes() == read

@@ -169,6 +169,18 @@ OPTIONS: Dict[str, Tuple[List[Any], str]] = {
     "output a directory": (["--save-to", DEMO], f"{DEMO}: is a directory"),
     "output exists": (["--save-to", DEMO / "README.md"], "exists already; --force overwrites it"),
     "output is the input": (["--save-to", MODEL, "--force"], "never written over"),
+    "an empty patch name": (["--edit-patches", ""], "--edit-patches '': a name is empty, expected patch files"),
+    "a colon too many": (["--edit-patches", "a::b"], "--edit-patches 'a::b': a name is empty"),
+    "patch missing": (["--edit-patches", "no.safetensors"], "no.safetensors: no such file, expected a patch file"),
+    "output is a patch": (
+        ["--edit-patches", DEMO / "README.md", "--save-to", DEMO / "README.md", "--force"],
+        "README.md: is the input file",
+    ),
+    "patch over a patch": (
+        ["--edit-patches", DEMO / "README.md", "--save-patch", DEMO / "README.md", "--force"],
+        "README.md: is the input file",
+    ),
+    "one output for both": (["--save-to", "same.pt", "--save-patch", "./same.pt"], "is what --save-to names as well"),
     "gate": (["--gate", "locality"], "gate 'locality': expected FIGURE>=NUMBER"),
     "sites missing": (["--site", "/nowhere.yaml"], "/nowhere.yaml: No such file"),
     "settings missing": (["--edit-config", "/nowhere.yaml"], "/nowhere.yaml: No such file"),

@@ -198,6 +198,21 @@ def test_what_something_else_has_changed_is_refused(name: str) -> None:
         assert len(str(refused.value).splitlines()) == 1
 
 
+def test_a_weight_that_is_stored_twice() -> None:
+    state = new_state()
+    columns = [names(site)[2] for site in SITES[2:]]
+    state["model"][columns[0]] = state["model"][columns[1]].clone()
+    with pytest.raises(EditError, match=f"{columns[1]} and {columns[0]} hold the same numbers"):
+        edited(state, gate(3))
+    one = torch.zeros(1)
+    new = with_patches(state, [gate(3)], {}, built=dict.fromkeys(columns, one))
+    assert new["model"][columns[0]] is new["model"][columns[1]] is not state["model"][columns[1]]
+    apart = with_patches(state, [gate(3)], {}, built={name: torch.zeros(1) for name in columns})
+    assert torch.equal(apart["model"][columns[0]], state["model"][columns[0]])
+    for changed in (new, apart):
+        assert same_weights(without(changed, gate(3)), state)
+
+
 def test_a_patch_that_is_not_there() -> None:
     with pytest.raises(
         EditError, match=f"no patch {gate(4).fingerprint[:12]}..., expected one that was applied"

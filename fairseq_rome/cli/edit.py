@@ -42,6 +42,7 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     from fairseq_rome.cli.running import kept_by, run_requests
     from fairseq_rome.cli.session import check_symbols, open_checkpoint
     from fairseq_rome.corpus import load_corpus
+    from fairseq_rome.patch import patch_paths
     from fairseq_rome.requests import read_edit_file
     from fairseq_rome.segments import Endings
 
@@ -50,7 +51,7 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     languages = (args.source_lang, args.target_lang)
     # A slip in the edit file is told before the checkpoint is opened, unless the languages are still to be found.
     edit_file = read_edit_file(args.edit_pref, *languages) if all(languages) else None
-    opened = open_checkpoint(args, args.edit_patches.split(os.pathsep) if args.edit_patches else ())
+    opened = open_checkpoint(args, patch_paths(args.edit_patches))
     edit_file = edit_file or read_edit_file(args.edit_pref, *opened.languages)
     edit_file = judging.with_sites(judging.with_task(edit_file, args.edit_task), args.sites).without_leaks()
     check_symbols(edit_file, opened.translator.codec)
@@ -82,13 +83,13 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
 def _check_output(args: argparse.Namespace) -> None:
     from fairseq_rome.checkpoint import check_output
     from fairseq_rome.cli.patch_folder import check_folder, is_folder
-    from fairseq_rome.cli.saving import card_beside
+    from fairseq_rome.cli.saving import card_beside, inputs_of
 
     if args.dry_run:
         return
     if not args.save_to:
         raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")
-    inputs = [args.path] if args.path else []
+    inputs = inputs_of(args)
     check_output(args.save_to, args.force, inputs)
     if args.report and not _reports_beside(args):
         check_output(card_beside(args.save_to), args.force)
@@ -96,6 +97,8 @@ def _check_output(args: argparse.Namespace) -> None:
         check_folder(args.save_patch, args.force)
     elif args.save_patch:
         check_output(args.save_patch, args.force, inputs)
+        if os.path.realpath(args.save_patch) == os.path.realpath(args.save_to):
+            raise EditError(f"{args.save_patch}: is what --save-to names as well, expected another file")
 
 
 def _reports_beside(args: argparse.Namespace) -> bool:

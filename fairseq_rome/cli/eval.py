@@ -94,7 +94,7 @@ def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
         raise EditError("nothing to judge: expected --edit-pref, --test-set or both")
     if own.edit_sample is not None and own.edit_sample < 0:
         raise EditError(f"--edit-sample is {own.edit_sample}, expected a number of at least 0")
-    if bool(own.edited) == bool(own.edit_patches):
+    if (own.edited is None) == (own.edit_patches is None):
         raise EditError("expected the edited model: either --edited or --edit-patches")
     import_fairseq()
     return _run(with_fairseq("fairseq-edit-eval", own, rest, own.seed))
@@ -147,13 +147,14 @@ def _edited(args: argparse.Namespace, opened: Any) -> Tuple[Any, List[Any], Dict
     from fairseq_rome.cli.history import with_patch_files
     from fairseq_rome.cli.judging import edits_in
     from fairseq_rome.cli.session import reopened
+    from fairseq_rome.patch import patch_paths
 
     if args.edited:
         state = read_state(args.edited, trust=args.trust_checkpoint)
         told = {"edited": {"path": args.edited, "fingerprint": fingerprint(state)}}
         return reopened(opened, state, args), edits_in(state), told
-    paths = args.edit_patches.split(os.pathsep)
-    state = with_patch_files(opened.state, paths)
+    paths = patch_paths(args.edit_patches)
+    state, _ = with_patch_files(args.path, opened.state, paths, opened.translator.model.state_dict())
     return reopened(opened, state, args), edits_in(state), {"patches": paths}
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from contextlib import contextmanager
-from typing import Iterator, List
+from typing import Iterator, List, Optional, Tuple
 
 
 @contextmanager
@@ -29,3 +30,27 @@ def held_back() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if came:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def telling_if_written(path: str) -> Iterator[None]:
+    """Have a Ctrl-C that comes when a file is in its place already say so.
+
+    Raises:
+        KeyboardInterrupt: with that text.
+    """
+    before = _identity(path)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if _identity(path) == before:
+            raise
+        raise KeyboardInterrupt(f"{path} was already written whole") from None
+
+
+def _identity(path: str) -> Optional[Tuple[int, int]]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns

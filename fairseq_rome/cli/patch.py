@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from contextlib import contextmanager
-from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Set
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Set
 
-from fairseq_rome.cli.command import import_fairseq, run
+from fairseq_rome.cli.command import import_fairseq, naming, run
+from fairseq_rome.cli.interrupts import telling_if_written
 from fairseq_rome.cli.patch_options import PROG, own_parser
 from fairseq_rome.errors import EditError
 
@@ -33,15 +33,18 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
     args = own_parser().parse_args(argv)
     import_fairseq()
-    commands = {"show": _show, "apply": _apply, "revert": _revert, "merge": _merge, "diff": _diff}
-    return commands[args.command](args)
+    if args.command == "show":
+        return _show(args)
+    commands = {"apply": _apply, "revert": _revert, "merge": _merge, "diff": _diff}
+    with telling_if_written(args.save_to):
+        return commands[args.command](args)
 
 
 def _show(args: argparse.Namespace) -> int:
     from fairseq_rome.cli.patch_showing import file_record, file_text
 
     for path in args.files:
-        with _naming(path):
+        with naming(path):
             record = file_record(path, args.trust_checkpoint)
         print(json.dumps(record, ensure_ascii=False) if args.json else file_text(record))
     return 0
@@ -49,19 +52,13 @@ def _show(args: argparse.Namespace) -> int:
 
 def _apply(args: argparse.Namespace) -> int:
     from fairseq_rome.checkpoint import check_output, fingerprint, read_state
-    from fairseq_rome.cli.history import history
+    from fairseq_rome.cli.history import with_patch_files
     from fairseq_rome.cli.patch_showing import summary
-    from fairseq_rome.patch import fitting, load_patches, read_stack, with_patches
 
     check_output(args.save_to, args.force, [args.base, *args.patches])
-    files = [(path, load_patches(path)) for path in args.patches]
     state = read_state(args.base, trust=args.trust_checkpoint)
-    with _naming(args.base):
-        stack = read_stack(state)
-    patches = fitting(files, state["model"], stack)
+    new, patches = with_patch_files(args.base, state, args.patches)
     before = fingerprint(state)
-    with _naming(args.base):
-        new = with_patches(state, patches, {**history(patches), "base": before})
     after = _write(new, args, [args.base, *args.patches])
     for patch in patches:
         print(f"applied {summary(patch)}")
@@ -77,18 +74,19 @@ def _revert(args: argparse.Namespace) -> int:
 
     check_output(args.save_to, args.force, [args.edited, *args.patches])
     state = read_state(args.edited, trust=args.trust_checkpoint)
-    with _naming(args.edited):
+    with naming(args.edited):
         stack = read_stack(state)
     taken_out = _chosen(args, stack.patches)
     rest = [patch for patch in stack.patches if patch.fingerprint not in taken_out]
     told = {**history(()), "base": fingerprint(state), "taken_out": sorted(taken_out)}
-    with _naming(args.edited):
+    with naming(args.edited):
         new = without_patches(state, taken_out, told)
-    base = None if rest else _base_of(state)
-    if base not in (None, fingerprint(new)):
+        bare = without_patches(new, [patch.fingerprint for patch in rest], told) if rest else new
+    base, found = _base_of(state), fingerprint(bare)
+    if base not in (None, found):
         raise EditError(
-            f"{args.edited}: without its patches its weights are {fingerprint(new)}, expected {base}: a weight that no "
-            "patch touches was changed by something else since"
+            f"{args.edited}: without any patches its weights are {found}, expected {base}: a weight that no patch "
+            "touches was changed by something else since"
         )
     after = _write(new, args, [args.edited, *args.patches])
     for patch in stack.patches:
@@ -117,10 +115,14 @@ def _diff(args: argparse.Namespace) -> int:
     from fairseq_rome.checkpoint import check_output, fingerprint, read_state
     from fairseq_rome.cli.history import history
     from fairseq_rome.cli.patch_showing import summary
-    from fairseq_rome.patch import compare, patch_file, save_patches
+    from fairseq_rome.patch import compare, fitting, patch_file, read_stack, save_patches
 
     check_output(args.save_to, args.force, [args.first, args.second])
     first, second = (read_state(path, trust=args.trust_checkpoint) for path in (args.first, args.second))
+    with naming(args.second):
+        read_stack(second)
+    with naming(args.first):
+        stack = read_stack(first)
     found = compare(first, second)
     for reason in found.reasons:
         print(reason)
@@ -130,7 +132,14 @@ def _diff(args: argparse.Namespace) -> int:
         print(f"{args.first} and {args.second} {how}: nothing was written")
         return 0 if alike else 1
     info = {**history(found.patches), "base": fingerprint(first), "made": fingerprint(second)}
-    save_patches(args.save_to, patch_file(found.patches, first, info), args.force)
+    file = patch_file(found.patches, first, info)
+    try:
+        fitting([(args.save_to, file)], first["model"], stack)
+    except EditError as error:
+        print(f"{args.first} can't take a patch for this in: {error}")
+        print(f"where {args.second} lacks patches of it, {PROG} revert takes them out: nothing was written")
+        return 1
+    save_patches(args.save_to, file, args.force)
     for patch in found.patches:
         print(f"found {summary(patch)}")
     near = f"but for {found.off:,} numbers, by at most {found.ulps:.3g} units in the last place"
@@ -138,17 +147,6 @@ def _diff(args: argparse.Namespace) -> int:
         f"wrote {args.save_to}: {args.first} with it is {args.second} {near if found.off else 'bit for bit'}"
     )
     return 0
-
-
-@contextmanager
-def _naming(path: str) -> Iterator[None]:
-    """Begin what is wrong with the name of the file, where it does not."""
-    try:
-        yield
-    except EditError as error:
-        if str(error).startswith(f"{path}: "):
-            raise
-        raise EditError(f"{path}: {error}") from error
 
 
 def _write(state: Mapping[str, Any], args: argparse.Namespace, inputs: Sequence[str]) -> str:
@@ -221,10 +219,9 @@ def _base_of(state: Mapping[str, Any]) -> Optional[str]:
     from fairseq_rome.checkpoint import PROVENANCE
 
     runs: List[Dict[str, Any]] = state["extra_state"].get(PROVENANCE) or []
-    known = [
-        run["base"] for run in runs if "base" in run and all("patch" in edit for edit in run.get("edits", []))
-    ]
-    return known[0] if known else None
+    if not runs or not all("patch" in edit for edit in runs[0].get("edits", [])):
+        return None
+    return runs[0].get("base")
 
 
 def _tell_standing_on(patches: Sequence[Any], taken_out: Collection[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from typing import Any, List, Mapping, Sequence
+from typing import Any, Iterable, List, Mapping, Sequence
 
 from fairseq_rome.errors import EditError
 
@@ -39,7 +39,12 @@ def check_folder(path: str, force: bool) -> None:
 
 
 def write_folder(
-    path: str, patches: Sequence[Any], state: Mapping[str, Any], info: Mapping[str, Any], force: bool
+    path: str,
+    patches: Sequence[Any],
+    state: Mapping[str, Any],
+    info: Mapping[str, Any],
+    force: bool,
+    inputs: Sequence[str] = (),
 ) -> None:
     """Write each patch to a file of its own, which knows of those before it.
 
@@ -49,6 +54,7 @@ def write_folder(
         state: of the checkpoint that the first was made for.
         info: what each file tells besides; its `edits`, one for each patch, are shared out.
         force: replace files of the same names.
+        inputs: files that are never replaced; where one lies in the folder a new one takes another name.
 
     Raises:
         EditError: if the folder or a file can't be written.
@@ -60,15 +66,20 @@ def write_folder(
     except OSError as error:
         raise EditError(f"{path}: cannot be written: {error.strerror or error}") from error
     files = patch_files(patches, state, info)
-    for name, edit, file in zip(file_names(patches), info["edits"], files):
+    for name, edit, file in zip(file_names(patches, _names_within(path, inputs)), info["edits"], files):
         own = replace(file, info={**info, "edits": [edit]})
         save_patches(os.path.join(path, name), own, force)
 
 
-def file_names(patches: Sequence[Any]) -> List[str]:
-    """A file name for each patch: its request's, made safe; numbers keep apart what is then alike."""
+def file_names(patches: Sequence[Any], unwanted: Iterable[str] = ()) -> List[str]:
+    """A file name for each patch: its request's, made safe; numbers keep apart what is then alike.
+
+    Args:
+        patches: the patches.
+        unwanted: names that none is to have.
+    """
     names: List[str] = []
-    taken = set()
+    taken = {name.lower()[: -len(_ENDING)] for name in unwanted if name.lower().endswith(_ENDING)}
     for number, patch in enumerate(patches, start=1):
         safe = re.sub(r"[^A-Za-z0-9._-]+", "_", str(patch.about.get("id", number)))
         name = safe.lstrip(".")[:_LONGEST] or str(number)
@@ -78,3 +89,8 @@ def file_names(patches: Sequence[Any]) -> List[str]:
         taken.add(name.lower())
         names.append(name + _ENDING)
     return names
+
+
+def _names_within(folder: str, paths: Iterable[str]) -> List[str]:
+    targets = map(os.path.realpath, paths)
+    return [os.path.basename(path) for path in targets if os.path.dirname(path) == os.path.realpath(folder)]

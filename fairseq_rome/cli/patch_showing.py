@@ -11,7 +11,8 @@ SHORT = 12
 """Letters of a hash that are shown, and that name a patch."""
 _TEXTS = ("source", "target", "trigger")
 _VERSIONS = ("fairseq_rome", "torch")
-# torch.save writes one of these, zip archive or bare pickle; a patch file starts with a length.
+# torch.save writes one of these, zip archive or bare pickle. A patch file starts with a length in eight bytes, which
+# may look like one, and goes on with JSON.
 _CHECKPOINT_STARTS = (b"PK\x03\x04", b"\x80\x02")
 
 
@@ -92,7 +93,8 @@ def _requests(patch: Patch) -> List[Dict[str, Any]]:
 def _is_checkpoint(path: str) -> bool:
     try:
         with open(path, "rb") as file:
-            return file.read(4).startswith(_CHECKPOINT_STARTS)
+            start = file.read(9)
+            return start.startswith(_CHECKPOINT_STARTS) and start[8:] != b"{"
     except OSError:
         return False  # reading it as a patch file tells what is wrong
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import asdict, replace
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from fairseq_rome.checkpoint import (
     fingerprint,
@@ -15,11 +15,12 @@ from fairseq_rome.checkpoint import (
     write_state,
 )
 from fairseq_rome.cli.history import history
+from fairseq_rome.cli.interrupts import telling_if_written
 from fairseq_rome.cli.patch_folder import is_folder, write_folder
 from fairseq_rome.cli.session import Opened, load_again, reopened
 from fairseq_rome.decoding import Translator
 from fairseq_rome.editing import EDITED, Outcome, Result
-from fairseq_rome.patch import Patch, patch_file, save_patches, with_patches
+from fairseq_rome.patch import Patch, patch_file, patch_paths, save_patches, with_patches
 from fairseq_rome.report import Report, write_card
 from fairseq_rome.segments import Endings, holds
 from fairseq_rome.settings import EditSettings
@@ -66,14 +67,9 @@ def save(
     )  # fmt: skip
     for part in stale_parts(state):
         note(f"{part} holds weights from before the edit")
-    before = _identity(args.save_to)
-    try:
-        verify = _verifier(args, opened, outcome, judge)
-        write_state(state, args.save_to, args.force, [args.path], verify=verify)
-    except KeyboardInterrupt:
-        if _identity(args.save_to) == before:
-            raise
-        raise KeyboardInterrupt(f"{args.save_to} was already written whole") from None
+    verify = _verifier(args, opened, outcome, judge)
+    with telling_if_written(args.save_to):
+        write_state(state, args.save_to, args.force, inputs_of(args), verify=verify)
 
 
 def write_patch(args: argparse.Namespace, opened: Opened, outcome: Outcome, settings: EditSettings) -> None:
@@ -81,9 +77,14 @@ def write_patch(args: argparse.Namespace, opened: Opened, outcome: Outcome, sett
     info = _provenance(args, opened, outcome, settings)
     patches = told_patches(args, outcome)
     if is_folder(args.save_patch):
-        write_folder(args.save_patch, patches, opened.state, info, args.force)
+        write_folder(args.save_patch, patches, opened.state, info, args.force, inputs_of(args))
     else:
         save_patches(args.save_patch, patch_file(patches, opened.state, info), args.force)
+
+
+def inputs_of(args: argparse.Namespace) -> List[str]:
+    """The files that the run reads edits and weights from, which are never written over."""
+    return [*([args.path] if args.path else []), *patch_paths(args.edit_patches)]
 
 
 def told_patches(args: argparse.Namespace, outcome: Outcome) -> List[Patch]:
@@ -105,14 +106,6 @@ def write_card_beside(checkpoint: str, report: Report, force: bool) -> str:
     path = card_beside(checkpoint)
     write_card(path, report, force)
     return path
-
-
-def _identity(path: str) -> Optional[Tuple[int, int]]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns
 
 
 def _verifier(

@@ -94,10 +94,11 @@ def open_checkpoint(args: argparse.Namespace, patches: Sequence[str] = ()) -> Op
     if not isinstance(overrides, dict):
         raise EditError(f"--model-overrides {args.model_overrides!r}: expected a Python dictionary")
     state = read_state(args.path, trust=args.trust_checkpoint)
-    if patches:
-        state = with_patch_files(state, patches)
     cfg, task = setup_task(args)
     _check_languages(args.path, state, task)
+    if patches:
+        built = load_model(args.path, state, task, overrides).state_dict()
+        state, _ = with_patch_files(args.path, state, patches, built)
     model = to_device(load_model(args.path, state, task, overrides), args)
     return Opened(args.path, state, task, translator_for(model, task, cfg, args), overrides, cfg)
 

@@ -3,7 +3,14 @@
 from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch
 from fairseq_rome.patch.comparing import Comparison, compare
 from fairseq_rome.patch.composing import composed, grown_widths
-from fairseq_rome.patch.files import PatchFile, load_patches, patch_file, patch_files, save_patches
+from fairseq_rome.patch.files import (
+    PatchFile,
+    load_patches,
+    patch_file,
+    patch_files,
+    patch_paths,
+    save_patches,
+)
 from fairseq_rome.patch.fitting import fitting, merged, told
 from fairseq_rome.patch.marks import Lineage, Mark, lineages
 from fairseq_rome.patch.models import applied, apply_, preserved, relative_size, restore_
@@ -39,6 +46,7 @@ __all__ = [
     "packed",
     "patch_file",
     "patch_files",
+    "patch_paths",
     "preserved",
     "read_stack",
     "relative_size",

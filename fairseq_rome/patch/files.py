@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -141,6 +141,20 @@ def load_patches(path: str) -> PatchFile:
     except (AttributeError, EditError, KeyError, TypeError, ValueError) as error:
         raise EditError(f"{path}: damaged ({type(error).__name__}: {error}), {_FORM}") from error
     return found
+
+
+def patch_paths(text: Optional[str]) -> List[str]:
+    """The patch files that an option names, with colons (`os.pathsep`) between them; none where it is not given.
+
+    Raises:
+        EditError: if a name is empty.
+    """
+    paths = [] if text is None else text.split(os.pathsep)
+    if not all(paths):
+        raise EditError(
+            f"--edit-patches {text!r}: a name is empty, expected patch files with {os.pathsep!r} between them"
+        )
+    return paths
 
 
 def _marks(values: Mapping[str, Any]) -> Dict[str, Mark]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
+import torch
 from torch import Tensor
 
-from fairseq_rome.checkpoint import PROVENANCE, State, edited_state
+from fairseq_rome.checkpoint import PROVENANCE, State, aliases, edited_state
 from fairseq_rome.errors import EditError
 from fairseq_rome.patch.changes import Change, NeuronChange, Patch
 from fairseq_rome.patch.composing import composed, narrowed, stack_of, width_of
@@ -103,12 +104,15 @@ def with_patches(
         optimizer: keep the optimizer state.
 
     Raises:
-        EditError: as for `edited_state` and `base_weights`.
+        EditError: as for `edited_state` and `base_weights`; or if without `built` it can't be told whether a weight is
+            shared.
     """
     stack = read_stack(state)
     weights = state["model"]
     before = {**weights, **base_weights(weights, stack)}
     changed = composed(weights, patches, built)
+    if built is None:
+        _check_alone(weights, changed)
     marks = {name: Mark.of(weights[name]) for name in changed if name not in stack.marks}
     low_rank = {name: before[name] for patch in patches for name in patch.low_rank}
     rooted = [_rooted(patch, before) for patch in patches]
@@ -156,6 +160,19 @@ def _check(name: str, weight: Tensor, expected: Mark) -> None:
         raise EditError(
             f"{name} {found.told_against(expected)}: it was changed by something else since its edits"
         )
+
+
+def _check_alone(weights: Mapping[str, Tensor], names: Iterable[str]) -> None:
+    """Refuse to change one of two equal matrices: averaging checkpoints stores a shared weight once for each name."""
+    stored = aliases(weights)
+    for name in names:
+        for other, weight in weights.items():
+            apart = other not in stored[name] and stack_of(other) and weight.dim() == 2
+            if apart and weight.shape == weights[name].shape and torch.equal(weight, weights[name]):
+                raise EditError(
+                    f"{name} and {other} hold the same numbers, and may be one weight of the model or two: expected "
+                    "fairseq-edit --edit-patches, or patches at load time, which look at the model itself"
+                )
 
 
 def _rooted(patch: Patch, base: Mapping[str, Tensor]) -> Patch:

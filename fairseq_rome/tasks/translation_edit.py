@@ -10,7 +10,6 @@ as the checkpoint does that has these patches in its weights; `fairseq-interacti
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from fairseq import utils
 from fairseq.data import LanguagePairDataset, encoders
 from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
@@ -19,7 +18,7 @@ from omegaconf import II
 
 from fairseq_rome.batching import TextCodec
 from fairseq_rome.errors import EditError
-from fairseq_rome.patch import load_patches
+from fairseq_rome.patch import load_patches, patch_paths
 from fairseq_rome.patch.loaded import patch_on_load_, stack_on
 from fairseq_rome.requests import read_edit_file
 
@@ -62,7 +61,7 @@ class TranslationEditTask(TranslationTask):
         Raises:
             EditError: if a patch file can't be read, or the model is to be trained.
         """
-        paths = utils.split_paths(self.cfg.edit_patches) if self.cfg.edit_patches else []
+        paths = patch_paths(self.cfg.edit_patches)
         if paths and not from_checkpoint:
             raise EditError(
                 "--edit-patches is for decoding; to train on, apply the patches to the checkpoint"
