@@ -146,13 +146,14 @@ def memory_of(
         for site in find_sites(model)
         for part, name in parameter_names(model, site).items()
     }
-    neurons: Dict[Tuple[Site, int], Dict[str, Tensor]] = {}
+    # By patch as well: beside the model two edits may have been given one neuron.
+    neurons: Dict[Tuple[Site, int, int], Dict[str, Tensor]] = {}
     entries: List[Union[Gates, Keys]] = []
-    for patch in patches:
+    for number, patch in enumerate(patches):
         for change in patch.changes:
             site, part = names.get(change.name, (patch.site, ""))
             if isinstance(change, NeuronChange) and part in _PARTS:
-                neurons.setdefault((site, change.index), {})[part] = change.new.float()
+                neurons.setdefault((site, number, change.index), {})[part] = change.new.float()
             elif isinstance(change, LowRankChange) and change.name in patch.keys and site in background:
                 keys = patch.keys[change.name]
                 entries.append(Keys.of(site, change, keys, background[site], stands_out))
@@ -164,10 +165,10 @@ def memory_of(
     return Memory((*_gates(neurons), *entries))
 
 
-def _gates(neurons: Mapping[Tuple[Site, int], Mapping[str, Tensor]]) -> Iterator[Gates]:
+def _gates(neurons: Mapping[Tuple[Site, int, int], Mapping[str, Tensor]]) -> Iterator[Gates]:
     """One entry for all gates of a site."""
-    for site in dict.fromkeys(site for site, _ in neurons):
-        parts = [neuron for (where, _), neuron in neurons.items() if where == site]
+    for site in dict.fromkeys(site for site, _, _ in neurons):
+        parts = [neuron for (where, _, _), neuron in neurons.items() if where == site]
         if not all(set(part) == set(_PARTS) for part in parts):
             raise EditError(f"a neuron of {site} is changed in part, expected {', '.join(_PARTS)}")
         yield Gates(site, *(torch.stack([part[name] for part in parts]) for name in _PARTS))

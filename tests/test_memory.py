@@ -83,6 +83,13 @@ def test_gates_do_what_neurons_of_their_own_do(demo: Demo, edits: Sequence[Patch
     torch.testing.assert_close(found.values, wanted.values, rtol=1e-4, atol=1e-4)
 
 
+def test_edits_with_one_neuron_are_both_kept(demo: Demo, edits: Sequence[Patch]) -> None:
+    apart = [replace(patch, changes=tuple(replace(change, index=5, old=None) for change in patch.changes[:3]))
+             for patch in edits]  # fmt: skip
+    memory = memory_of(demo.model, apart, {})
+    assert sum(len(entry.biases) for entry in memory.entries if isinstance(entry, Gates)) == len(edits)
+
+
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "half"])
 def test_other_tokens_pass_bit_for_bit(demo: Demo, edits: Sequence[Patch], half: bool) -> None:
     model = copy.deepcopy(demo.model).half() if half else demo.model

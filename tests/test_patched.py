@@ -65,6 +65,18 @@ def test_one_inside_another_is_a_stack(hub: Any, pair: List[str]) -> None:
     assert_same(weights_of(hub), before)
 
 
+def test_contexts_are_left_in_reverse_order(hub: Any, pair: List[str]) -> None:
+    model = copy.deepcopy(hub.models[0])
+    outer, inner = patched(model, pair[0]), patched(model, pair[1])
+    outer.__enter__()
+    one = weights_of(model)
+    inner.__enter__()
+    with pytest.raises(RuntimeError, match="inner context are still on the model"):
+        outer.__exit__(None, None, None)
+    inner.__exit__(None, None, None)
+    assert_same(weights_of(model), one)
+
+
 def test_patches_come_off_after_an_error(hub: Any, pair: List[str]) -> None:
     before = weights_of(hub)
     with pytest.raises(KeyError), patched(hub, *pair):

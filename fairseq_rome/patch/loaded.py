@@ -65,6 +65,7 @@ def patched(model: Any, *paths: str) -> Iterator[Any]:
 
     Raises:
         EditError: if a file can't be read or does not apply to the model, or the interface holds an ensemble.
+        RuntimeError: if it is left before a context that was entered inside it; the patches then stay.
     """
     one = _only_model(model)
     files = [(path, load_patches(path)) for path in paths]
@@ -76,6 +77,8 @@ def patched(model: Any, *paths: str) -> Iterator[Any]:
         _put_(one, changed, stack)
         yield model
     finally:
+        if not any(stack_on(one) is known for known in (stack, outer)):
+            raise RuntimeError("patches of an inner context are still on the model, expected them off first")
         _put_(one, saved, outer)
 
 
