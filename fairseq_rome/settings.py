@@ -99,7 +99,7 @@ class EditSettings:
     )
     edit_dormant: float = _setting(
         1e-2,
-        "gated: share of what a layer writes that its dormant neurons, which gates may take, hold together",
+        "gated: share of what a layer writes that its dormant neurons, which gates of one run may take, hold together",
     )
     edit_batch: int = _setting(
         100, "in longer runs, requests between two checks of the validation loss and of earlier edits; 0: no checks"

@@ -66,7 +66,7 @@ class Bench:
         from fairseq_rome.segments import Endings
 
         edit_file = EditFile((request,))
-        surroundings = Surroundings(self.corpus, Endings.of(*self.languages), cache=cache_folder(self.args))
+        surroundings = Surroundings(self.corpus, Endings.of(*self.languages), cache=cache_folder(self.args, {}))
         started = time.perf_counter()
         try:
             outcome = edit(self.opened.translator, edit_file, self.settings, surroundings)

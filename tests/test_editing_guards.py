@@ -11,6 +11,7 @@ import torch
 from conftest import Demo
 from demo_edits import RECORDS, assert_same_bits, of_demo, run
 from edit_runs import edits_in, run_edit, write_requests
+from patch_samples import gate
 
 from fairseq_rome.checkpoint import read_state
 from fairseq_rome.corpus import load_corpus, validation_pairs
@@ -164,7 +165,7 @@ def test_an_even_sample_of_what_was_edited_is_asked_again(monkeypatch: pytest.Mo
     guard = Guard(said, (), EditSettings(edit_max_loss=0.2), Endings())  # type: ignore[arg-type]
     results = [
         Result(EditRequest(str(number), "Vierbeiner"), NOTHING if number % 2 else EDITED, "Hund", "Vierbeiner",
-               Difference("Hund", "Vierbeiner"))
+               Difference("Hund", "Vierbeiner"), patch=None if number % 2 else gate(1))
         for number in range(200)
     ]  # fmt: skip
     check = guard.check(results)

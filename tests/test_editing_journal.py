@@ -119,7 +119,7 @@ def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         one.keep(0, Result(REQUEST, NOTHING, "a", "a"))
 
 
-@pytest.mark.parametrize(("method", "done"), [("gated", 2), ("alphaedit", 1)])
+@pytest.mark.parametrize(("method", "done"), [("gated", 2), ("gated", 3), ("alphaedit", 1)])
 def test_an_interrupted_run_goes_on_bit_for_bit(
     demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, done: int
 ) -> None:

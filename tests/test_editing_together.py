@@ -16,7 +16,7 @@ from fairseq_rome.checkpoint import fingerprint, read_state
 from fairseq_rome.editing import EDITED, FAILED, NOTHING
 from fairseq_rome.editing.together import range_of
 from fairseq_rome.errors import EditError
-from fairseq_rome.patch import read_stack
+from fairseq_rome.patch import Patch, read_stack
 from fairseq_rome.settings import EditSettings
 from fairseq_rome.sites import Site
 
@@ -55,7 +55,9 @@ def test_several_requests_in_one_patch(demo: Demo, method: str) -> None:
 def test_one_bound_for_all_of_them(demo: Demo) -> None:
     outcome = run(demo, [of_demo(number) for number in range(2)], {"method": "memit", "edit_scale": 0.0})
     assert [result.status for result in outcome.results] == [FAILED] * 2
-    assert not outcome.stopped  # there is no edit that could have been lost
+    assert outcome.stopped.startswith("0% of a sample of earlier edits still hold") and outcome.patches == []
+    unbound = {"method": "memit", "edit_scale": 0.0, "edit_min_held": 0.0}
+    assert not run(demo, [of_demo(number) for number in range(2)], unbound).stopped
     stopped = run(
         demo, [of_demo(number) for number in range(2)], {"method": "memit", "edit_max_loss": 0.0},
         validation=tuple(pair for pair in demo_pairs(demo)),
@@ -68,6 +70,24 @@ def demo_pairs(demo: Demo) -> Any:
     from fairseq_rome.corpus import load_corpus
 
     return load_corpus(demo.task, demo.codec, seed=1, most=60).pairs
+
+
+@pytest.mark.parametrize(("name", "value"), [("edit_steps", 3), ("site", "decoder.2"), ("method", "gated")])
+def test_settings_of_all_of_them(demo: Demo, name: str, value: Any) -> None:
+    with pytest.raises(EditError, match=f"'{name}' is a setting of the whole run"):
+        run(demo, [of_demo(0, settings={name: value})], {"method": "memit"})
+
+
+def test_keys_of_earlier_edits_count_at_every_site(demo: Demo) -> None:
+    [first] = run(demo, [of_demo(0)], {"method": "memit", "edit_cover": 1.0}).patches
+    moved = []
+    for keys in ({}, {name: 30 * rows for name, rows in first.keys.items()}):
+        earlier = [Patch("memit", first.site, (), keys=keys)]
+        [patch] = run(demo, [of_demo(3)], {"method": "memit", "edit_cover": 1.0}, earlier=earlier).patches
+        deltas = {change.name: change.left @ change.right.T for change in patch.changes}  # type: ignore[union-attr]
+        moved.append([float((first.keys[name] @ delta.T).norm()) for name, delta in deltas.items()])
+    assert len(moved[0]) == 3
+    assert all(kept < 0.5 * free for free, kept in zip(*moved))
 
 
 def test_sites_of_two_stacks_are_refused(demo: Demo) -> None:

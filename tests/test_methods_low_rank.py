@@ -13,14 +13,16 @@ from fairseq_rome.algebra import null_space
 from fairseq_rome.attempts import Case, prepare
 from fairseq_rome.corpus import Corpus, load_corpus
 from fairseq_rome.errors import EditError
-from fairseq_rome.methods import METHODS, TOGETHER, Work, together
+from fairseq_rome.methods import METHODS, TOGETHER, Ground, Work, together
 from fairseq_rome.methods.pushes import find_pushes
+from fairseq_rome.methods.work import Step, values_from_examples
 from fairseq_rome.patch import Patch, applied, apply_, preserved
 from fairseq_rome.requests import EditRequest
 from fairseq_rome.segments import Endings
 from fairseq_rome.settings import EditSettings
 from fairseq_rome.sites import Site, add_to_value, layer_at
 from fairseq_rome.statistics import Background, collect
+from fairseq_rome.vectors import trace
 
 SHALLOW, DEEP = Site("decoder", 1), Site("decoder", 2)
 NAMES = {site: f"decoder.layers.{site.layer}.fc2.weight" for site in (SHALLOW, DEEP)}
@@ -47,6 +49,9 @@ class Ready:
 
     def works(self) -> List[Work]:
         return [self.work(number) for number in range(len(self.cases))]
+
+    def grounds(self, *sites: Site) -> Dict[Site, Ground]:
+        return {site: Ground(self.backgrounds[site]) for site in sites}
 
     def held(self) -> List[bool]:
         """Whether each request's wanted segment is in what the model says now."""
@@ -83,7 +88,8 @@ def fitted(
 ) -> Patch:
     if method in METHODS:
         return METHODS[method](work, settings)
-    return TOGETHER[method]([work], dict.fromkeys(sites, ready.backgrounds[DEEP]), settings)
+    ground = Ground(ready.backgrounds[DEEP], past_keys=work.past_keys)
+    return TOGETHER[method]([work], dict.fromkeys(sites, ground), settings)
 
 
 def refused(work: Work) -> Work:
@@ -120,6 +126,31 @@ def test_keys_of_earlier_edits_keep_their_values(ready: Ready, method: str) -> N
     assert moved[2] < 0.3 * moved[0]
 
 
+@pytest.mark.parametrize("value", ["optimised", "example"])
+@pytest.mark.parametrize("method", ["rome", "alphaedit", "nse", "memit", "emmet"])
+def test_held_out_examples_are_not_fitted(ready: Ready, method: str, value: str) -> None:
+    whole = ready.work(0)
+    settings = replace(SETTINGS, edit_value=value)
+    one, other = (
+        changes_of(fitted(method, ready, replace(whole, contexts=(), held_out=unseen), settings))
+        for unseen in ((), (*whole.contexts, *whole.held_out))
+    )
+    assert len(whole.contexts) + len(whole.held_out) > 2
+    assert torch.equal(one[NAMES[DEEP]], other[NAMES[DEEP]])
+
+
+def test_values_from_examples_are_not_of_held_out_ones(ready: Ready) -> None:
+    work = replace(ready.work(0), contexts=(), held_out=ready.work(0).contexts)
+    examples = [work.example, *work.held_out]
+    traces = trace(work.translator, [example.pair for example in examples], DEEP)
+    own, unseen = ((number, example.spans[0][0]) for number, example in enumerate(examples[:2]))
+    token = int(work.example.pair.target[own[1]])
+    one, other = (
+        values_from_examples(work, [Step(token, places, places)], traces) for places in ((own,), (own, unseen))
+    )
+    assert torch.equal(one, other)
+
+
 def test_the_scale_of_what_is_added(ready: Ready) -> None:
     once, twice = (
         find_pushes(ready.work(0), replace(SETTINGS, edit_scale=scale)).additions for scale in (1.0, 2.0)
@@ -150,8 +181,7 @@ def test_nse_changes_few_columns(ready: Ready, share: float) -> None:
 @pytest.mark.parametrize("method", ["memit", "emmet"])
 @pytest.mark.parametrize("sites", [(DEEP,), (SHALLOW, DEEP)])
 def test_all_requests_at_once(ready: Ready, method: str, sites: Tuple[Site, ...]) -> None:
-    backgrounds = {site: ready.backgrounds[site] for site in sites}
-    patch = TOGETHER[method](ready.works(), backgrounds, replace(SETTINGS, edit_cover=1.0))
+    patch = TOGETHER[method](ready.works(), ready.grounds(*sites), replace(SETTINGS, edit_cover=1.0))
     assert (patch.method, patch.site, patch.names) == (method, DEEP, [NAMES[site] for site in sites])
     assert {name: len(keys) for name, keys in patch.keys.items()} == {
         NAMES[site]: patch.notes["rank"] for site in sites
@@ -168,7 +198,7 @@ def test_with_next_to_no_cover_the_deepest_site_gets_what_it_lacks(
     settings = replace(SETTINGS, edit_cover=1e-5)
     requests = [find_pushes(work, settings) for work in ready.works()]
     additions = torch.cat([request.additions for request in requests])
-    patch = TOGETHER["memit"](ready.works(), {site: ready.backgrounds[site] for site in sites}, settings)
+    patch = TOGETHER["memit"](ready.works(), ready.grounds(*sites), settings)
     model = ready.translator.model
     streams = []
     for state in (Patch("memit", DEEP, ()), patch):
@@ -178,14 +208,13 @@ def test_with_next_to_no_cover_the_deepest_site_gets_what_it_lacks(
 
 
 def test_requests_without_a_value_are_left_out(ready: Ready) -> None:
-    backgrounds = {DEEP: ready.backgrounds[DEEP]}
-    works = ready.works()[:2]
-    mixed = TOGETHER["memit"]([refused(works[0]), *works], backgrounds, SETTINGS)
-    alone = TOGETHER["memit"](works, backgrounds, SETTINGS)
+    works, grounds = ready.works()[:2], ready.grounds(DEEP)
+    mixed = TOGETHER["memit"]([refused(works[0]), *works], grounds, SETTINGS)
+    alone = TOGETHER["memit"](works, grounds, SETTINGS)
     assert (mixed.notes["left_out"], alone.notes["left_out"]) == (1.0, 0.0)
     assert torch.equal(changes_of(mixed)[NAMES[DEEP]], changes_of(alone)[NAMES[DEEP]])
     with pytest.raises(EditError, match="none of 1 requests has a value: site decoder.2: no token"):
-        TOGETHER["emmet"]([refused(works[0])], backgrounds, SETTINGS)
+        TOGETHER["emmet"]([refused(works[0])], grounds, SETTINGS)
 
 
 @pytest.mark.parametrize(

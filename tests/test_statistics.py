@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, List
@@ -9,6 +10,7 @@ import torch
 
 from fairseq_rome import statistics
 from fairseq_rome.batching import Pair
+from fairseq_rome.cli.session import cache_folder
 from fairseq_rome.corpus import Corpus, load_corpus
 from fairseq_rome.errors import EditError
 from fairseq_rome.sites import Site, record
@@ -179,6 +181,15 @@ def test_unwritable_folder_is_no_cache(
         background(demo.translator, corpus, DECODER, TOKENS, str(tmp_path / "file" / "cache"), "weights")
     background(demo.translator, corpus, DECODER, TOKENS, None, "weights")
     assert len(measured) == 3
+
+
+def test_other_settings_of_a_model_have_a_folder_of_their_own(tmp_path: Path) -> None:
+    args = Namespace(edit_cache=str(tmp_path))
+    plain, gelu, relu = (cache_folder(args, over) for over in ({}, {"activation_fn": "gelu"}, {"activation_fn": "relu"}))
+    assert plain == str(tmp_path)
+    assert gelu and relu and len({plain, gelu, relu}) == 3
+    assert Path(gelu).parent == Path(relu).parent == tmp_path
+    assert cache_folder(Namespace(edit_cache="none"), {}) is None
 
 
 def test_corpus_is_a_sample_of_the_training_side(demo: Any, corpus: Corpus) -> None:

@@ -56,7 +56,7 @@ def run_requests(
         corpus,
         Endings.of(*opened.languages),
         validation_pairs(opened.task, corpus) if watched else (),
-        cache_folder(args),
+        cache_folder(args, opened.overrides),
         read_stack(opened.state).patches,
         journal if kept else None,
     )

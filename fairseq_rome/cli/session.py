@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import os
 import sys
 from dataclasses import dataclass
@@ -166,12 +167,19 @@ def check_symbols(edit_file: EditFile, codec: TextCodec) -> None:
                 )
 
 
-def cache_folder(args: argparse.Namespace) -> Optional[str]:
-    """Where statistics are kept: `--edit-cache`, or the user's cache folder; None for `none`."""
+def cache_folder(args: argparse.Namespace, overrides: Mapping[str, Any]) -> Optional[str]:
+    """Where statistics are kept; None for `--edit-cache none`.
+
+    They are known by the model's weights. With other settings these compute something else, so overrides have a folder
+    of their own within `--edit-cache`, or the user's cache folder.
+    """
     if args.edit_cache == "none":
         return None
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return args.edit_cache or os.path.join(home, "fairseq_rome")
+    folder = args.edit_cache or os.path.join(home, "fairseq_rome")
+    if not overrides:
+        return folder
+    return os.path.join(folder, hashlib.sha256(repr(overrides).encode()).hexdigest()[:16])
 
 
 def load_again(opened: Opened, state: Dict[str, Any]) -> nn.Module:

@@ -24,8 +24,10 @@ from fairseq_rome.settings import EditSettings, with_settings
 from fairseq_rome.sites import Site, find_sites, prepared
 
 _WHOLE_RUN = (
-    "edit_sample", "seed", "edit_batch", "edit_max_loss", "edit_min_held", "edit_dormant", "widen",
+    "edit_sample", "seed", "edit_batch", "edit_max_loss", "edit_min_held", "edit_dormant", "widen", "edit_stats_tokens",
 )  # fmt: skip
+# With a batch method a request has its own examples, and all else in common with the others.
+_OF_ONE_AMONG_MANY = ("edit_scope", "edit_contexts", "edit_references", "edit_mine")
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def edit(
             sources = _sample(surroundings.corpus, requests, settings.edit_sample)
             groups = ([request.source for request in requests], sources, edit_file.keep)
             after = [_texts(translator, group) for group in groups]
+            room = session.room_left(settings)
         old = [
             [hypothesis.text for hypothesis in before],
             *(_texts(translator, group) for group in groups[1:]),
@@ -88,7 +91,7 @@ def edit(
     spread = [one.trigger for one in results if one.patch and one.trigger and one.contexts + one.held_out]
     sample = replace(sample, triggers=tuple(dict.fromkeys(spread)))
     final = [_judged(*parts, endings) for parts in zip(results, requests, old[0], after[0])]
-    return Outcome(tuple(final), sample, keep, tuple(checks), session.room.left())
+    return Outcome(tuple(final), sample, keep, tuple(checks), room)
 
 
 def preview(
@@ -135,8 +138,8 @@ def _settings_of(
         origin = request.origin or f"request {request.id}"
         for name, value in request.settings.items():
             key = name.replace("-", "_")
-            together = key == "method" and (settings.method in TOGETHER or str(value) in TOGETHER)
-            if key in _WHOLE_RUN or together:
+            together = settings.method in TOGETHER and key not in _OF_ONE_AMONG_MANY
+            if key in _WHOLE_RUN or together or (key == "method" and str(value) in TOGETHER):
                 raise EditError(
                     f"{origin}: {name!r} is a setting of the whole run, expected it outside the request"
                 )

@@ -6,7 +6,7 @@ from typing import List, Sequence
 
 from fairseq_rome.batching import Pair
 from fairseq_rome.decoding import Translator, bits_a_token
-from fairseq_rome.editing.outcome import EDITED, Check, Result
+from fairseq_rome.editing.outcome import Check, Result
 from fairseq_rome.segments import Endings, holds
 from fairseq_rome.settings import EditSettings
 
@@ -35,7 +35,8 @@ class Guard:
     def check(self, results: Sequence[Result]) -> Check:
         """How the model stands after the requests with these results."""
         loss = bits_a_token(self.translator, self.validation)
-        chosen = _spread([result for result in results if result.status == EDITED])
+        # A batch method's patch is of all its requests, those as well that do not hold with it.
+        chosen = _spread([result for result in results if result.patch is not None])
         texts = self.translator.translate(
             [result.request.source for result in chosen], "checking earlier edits"
         )

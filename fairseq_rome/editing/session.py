@@ -109,6 +109,13 @@ class Session:
         width = self.translator.model.get_parameter(names["fc1.bias"]).numel()
         return Ground(_grown(measured, width), (), self._past_keys(names["fc2.weight"], width))
 
+    def room_left(self, settings: EditSettings) -> Mapping[str, Tuple[int, int]]:
+        """As `Room.left`, also of sites where all gates are from an interrupted run."""
+        own = self.patches[self._earlier :]
+        for site in dict.fromkeys(patch.site for patch in own if patch.neurons):
+            self.ground(site, replace(settings, method="gated"))
+        return self.room.left()
+
     def background(self, site: Site, settings: EditSettings) -> Background:
         """Statistics of a site of the model as it was opened, whatever edits it has since."""
         tokens = settings.edit_stats_tokens

@@ -75,8 +75,7 @@ def _patch(session: Session, wanted: Sequence[Tuple[Case, EditSettings]], settin
         work_at(session.translator, sites[-1], case, session.corpus, grounds[sites[-1]], session.keep, True)
         for case, _ in wanted
     ]
-    backgrounds = {site: ground.background for site, ground in grounds.items()}
-    return TOGETHER[settings.method](works, backgrounds, settings)
+    return TOGETHER[settings.method](works, grounds, settings)
 
 
 def _result(

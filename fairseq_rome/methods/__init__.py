@@ -10,7 +10,6 @@ from fairseq_rome.methods.work import Ground, Work
 from fairseq_rome.patch import Patch
 from fairseq_rome.settings import EditSettings
 from fairseq_rome.sites import Site
-from fairseq_rome.statistics import Background
 
 METHODS: Dict[str, Callable[[Work, EditSettings], Patch]] = {
     "gated": gated.edit,
@@ -20,7 +19,7 @@ METHODS: Dict[str, Callable[[Work, EditSettings], Patch]] = {
 }
 """The methods of one request by name."""
 
-TOGETHER: Dict[str, Callable[[Sequence[Work], Mapping[Site, Background], EditSettings], Patch]] = {
+TOGETHER: Dict[str, Callable[[Sequence[Work], Mapping[Site, Ground], EditSettings], Patch]] = {
     "memit": memit,
     "emmet": emmet,
 }

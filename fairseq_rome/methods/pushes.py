@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple
+from typing import List, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from fairseq_rome.algebra import ridged
 from fairseq_rome.batching import Pair
 from fairseq_rome.methods.work import (
+    Ground,
     Step,
     Work,
     examples_to_push,
@@ -30,9 +31,9 @@ class Pushes:
     """One request's time steps, in order of time.
 
     Args:
-        pairs: the examples as tokens, which the places of `steps` count in.
+        pairs: the examples that the fit sees, as tokens, which the places of `steps` count in.
         steps: the m steps.
-        keys: m x f, the mean key of each step over all examples (R-ROME, arXiv 2403.07175).
+        keys: m x f, the mean key of each step over these examples (R-ROME, arXiv 2403.07175).
         additions: m x d, what the site's value is to gain at each key.
     """
 
@@ -48,10 +49,10 @@ def find_pushes(work: Work, settings: EditSettings) -> Pushes:
     Raises:
         EditError: if the model needs no push there, or no value is to be had.
     """
-    examples = [work.example, *work.contexts, *work.held_out]
+    examples = [work.example, *work.contexts]
     pairs = tuple(example.pair for example in examples)
     traces = trace(work.translator, pairs, work.site)
-    steps = segment_steps(work.site, examples, 1 + len(work.contexts), traces, work.thorough)
+    steps = segment_steps(work.site, examples, len(examples), traces, work.thorough)
     keys = mean_rows([seen.keys for seen in traces], steps)
     if settings.edit_value == "example":
         additions = values_from_examples(work, steps, traces)
@@ -93,9 +94,9 @@ def cover_of(background: Background, past_keys: Tensor, settings: EditSettings) 
     return moment + past.T @ past
 
 
-def past_keys_of(work: Work) -> Tensor:
-    """The keys (n x f) that earlier edits own at the site of a request."""
-    return work.background.moment[:0] if work.past_keys is None else work.past_keys
+def past_keys_of(ground: Union[Ground, Work]) -> Tensor:
+    """The keys (n x f) that earlier edits own at a site."""
+    return ground.background.moment[:0] if ground.past_keys is None else ground.past_keys
 
 
 def low_rank_patch(method: str, work: Work, keys: Tensor, factors: Tuple[Tensor, Tensor]) -> Patch:

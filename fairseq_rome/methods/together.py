@@ -18,23 +18,22 @@ from fairseq_rome.batching import Batch, by_size, decoded, encoded
 from fairseq_rome.decoding import Translator
 from fairseq_rome.errors import EditError
 from fairseq_rome.methods.pushes import Pushes, cover_of, find_pushes, mean_rows, past_keys_of
-from fairseq_rome.methods.work import Work, solvable
+from fairseq_rome.methods.work import Ground, Work, solvable
 from fairseq_rome.patch import LowRankChange, Patch, applied
 from fairseq_rome.settings import EditSettings
 from fairseq_rome.sites import Site, find_states, layer_at, parameter_names, record, record_states
-from fairseq_rome.statistics import Background
 
 Update = Callable[[Tensor, Tensor, Tensor], Tuple[Tensor, Tensor]]
 
 _BATCH_TOKENS = 3000
 
 
-def memit(works: Sequence[Work], backgrounds: Mapping[Site, Background], settings: EditSettings) -> Patch:
+def memit(works: Sequence[Work], grounds: Mapping[Site, Ground], settings: EditSettings) -> Patch:
     """All requests in one least-squares change of each site (MEMIT, arXiv 2210.07229).
 
     Args:
         works: the requests, all at the deepest site.
-        backgrounds: statistics of each site of the range, from the shallowest to the deepest.
+        grounds: of each site of the range, from the shallowest to the deepest.
         settings: of the edit.
 
     Returns:
@@ -44,35 +43,35 @@ def memit(works: Sequence[Work], backgrounds: Mapping[Site, Background], setting
     Raises:
         EditError: if no request has a value, the sites are not of one stack, or a solve fails.
     """
-    return _edit("memit", batch_update, works, backgrounds, settings)
+    return _edit("memit", batch_update, works, grounds, settings)
 
 
-def emmet(works: Sequence[Work], backgrounds: Mapping[Site, Background], settings: EditSettings) -> Patch:
+def emmet(works: Sequence[Work], grounds: Mapping[Site, Ground], settings: EditSettings) -> Patch:
     """All requests as equality constraints on each site's change (EMMET, arXiv 2403.14236); otherwise as `memit`.
 
     Args:
         works: as for `memit`, like all that follow.
-        backgrounds: statistics by site.
+        grounds: by site.
         settings: of the edit.
 
     Raises:
         EditError: as for `memit`.
     """
-    return _edit("emmet", equality_update, works, backgrounds, settings)
+    return _edit("emmet", equality_update, works, grounds, settings)
 
 
 def _edit(
     method: str,
     update: Update,
     works: Sequence[Work],
-    backgrounds: Mapping[Site, Background],
+    grounds: Mapping[Site, Ground],
     settings: EditSettings,
 ) -> Patch:
-    sites = list(backgrounds)
+    sites = list(grounds)
     deepest = sites[-1]
     if len({site.stack for site in sites}) > 1:
         raise EditError(f"sites {', '.join(map(str, sites))} lie in several stacks, expected one of them")
-    translator, past = works[0].translator, past_keys_of(works[0])
+    translator = works[0].translator
     requests = _with_values(works, settings)
     target = torch.cat([request.additions for request in requests])
     notes = {"rank": float(len(target)), "left_out": float(len(works) - len(requests))}
@@ -82,7 +81,7 @@ def _edit(
             keys, streams = _observed(translator, requests, site, deepest)
         if number == 0:
             target = target + streams
-        cover = cover_of(backgrounds[site], past if site == deepest else past[:0], settings)
+        cover = cover_of(grounds[site].background, past_keys_of(grounds[site]), settings)
         with solvable(site):
             factors = update(keys, (target - streams) / (len(sites) - number), cover)
         name = parameter_names(translator.model, site)["fc2.weight"]

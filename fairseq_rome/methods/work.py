@@ -267,6 +267,7 @@ def values_from_examples(work: Work, steps: Sequence[Step], traces: Sequence[Tra
             raise EditError(
                 f"{symbol!r} is nowhere said rightly in the corpus: --edit-value example has nothing to take"
             )
-        now = torch.stack([traces[number].values[position] for number, position in step.places]).mean(0)
+        fitted = [(number, position) for number, position in step.places if number <= len(work.contexts)]
+        now = torch.stack([traces[number].values[position] for number, position in fitted]).mean(0)
         additions.append(right - now.cpu())
     return torch.stack(additions)
