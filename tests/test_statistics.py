@@ -185,7 +185,8 @@ def test_unwritable_folder_is_no_cache(
 
 def test_other_settings_of_a_model_have_a_folder_of_their_own(tmp_path: Path) -> None:
     args = Namespace(edit_cache=str(tmp_path))
-    plain, gelu, relu = (cache_folder(args, over) for over in ({}, {"activation_fn": "gelu"}, {"activation_fn": "relu"}))
+    overrides: List[Any] = [{}, {"activation_fn": "gelu"}, {"activation_fn": "relu"}]
+    plain, gelu, relu = (cache_folder(args, one) for one in overrides)
     assert plain == str(tmp_path)
     assert gelu and relu and len({plain, gelu, relu}) == 3
     assert Path(gelu).parent == Path(relu).parent == tmp_path
