@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Tuple
 
 import pytest
 import torch
@@ -26,8 +26,6 @@ from patch_samples import (
 )
 
 from fairseq_rome.checkpoint import fingerprint, read_state
-from fairseq_rome.cli.patch_folder import check_folder, file_names, is_folder, write_folder
-from fairseq_rome.errors import EditError
 from fairseq_rome.patch import load_patches, read_stack, with_patches
 from fairseq_rome.patch.stack import LEDGER
 
@@ -274,40 +272,3 @@ def run_patch_loud(*arguments: str) -> int:
     from fairseq_rome.cli.patch import main
 
     return main(list(arguments))
-
-
-def test_folders_of_patches(tmp_path: Path) -> None:
-    assert is_folder("new/") and is_folder(str(tmp_path)) and not is_folder("new")
-    patches: List[Any] = [
-        gate(n, id=name) for n, name in enumerate(["a", "A", "a/b:c", "..", "ü" * 99, "", "3"])
-    ]
-    assert file_names(patches) == [
-        f"{name}.safetensors" for name in ("a", "A-2", "a_b_c", "4", "_", "6", "3")
-    ]
-    assert file_names(patches[:3], ["A.safetensors", "3.safetensors", "a_b_c.txt"]) == [
-        f"{name}.safetensors" for name in ("a-1", "A-2", "a_b_c")
-    ]
-    (tmp_path / "file").write_text("")
-    check_folder(f"{tmp_path}/new/", force=False)
-    for path, message in (
-        (tmp_path / "file", "is a file"),
-        (tmp_path / "no" / "no", "no directory"),
-        ("a:b", "several"),
-    ):
-        with pytest.raises(EditError, match=message):
-            check_folder(f"{path}/", force=True)
-    saved_patches(tmp_path / "1.safetensors", new_state(), gate(1))
-    check_folder(str(tmp_path), force=True)
-    with pytest.raises(EditError, match="holds 1.safetensors already; --force"):
-        check_folder(str(tmp_path), force=False)
-
-
-def test_new_files_go_beside_those_that_were_read(tmp_path: Path) -> None:
-    base, folder = new_state(), tmp_path / "fixes"
-    write_folder(str(folder), [gate(1, id="7")], base, {"edits": [{}]}, force=False)
-    read = (folder / "7.safetensors").read_bytes()
-    first = with_patches(base, [gate(1)], {})
-    inputs = [str(tmp_path / "model.pt"), str(folder / "7.safetensors")]
-    write_folder(f"{folder}/", [gate(2, id="7"), gate(3, id="8")], first, {"edits": [{}, {}]}, True, inputs)
-    assert sorted(path.name for path in folder.iterdir()) == [f"{name}.safetensors" for name in ("7-1", "7", "8")]
-    assert (folder / "7.safetensors").read_bytes() == read
