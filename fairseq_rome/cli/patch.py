@@ -115,14 +115,13 @@ def _diff(args: argparse.Namespace) -> int:
     from fairseq_rome.checkpoint import check_output, fingerprint, read_state
     from fairseq_rome.cli.history import history
     from fairseq_rome.cli.patch_showing import summary
-    from fairseq_rome.patch import compare, fitting, patch_file, read_stack, save_patches
+    from fairseq_rome.patch import compare, patch_file, read_stack, save_patches
 
     check_output(args.save_to, args.force, [args.first, args.second])
     first, second = (read_state(path, trust=args.trust_checkpoint) for path in (args.first, args.second))
-    with naming(args.second):
-        read_stack(second)
-    with naming(args.first):
-        stack = read_stack(first)
+    for path, state in ((args.first, first), (args.second, second)):
+        with naming(path):
+            read_stack(state)
     found = compare(first, second)
     for reason in found.reasons:
         print(reason)
@@ -132,14 +131,7 @@ def _diff(args: argparse.Namespace) -> int:
         print(f"{args.first} and {args.second} {how}: nothing was written")
         return 0 if alike else 1
     info = {**history(found.patches), "base": fingerprint(first), "made": fingerprint(second)}
-    file = patch_file(found.patches, first, info)
-    try:
-        fitting([(args.save_to, file)], first["model"], stack)
-    except EditError as error:
-        print(f"{args.first} can't take a patch for this in: {error}")
-        print(f"where {args.second} lacks patches of it, {PROG} revert takes them out: nothing was written")
-        return 1
-    save_patches(args.save_to, file, args.force)
+    save_patches(args.save_to, patch_file(found.patches, first, info), args.force)
     for patch in found.patches:
         print(f"found {summary(patch)}")
     near = f"but for {found.off:,} numbers, by at most {found.ulps:.3g} units in the last place"

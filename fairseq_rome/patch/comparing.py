@@ -13,6 +13,7 @@ from fairseq_rome.checkpoint import aliases, tensor_fingerprint
 from fairseq_rome.checkpoint.tensors import is_marker
 from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch
 from fairseq_rome.patch.composing import composed, stack_of, widened, width_of
+from fairseq_rome.patch.fitting import told
 from fairseq_rome.patch.stack import read_stack
 from fairseq_rome.sites import Site
 
@@ -68,7 +69,8 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
     if reasons or not changes:
         return Comparison(reasons=tuple(reasons))
     patches = tuple(Patch("diff", site, tuple(found)) for site, found in changes.items())
-    return _verified(old, new, patches)
+    taken = _taken(patches, read_stack(first).patches)
+    return Comparison(reasons=taken) if taken else _verified(old, new, patches)
 
 
 def _known(first: Mapping[str, Any], second: Mapping[str, Any]) -> Tuple[Patch, ...]:
@@ -220,6 +222,24 @@ def _low_rank(name: str, old: Tensor, new: Tensor, kept: Sequence[int]) -> Union
     if made.ne(new).sum() - made.ne(new)[:, list(kept)].sum() > _MOST_OFF * old.ne(new).sum():
         return f"{name}: {_extent(old, new)}, and a change of rank {rank} gives too few of them"
     return change
+
+
+def _taken(patches: Sequence[Patch], earlier: Sequence[Patch]) -> Tuple[str, ...]:
+    """Every way in which patches would change a neuron that an earlier one has, which no patch may."""
+    owners = {(change.name, change.index): patch for patch, change in _neurons(earlier)}
+    reasons = [
+        f"neuron {change.index} of {patch.site} is of the edit of {told(owners[change.name, change.index])}, which the "
+        "second checkpoint lacks or has otherwise; fairseq-edit-patch revert takes it out of the first"
+        for patch, change in _neurons(patches)
+        if (change.name, change.index) in owners
+    ]
+    return tuple(dict.fromkeys(reasons))
+
+
+def _neurons(patches: Sequence[Patch]) -> List[Tuple[Patch, NeuronChange]]:
+    return [
+        (patch, change) for patch in patches for change in patch.changes if isinstance(change, NeuronChange)
+    ]
 
 
 def _ulp(numbers: Tensor, dtype: torch.dtype) -> Tensor:
