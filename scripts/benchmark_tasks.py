@@ -66,7 +66,8 @@ class Bench:
         from fairseq_rome.segments import Endings
 
         edit_file = EditFile((request,))
-        surroundings = Surroundings(self.corpus, Endings.of(*self.languages), cache=cache_folder(self.args, {}))
+        cache = cache_folder(self.args, self.opened.overrides)
+        surroundings = Surroundings(self.corpus, Endings.of(*self.languages), cache=cache)
         started = time.perf_counter()
         try:
             outcome = edit(self.opened.translator, edit_file, self.settings, surroundings)
