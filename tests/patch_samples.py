@@ -45,6 +45,14 @@ def new_state(dtype: torch.dtype = torch.float32, seed: int = 0) -> Dict[str, An
     }
 
 
+def twin_state() -> Dict[str, Any]:
+    """A state whose decoder layers are equal, and stored apart."""
+    state = new_state()
+    for one, other in zip(*map(names, SITES[2:])):
+        state["model"][one] = state["model"][other].clone()
+    return state
+
+
 def widths(state: Dict[str, Any]) -> List[int]:
     return [getattr(state["cfg"]["model"], f"{stack}_ffn_embed_dim") for stack in ("encoder", "decoder")]
 

@@ -141,7 +141,7 @@ def test_names_of_one_tensor_stay_in_step(state: Dict[str, Any]) -> None:
     weights["twin.fc2.weight"] = weights[FC2]
     weights["stored.apart.fc2.weight"] = weights[FC2].clone()
     weights["unrelated.fc2.weight"] = weights[FC2].clone()
-    weights["decoder.layers.1.fc2_weight"] = torch.zeros(16, 32)  # a copy of fairseq 0.12.2's
+    weights["decoder.layers.1.fc2_weight"] = weights[FC2].clone()  # a copy of fairseq 0.12.2's
     one = torch.zeros(16, 32)
     built = {FC2: one, "stored.apart.fc2.weight": one, "only.in.the.model": one}
     new = checkpoint.edited_state(state, {FC2: torch.ones(16, 32)}, {}, built=built)["model"]

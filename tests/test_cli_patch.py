@@ -88,7 +88,7 @@ def test_applied_and_reverted(base: Path, tmp_path: Path, kind: str) -> None:
         out = done("revert", tmp_path / "new.pt", *named, "--save-to", back)
         assert weights_of(back) == before
         assert out.endswith(
-            f"its weights are {before}, bit for bit those of the unedited checkpoint ({before})\n"
+            f"its weights are {before}, bit for bit those of the unedited checkpoint\n"
         )
         found = read_state(back)
         assert vars(found["cfg"]["model"]) == vars(state["cfg"]["model"])
@@ -146,8 +146,7 @@ def test_the_history_begins_with_patch_files(base: Path, tmp_path: Path) -> None
     for number, chosen in enumerate((["--all"], ["--id", "a"], ["--id", "b"])):
         out = done("revert", tmp_path / "new.pt", *chosen, "--save-to", tmp_path / f"{number}.pt")
         if chosen == ["--all"]:
-            before = weights_of(base)
-            assert f"bit for bit those of the unedited checkpoint ({before})" in out
+            assert "bit for bit those of the unedited checkpoint" in out
             continue
         done("revert", tmp_path / f"{number}.pt", "--all", "--save-to", tmp_path / f"{number}-none.pt")
         assert weights_of(tmp_path / f"{number}-none.pt") == weights_of(base)
@@ -176,7 +175,7 @@ def test_edits_of_fairseq_edit(edited: Edited, tmp_path: Path) -> None:
     assert ids == ["1", "3", "4"]
     out = done("revert", edited.path, "--all", "--save-to", tmp_path / "none.pt")
     assert weights_of(tmp_path / "none.pt") == before
-    assert f"those of the unedited checkpoint ({before})" in out
+    assert "those of the unedited checkpoint" in out
     done("diff", DEMO / "model.pt", edited.path, "--save-to", tmp_path / "all.safetensors")
     done("apply", DEMO / "model.pt", tmp_path / "all.safetensors", "--save-to", tmp_path / "again.pt")
     assert weights_of(tmp_path / "again.pt") == weights_of(edited.path)

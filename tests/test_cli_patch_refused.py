@@ -14,7 +14,6 @@ import torch
 from edit_runs import digest
 from patch_samples import (
     DECODER,
-    SITES,
     gate,
     low_rank,
     names,
@@ -23,6 +22,7 @@ from patch_samples import (
     run_patch,
     saved_patches,
     saved_state,
+    twin_state,
 )
 
 from fairseq_rome.checkpoint import fingerprint, read_state
@@ -47,10 +47,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "embedded": embedded,
         "both": {**edited, "model": {**edited["model"], "decoder.embed.weight": torch.ones(9, 6)}},
     }  # fmt: skip
-    twin = new_state()
-    layer, other = (names(site)[0] for site in SITES[2:])
-    twin["model"][other] = twin["model"][layer].clone()
-    states["twin"] = twin
+    states["twin"] = twin = twin_state()
     saved_patches(folder / "twin.safetensors", twin, gate(1))
     for name, state in states.items():
         saved_state(folder / f"{name}.pt", state)
@@ -102,8 +99,8 @@ REFUSED: Dict[str, Tuple[str, str]] = {
     "a hash cut short": (f"revert edited.pt --id {gate(1).fingerprint[:11]} --save-to new", "has no patch"),
     "revert after training": ("revert trained.pt --id 7 --save-to new", "trained.pt: .* changed by something else"),
     "revert of a damaged list": ("revert damaged.pt --all --save-to new", "damaged.pt: .* is damaged"),
-    "revert beside a change": ("revert both.pt --all --save-to new", "both.pt: .* a weight that no patch touches"),
-    "part of it beside a change": ("revert both.pt --id 7 --save-to new", "both.pt: .* a weight that no patch touches"),
+    "revert beside a change": ("revert both.pt --all --save-to new", "both.pt: .* one that no patch touches"),
+    "part of it beside a change": ("revert both.pt --id 7 --save-to new", "both.pt: .* one that no patch touches"),
     "revert over the input": ("revert edited.pt --all --save-to edited.pt --force", "is the input file"),
     "merge of other bases": ("merge 7.safetensors other.safetensors --save-to new", "other.*: .* for another"),
     "merge out of order": ("merge 10.safetensors 9.safetensors --save-to new", "9.safetensors: out of order"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, Tuple
 
@@ -24,6 +25,7 @@ from fairseq_rome.patch import (
     save_patches,
     with_patches,
 )
+from fairseq_rome.patch.files import _digest
 
 ROW, BIAS, COLUMN = names(DECODER)
 PATCHES = (low_rank(1, rank=2, id="1", text="Grüße", size=0.5), gate(7, id="2"), *KINDS.values())
@@ -97,7 +99,9 @@ def test_a_bit_that_flips_is_noticed(saved: Path, place: float) -> None:
         load_patches(str(saved))
 
 
-def rewritten(change: Callable[[Dict[str, str]], Any]) -> Callable[[Path], None]:
+def rewritten(change: Callable[[Dict[str, str]], Any], signed: bool = True) -> Callable[[Path], None]:
+    """Changes the texts of a file; with a hash of them that fits, if signed."""
+
     def rewrite(path: Path) -> None:
         from safetensors import safe_open
 
@@ -105,6 +109,9 @@ def rewritten(change: Callable[[Dict[str, str]], Any]) -> Callable[[Path], None]
             metadata = dict(file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
         change(metadata)
+        if signed:
+            with suppress(KeyError):
+                metadata["sha256"] = _digest(metadata)
         save_file(tensors, str(path), metadata)
 
     return rewrite
@@ -132,6 +139,9 @@ DAMAGED: Dict[str, Tuple[Callable[[Path], Any], str]] = {
     "an empty list": (rewritten(lambda metadata: metadata.update(patches="[]")), "no patches"),
     "another kind": (rewritten(as_another_kind), "damaged"),
     "another text": (rewritten(in_other_words), "patch 1 is not what was written"),
+    "earlier patches without a mark": (rewritten(lambda m: m.update(after=json.dumps({ROW: [1, ""]}))), "no mark"),
+    "another mark": (rewritten(lambda m: m.update(after='{"a": [1, ""]}'), signed=False), ": not what was written"),
+    "another hash": (rewritten(lambda m: m.update(sha256="0"), signed=False), ": not what was written"),
     "a tensor is missing": (
         rewritten(lambda m: m.update(patches=json.dumps([{**json.loads(m["patches"])[0], "changes": [
             {"kind": "low-rank", "name": COLUMN, "tensors": "99.9"}]}]))),

@@ -122,6 +122,18 @@ def test_a_neuron_is_taken_once_within_a_file(patches: Sequence[Patch], message:
             work()
 
 
+def test_a_neuron_is_taken_once_within_a_patch() -> None:
+    twice = Patch("gated", DECODER, gate(1).changes * 2, about={"id": "7"})
+    with pytest.raises(EditError, match="neuron 1 of decoder.1 is taken by the edit of request 7"):
+        fit(new_state(), made_for(new_state(), twice))
+
+
+def test_a_mark_of_what_came_before_is_needed() -> None:
+    file = replace(made_for(state_with(low_rank(1)), low_rank(2)), before={})
+    with pytest.raises(EditError, match="out of order"):
+        fit(new_state(), file)
+
+
 def changed(patch: Patch, **parts: Any) -> Patch:
     first, *rest = patch.changes
     return replace(patch, changes=(replace(first, **parts), *rest))
@@ -132,12 +144,15 @@ MISSHAPED: Dict[str, Tuple[Patch, str]] = {
     "a row of one": (gate(1, width=1), r"has shape \[1\], expected \[6\]"),
     "another neuron's old row": (changed(gate(1), old=torch.ones(5)), r"has shape \[5\], expected \[6\]"),
     "no such dimension": (changed(gate(1), dim=2), "index 1 in dimension 2"),
+    "a column of fc1": (changed(gate(1), dim=1, new=torch.ones(8)), "index 1 in dimension 1"),
     "a neuron before the first": (changed(gate(1), index=-1), "index -1 in dimension 0"),
-    "too few rows": (low_rank(1, width=5), "expected 6 rows"),
+    "an embedding": (changed(gate(1), name="decoder.embed.weight"), "index 1 in dimension 0"),
+    "integers": (changed(gate(1), new=torch.ones(6, dtype=torch.int64)), "NaN, infinity or integers"),
+    "too few rows": (low_rank(1, width=5), r"expected a product of shape \[6, 8\]"),
     "two ranks": (changed(low_rank(1), right=torch.ones(8, 2)), "one rank"),
     "a factor of one dimension": (changed(low_rank(1), left=torch.ones(6)), "expected two matrices"),
-    "NaN in a gate": (changed(gate(1), new=torch.full((6,), float("nan"))), "NaN or infinity"),
-    "infinity in a factor": (changed(low_rank(1), left=torch.full((6, 1), float("inf"))), "NaN or infinity"),
+    "NaN in a gate": (changed(gate(1), new=torch.full((6,), float("nan"))), "NaN, infinity or integers"),
+    "infinity in a factor": (changed(low_rank(1), left=torch.full((6, 1), float("inf"))), "NaN, infinity or integers"),
 }
 
 

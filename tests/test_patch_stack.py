@@ -18,13 +18,14 @@ from patch_samples import (
     names,
     new_state,
     same_weights,
+    twin_state,
     unchanged,
     widths,
 )
 
 from fairseq_rome.checkpoint import PROVENANCE
 from fairseq_rome.errors import EditError
-from fairseq_rome.patch import Patch, composed, read_stack, with_patches, without_patches
+from fairseq_rome.patch import NeuronChange, Patch, composed, read_stack, with_patches, without_patches
 from fairseq_rome.patch.stack import LEDGER
 
 State = Dict[str, Any]
@@ -164,6 +165,7 @@ def touched(name: str) -> Callable[[State], Any]:
     return lambda state: state["model"].update({name: state["model"][name] * 1.5})
 
 
+TIMES, PARTS = ("marks", "now"), "does not tell of each weight that its patches change"
 CHANGED: Dict[str, Tuple[Callable[[State], Any], str]] = {
     "a weight with a low-rank change": (touched(names(DECODER)[2]), "changed by something else since"),
     "a weight with a gate": (touched(names(DECODER)[0]), "changed by something else since"),
@@ -183,6 +185,16 @@ CHANGED: Dict[str, Tuple[Callable[[State], Any], str]] = {
         lambda s: s["extra_state"][LEDGER]["tensors"]["float32"][3:].zero_(),
         "patch 1 is not what was written",
     ),
+    "a weight without marks": (
+        lambda s: [s["extra_state"][LEDGER][when].pop(names(DECODER)[0]) for when in TIMES],
+        PARTS,
+    ),
+    "one mark of two": (lambda s: s["extra_state"][LEDGER]["now"].pop(names(DECODER)[0]), PARTS),
+    "no weight before": (lambda s: s["extra_state"][LEDGER]["base"].clear(), PARTS),
+    "another weight": (
+        lambda s: s["model"]["decoder.embed.weight"].add_(1),
+        "one that no patch touches was changed by something else since",
+    ),
     "a tensor is missing": (lambda s: s["extra_state"][LEDGER]["tensors"].clear(), "damaged"),
 }
 
@@ -198,19 +210,39 @@ def test_what_something_else_has_changed_is_refused(name: str) -> None:
         assert len(str(refused.value).splitlines()) == 1
 
 
-def test_a_weight_that_is_stored_twice() -> None:
-    state = new_state()
-    columns = [names(site)[2] for site in SITES[2:]]
-    state["model"][columns[0]] = state["model"][columns[1]].clone()
-    with pytest.raises(EditError, match=f"{columns[1]} and {columns[0]} hold the same numbers"):
-        edited(state, gate(3))
-    one = torch.zeros(1)
-    new = with_patches(state, [gate(3)], {}, built=dict.fromkeys(columns, one))
-    assert new["model"][columns[0]] is new["model"][columns[1]] is not state["model"][columns[1]]
-    apart = with_patches(state, [gate(3)], {}, built={name: torch.zeros(1) for name in columns})
-    assert torch.equal(apart["model"][columns[0]], state["model"][columns[0]])
+@pytest.mark.parametrize("stale", [False, True], ids=["in step", "stale"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_copies_of_weights_come_back(kind: str, stale: bool) -> None:
+    """fairseq 0.12.2 writes copies, which training leaves behind and loading makes anew."""
+    base = new_state()
+    weights = base["model"]
+    copies = {name: f"{name[:-7]}_weight" for name in weights if ".fc" in name and name.endswith("weight")}
+    for name, second in copies.items():
+        weights[second] = torch.zeros(weights[name].shape) if stale else weights[name].clone()
+    state = edited(base, KINDS[kind])
+    for name, second in copies.items():
+        assert state["model"][second].shape == state["model"][name].shape
+        assert torch.equal(state["model"][second], state["model"][name]) != stale
+    assert same_weights(without(state, KINDS[kind]), base)
+
+
+BIAS = NeuronChange(names(DECODER)[1], 0, 2, torch.tensor(5.0))
+
+
+@pytest.mark.parametrize("patch", [gate(3), low_rank(1), Patch("bias", DECODER, (BIAS,))], ids=lambda one: one.method)
+def test_a_layer_that_is_stored_twice(patch: Patch) -> None:
+    state = twin_state()
+    with pytest.raises(EditError, match="decoder.layers.1 and decoder.layers.0 hold the same numbers"):
+        edited(state, patch)
+    pairs = list(zip(*map(names, SITES[2:])))
+    shared = {name: one for pair, one in zip(pairs, torch.zeros(3, 1).unbind()) for name in pair}
+    new = with_patches(state, [patch], {}, built=shared)
+    assert all(new["model"][one] is new["model"][other] for one, other in pairs if other in patch.names)
+    apart = with_patches(state, [patch], {}, built={name: torch.zeros(1) for name in shared})
+    assert all(torch.equal(apart["model"][one], state["model"][one]) for one, _ in pairs)
     for changed in (new, apart):
-        assert same_weights(without(changed, gate(3)), state)
+        assert not same_weights(changed, state)
+        assert same_weights(without(changed, patch), state)
 
 
 def test_a_patch_that_is_not_there() -> None:

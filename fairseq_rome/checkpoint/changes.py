@@ -83,8 +83,20 @@ def _replacements(
     for name in list(replaced):
         copied = _FEED_FORWARD.sub(r"\1_\2", name)  # fairseq 0.12.2 keeps copies for its encoder fast path
         if copied != name and copied in weights:
-            replaced[copied] = replaced[name]
+            replaced[copied] = _copy(weights[copied], weights[name], replaced[name])
     return replaced
+
+
+def _copy(copy: Tensor, old: Tensor, new: Tensor) -> Tensor:
+    """What becomes of a copy of a weight: it keeps step, but for one that did not, which only keeps the shape."""
+    if torch.equal(copy, old):
+        return new
+    if new.shape == copy.shape:
+        return copy
+    resized = copy.new_zeros(new.shape)
+    both = tuple(slice(min(sizes)) for sizes in zip(copy.shape, new.shape))
+    resized[both] = copy[both]
+    return resized
 
 
 def _fitted(name: str, old: Tensor, value: Tensor, resize: bool) -> Tensor:

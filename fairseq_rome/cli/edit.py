@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, Optional, Sequence
 
-from fairseq_rome.cli.command import import_fairseq, run
+from fairseq_rome.cli.command import import_fairseq, naming, run
 from fairseq_rome.cli.parsing import with_fairseq
 from fairseq_rome.errors import EditError
 
@@ -42,7 +42,7 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     from fairseq_rome.cli.running import kept_by, run_requests
     from fairseq_rome.cli.session import check_symbols, open_checkpoint
     from fairseq_rome.corpus import load_corpus
-    from fairseq_rome.patch import patch_paths
+    from fairseq_rome.patch import base_weights, patch_paths, read_stack
     from fairseq_rome.requests import read_edit_file
     from fairseq_rome.segments import Endings
 
@@ -52,6 +52,8 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     # A slip in the edit file is told before the checkpoint is opened, unless the languages are still to be found.
     edit_file = read_edit_file(args.edit_pref, *languages) if all(languages) else None
     opened = open_checkpoint(args, patch_paths(args.edit_patches))
+    with naming(args.path):
+        base_weights(opened.state, read_stack(opened.state))
     edit_file = edit_file or read_edit_file(args.edit_pref, *opened.languages)
     edit_file = judging.with_sites(judging.with_task(edit_file, args.edit_task), args.sites).without_leaks()
     check_symbols(edit_file, opened.translator.codec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Set
+from typing import Any, Collection, Mapping, Optional, Sequence, Set
 
 from fairseq_rome.cli.command import import_fairseq, naming, run
 from fairseq_rome.cli.interrupts import telling_if_written
@@ -81,19 +81,12 @@ def _revert(args: argparse.Namespace) -> int:
     told = {**history(()), "base": fingerprint(state), "taken_out": sorted(taken_out)}
     with naming(args.edited):
         new = without_patches(state, taken_out, told)
-        bare = without_patches(new, [patch.fingerprint for patch in rest], told) if rest else new
-    base, found = _base_of(state), fingerprint(bare)
-    if base not in (None, found):
-        raise EditError(
-            f"{args.edited}: without any patches its weights are {found}, expected {base}: a weight that no patch "
-            "touches was changed by something else since"
-        )
     after = _write(new, args, [args.edited, *args.patches])
     for patch in stack.patches:
         if patch.fingerprint in taken_out:
             print(f"took out {summary(patch)}")
     _tell_standing_on(stack.patches, taken_out)
-    print(f"wrote {args.save_to}: its weights are {after}, bit for bit {_what_it_is(len(rest), base)}")
+    print(f"wrote {args.save_to}: its weights are {after}, bit for bit {_what_it_is(len(rest))}")
     return 0
 
 
@@ -206,16 +199,6 @@ def _known(patches: Sequence[Any]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + more
 
 
-def _base_of(state: Mapping[str, Any]) -> Optional[str]:
-    """The fingerprint that the weights had before all patches, where the history tells it."""
-    from fairseq_rome.checkpoint import PROVENANCE
-
-    runs: List[Dict[str, Any]] = state["extra_state"].get(PROVENANCE) or []
-    if not runs or not all("patch" in edit for edit in runs[0].get("edits", [])):
-        return None
-    return runs[0].get("base")
-
-
 def _tell_standing_on(patches: Sequence[Any], taken_out: Collection[str]) -> None:
     """Say how many low-rank patches stay that were computed with one in place that is taken out."""
     touched: Set[str] = set()
@@ -232,11 +215,11 @@ def _tell_standing_on(patches: Sequence[Any], taken_out: Collection[str]) -> Non
         print(f"{count} later low-rank {verb} computed on top of what was taken out; {rest}")
 
 
-def _what_it_is(rest: int, base: Optional[str]) -> str:
-    if rest:
-        patches = "one remaining patch makes" if rest == 1 else f"{rest} remaining patches make"
-        return f"what the {patches} of the unedited ones"
-    return f"those of the unedited checkpoint ({base})" if base else "what they were before the patches"
+def _what_it_is(rest: int) -> str:
+    if not rest:
+        return "those of the unedited checkpoint"
+    patches = "one remaining patch makes" if rest == 1 else f"{rest} remaining patches make"
+    return f"what the {patches} of the unedited ones"
 
 
 def cli_main() -> None:

@@ -13,17 +13,24 @@ from torch import Tensor
 from fairseq_rome.checkpoint import tensor_fingerprint
 from fairseq_rome.sites import Site
 
+_WIDTH_DIMS = {"fc1.weight": 0, "fc1.bias": 0, "fc2.weight": 1}
+
+
+def width_dim(name: str) -> Optional[int]:
+    """The dimension of a feed-forward weight that counts its neurons; None for any other weight."""
+    return _WIDTH_DIMS.get(".".join(name.split(".")[-2:]))
+
 
 @dataclass(frozen=True)
 class LowRankChange:
-    """Adds left @ right.T to a weight, as far as both have columns.
+    """Adds left @ right.T to a weight, as far as both have neurons.
 
     The weight may have been widened since; or it was wider then, and has lost neurons that this was for.
 
     Args:
         name: state-dict name of the weight.
-        left: d x r.
-        right: f x r.
+        left: rows x r.
+        right: columns x r.
     """
 
     name: str
@@ -36,11 +43,15 @@ class LowRankChange:
         Products of float32 numbers are exact in float64, and the sum has an order: the same bits on every machine,
         which a matrix product would not give.
         """
-        part = weight[:, : len(self.right)]
-        total = part.to(torch.float64, copy=True)
-        for left, right in zip(self.left.T.to(total), self.right.T.to(total)):
-            total.addr_(left, right[: total.shape[1]])
-        part.copy_(total)
+        rows, columns, dim = self.left, self.right, width_dim(self.name)
+        if dim == 0:
+            weight, rows = weight[: len(rows)], rows[: len(weight)]
+        elif dim == 1:
+            weight, columns = weight[:, : len(columns)], columns[: weight.shape[1]]
+        total = weight.to(torch.float64, copy=True)
+        for left, right in zip(rows.T.to(total), columns.T.to(total)):
+            total.addr_(left, right)
+        weight.copy_(total)
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
@@ -49,12 +60,16 @@ class LowRankChange:
 
     def fault(self, weight: Tensor) -> str:
         """Why the change can't be made in a weight of whatever width, in a few words; empty if it can."""
-        shapes = [tuple(part.shape) for part in (self.left, self.right)]
-        if weight.dim() != 2 or any(len(shape) != 2 for shape in shapes):
-            return f"is of factors {shapes}, expected two matrices for a matrix"
-        if self.left.shape != (len(weight), self.right.shape[1]):
-            return f"is of factors {shapes}, expected {len(weight)} rows in the first and one rank"
-        return _not_finite(self.tensors)
+        factors = (self.left, self.right)
+        told = f"has factors of shape {' and '.join(str(list(factor.shape)) for factor in factors)}"
+        if weight.dim() != 2 or any(factor.dim() != 2 for factor in factors):
+            return f"{told}, expected two matrices, for a matrix"
+        fixed = [dim for dim in range(2) if dim != width_dim(self.name)]
+        if any(len(factors[dim]) != weight.shape[dim] for dim in fixed):
+            return f"{told}, expected a product of shape {list(weight.shape)}"
+        if self.left.shape[1] != self.right.shape[1]:
+            return f"{told}, expected one rank"
+        return _no_numbers(self.tensors)
 
 
 @dataclass(frozen=True)
@@ -94,18 +109,18 @@ class NeuronChange:
 
     def fault(self, weight: Tensor) -> str:
         """Why the change can't be made in a weight of whatever width, in a few words; empty if it can."""
-        if not (0 <= self.dim < weight.dim() and self.index >= 0):
-            return f"is of index {self.index} in dimension {self.dim}, expected one of {list(weight.shape)}"
+        if self.dim != width_dim(self.name) or self.index < 0:
+            return f"is of index {self.index} in dimension {self.dim}, which is no neuron there"
         shape = [size for dim, size in enumerate(weight.shape) if dim != self.dim]
         for part in self.tensors.values():
             if list(part.shape) != shape:
                 return f"has shape {list(part.shape)}, expected {shape}"
-        return _not_finite(self.tensors)
+        return _no_numbers(self.tensors)
 
 
-def _not_finite(tensors: Mapping[str, Tensor]) -> str:
-    finite = all(bool(torch.isfinite(part).all()) for part in tensors.values())
-    return "" if finite else "holds NaN or infinity"
+def _no_numbers(tensors: Mapping[str, Tensor]) -> str:
+    good = all(part.is_floating_point() and bool(torch.isfinite(part).all()) for part in tensors.values())
+    return "" if good else "holds NaN, infinity or integers"
 
 
 Change = Union[LowRankChange, NeuronChange]

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from fairseq_rome.checkpoint import aliases
-from fairseq_rome.patch.changes import NeuronChange, Patch
+from fairseq_rome.patch.changes import NeuronChange, Patch, width_dim
 
 _PART = re.compile(r"(?:.*\.)?(encoder|decoder)\.[^.]*layers\.\d+\.(fc1\.weight|fc1\.bias|fc2\.weight)")
-_WIDTH_DIM = {"fc1.weight": 0, "fc1.bias": 0, "fc2.weight": 1}
 # Matrix products are quickest in such steps.
 _STEP = 8
 
@@ -88,4 +87,7 @@ def narrowed(name: str, weight: Tensor, width: int) -> Tensor:
 
 
 def _dim(name: str) -> int:
-    return _WIDTH_DIM[".".join(name.split(".")[-2:])]
+    dim = width_dim(name)
+    if dim is None:
+        raise ValueError(f"{name} does not tell a feed-forward width")
+    return dim

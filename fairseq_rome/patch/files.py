@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from fairseq_rome.patch.stack import read_stack
 FORMAT = "3"
 """Version of the file's form."""
 
+_TEXTS = ("patches", "base", "before", "after", "info")
 _FORM = f"expected a patch file of fairseq-edit --save-patch, format {FORMAT}"
 
 
@@ -105,6 +107,7 @@ def save_patches(path: str, file: PatchFile, force: bool = False) -> None:
         "info": dict(file.info),
     }
     metadata = {name: json.dumps(value, ensure_ascii=False) for name, value in texts.items()}
+    metadata["sha256"] = _digest(metadata)
     with written_whole(path, lambda: check_output(path, force)) as temporary:
         try:
             save_file(tensors, temporary, {"format": FORMAT, **metadata})
@@ -129,11 +132,13 @@ def load_patches(path: str) -> PatchFile:
     if metadata.get("format") != FORMAT:
         raise EditError(f"{path}: format {metadata.get('format')!r}, {_FORM}")
     try:
-        parts = {name: json.loads(metadata[name]) for name in ("patches", "base", "before", "after", "info")}
+        if _digest(metadata) != metadata["sha256"]:
+            raise ValueError("not what was written")
+        parts = {name: json.loads(metadata[name]) for name in _TEXTS}
         patches = unpacked(parts["patches"], tensors)
         after = {name: Lineage(int(count), str(sha256)) for name, (count, sha256) in parts["after"].items()}
         found = PatchFile(patches, _marks(parts["base"]), _marks(parts["before"]), after, dict(parts["info"]))
-        missing = set(found.names) - set(found.base)
+        missing = {*found.names, *found.before, *found.after} - set(found.base) | set(found.after) - set(found.before)
         if missing:
             raise ValueError(f"no mark of {min(missing)}")
         if not patches:
@@ -155,6 +160,11 @@ def patch_paths(text: Optional[str]) -> List[str]:
             f"--edit-patches {text!r}: a name is empty, expected patch files with {os.pathsep!r} between them"
         )
     return paths
+
+
+def _digest(metadata: Mapping[str, str]) -> str:
+    """SHA-256, in hexadecimal, of all texts of a file; those of the patches have hashes of their numbers in them."""
+    return hashlib.sha256(json.dumps([metadata[name] for name in _TEXTS]).encode()).hexdigest()
 
 
 def _marks(values: Mapping[str, Any]) -> Dict[str, Mark]:

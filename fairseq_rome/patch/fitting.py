@@ -31,7 +31,7 @@ def fitting(files: Sequence[NamedFile], weights: Mapping[str, Tensor], stack: St
     earlier = _Earlier.of(stack.patches, stack.marks)
     patches: List[Patch] = []
     for path, file in files:
-        earlier.own(path, file)
+        earlier.take(path, file.patches)
         for name in file.base:
             if name not in weights:
                 raise EditError(
@@ -44,16 +44,20 @@ def fitting(files: Sequence[NamedFile], weights: Mapping[str, Tensor], stack: St
             # A checkpoint may have lost the list of its patches, but not what they made of its weights.
             now = {**weights, **composed(weights, patches)}
             for name, reason in reasons.items():
-                if Mark.of(now[name]) != file.before.get(name, file.base[name]):
+                if Mark.of(now[name]) != (file.before if name in file.after else file.base).get(name):
                     raise EditError(f"{path}: {reason}")
                 earlier.adopt(file, name)
-        for change in [change for patch in file.patches for change in patch.changes]:
-            fault = change.fault(weights[change.name])
-            if fault:
-                raise EditError(f"{path}: the change of {change.name} {fault}")
-        earlier.add(file.patches)
+        _check_shapes(path, file.patches, weights)
+        earlier.lineages = lineages(file.patches, earlier.lineages)
         patches.extend(file.patches)
     return patches
+
+
+def _check_shapes(path: str, patches: Sequence[Patch], weights: Mapping[str, Tensor]) -> None:
+    for change in [change for patch in patches for change in patch.changes]:
+        fault = change.fault(weights[change.name])
+        if fault:
+            raise EditError(f"{path}: the change of {change.name} {fault}")
 
 
 def merged(files: Sequence[NamedFile]) -> PatchFile:
@@ -70,12 +74,12 @@ def merged(files: Sequence[NamedFile]) -> PatchFile:
         new = [name for name in file.names if name not in earlier.marks]
         before.update({name: file.before[name] for name in new if name in file.before})
         after.update({name: file.after[name] for name in new if name in file.after})
-        earlier.own(path, file)
+        earlier.take(path, file.patches)
         earlier.marks.update({name: file.base[name] for name in new})
         earlier.lineages.update({name: file.after[name] for name in new if name in file.after})
         for reason in earlier.reasons_against(file).values():
             raise EditError(f"{path}: {reason}")
-        earlier.add(file.patches)
+        earlier.lineages = lineages(file.patches, earlier.lineages)
     patches = tuple(patch for _, file in files for patch in file.patches)
     return PatchFile(patches, earlier.marks, before, after, _common_info([file.info for _, file in files]))
 
@@ -104,36 +108,29 @@ class _Earlier:
     @classmethod
     def of(cls, patches: Sequence[Patch], marks: Mapping[str, Mark]) -> _Earlier:
         found = cls(dict(marks), lineages(patches))
-        for patch in patches:
-            found._take(patch)
+        found.take("the checkpoint's list of patches", patches)
         return found
-
-    def add(self, patches: Sequence[Patch]) -> None:
-        self.lineages = lineages(patches, self.lineages)
 
     def adopt(self, file: PatchFile, name: str) -> None:
         """Take the word of a file for what came before it, where a weight is bit for bit as it was."""
         self.marks[name] = file.base[name]
         self.lineages[name] = file.after.get(name, Lineage())
 
-    def own(self, path: str, file: PatchFile) -> None:
-        """Let the patches of a file have their neurons, each patch once and each neuron by one patch."""
-        for patch in file.patches:
+    def take(self, path: str, patches: Sequence[Patch]) -> None:
+        """Give patches their neurons: each patch is there once, and no neuron is taken twice."""
+        for patch in patches:
             if patch.fingerprint in self.known:
                 raise EditError(
                     f"{path}: its edit of {told(patch)} is there already, expected each patch once"
                 )
+            self.known.add(patch.fingerprint)
             for name, index in _places(patch):
                 if (name, index) in self.owners:
                     raise EditError(
                         f"{path}: neuron {index} of {patch.site} is taken by the edit of "
                         f"{told(self.owners[name, index])}; make this one again on a checkpoint that has that one"
                     )
-            self._take(patch)
-
-    def _take(self, patch: Patch) -> None:
-        self.known.add(patch.fingerprint)
-        self.owners.update(dict.fromkeys(_places(patch), patch))
+                self.owners[name, index] = patch
 
     def reasons_against(self, file: PatchFile) -> Dict[str, str]:
         """Why a file does not fit behind these patches, by weight; the weight's base counts before their order."""

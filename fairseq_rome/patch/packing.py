@@ -94,10 +94,10 @@ def _digest(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """SHA-256, in hexadecimal, of all that a record tells and of the numbers that it names."""
     told = {name: value for name, value in record.items() if name != "sha256"}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    places = [change["tensors"] for change in record["changes"]]
-    names = [f"{place}.{part}" for place in places for part in _PARTS if f"{place}.{part}" in tensors]
-    for name in (*names, *record["keys"].values()):
-        digest.update(f"{name} {tensor_fingerprint(tensors[name])}".encode())
+    places = [f"{change['tensors']}.{part}" for change in record["changes"] for part in _PARTS]
+    for place in (*places, *record["keys"].values()):
+        if place in tensors:
+            digest.update(f"{place} {tensor_fingerprint(tensors[place])}".encode())
     return digest.hexdigest()
 
 

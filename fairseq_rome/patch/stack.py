@@ -14,7 +14,7 @@ from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Seq
 import torch
 from torch import Tensor
 
-from fairseq_rome.checkpoint import PROVENANCE, State, aliases, edited_state
+from fairseq_rome.checkpoint import PROVENANCE, State, aliases, edited_state, fingerprint
 from fairseq_rome.errors import EditError
 from fairseq_rome.patch.changes import Change, NeuronChange, Patch
 from fairseq_rome.patch.composing import composed, narrowed, stack_of, width_of
@@ -23,6 +23,8 @@ from fairseq_rome.patch.packing import joined, packed, parted, unpacked
 
 LEDGER = "fairseq_rome_patches"
 """The key in ``extra_state`` under which a checkpoint keeps its patches."""
+
+_FIRST, _SECOND = ".fc1.weight", ".fc2.weight"
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class Stack:
         base: weights as they were before all patches, for those that a low-rank change touches.
         marks: of every weight that patches change or widen, as it was before all of them.
         now: of the same weights, with all patches.
+        origin: fingerprint of all weights before all patches; empty where there are none, or no file was read.
     """
 
     patches: Tuple[Patch, ...] = ()
     base: Mapping[str, Tensor] = field(default_factory=dict)
     marks: Mapping[str, Mark] = field(default_factory=dict)
     now: Mapping[str, Mark] = field(default_factory=dict)
+    origin: str = ""
 
 
 def read_stack(state: Mapping[str, Any]) -> Stack:
@@ -58,23 +62,35 @@ def read_stack(state: Mapping[str, Any]) -> Stack:
         )
         records = json.loads(kept["patches"])
         patches = unpacked(records, parted(kept["tensors"], json.loads(kept["places"])))
-        return Stack(patches, dict(kept["base"]), marks, now)
+        found = Stack(patches, dict(kept["base"]), marks, now, str(kept["origin"]))
+        _check_whole(found)
+        return found
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise EditError(
             f"the checkpoint's list of patches is damaged ({type(error).__name__}: {error})"
         ) from error
 
 
-def base_weights(weights: Mapping[str, Tensor], stack: Stack) -> Dict[str, Tensor]:
+def _check_whole(stack: Stack) -> None:
+    """Raise ValueError where parts of a list of patches are missing."""
+    named = {name for patch in stack.patches for name in patch.names}
+    low_rank = {name for patch in stack.patches for name in patch.low_rank}
+    if set(stack.now) != set(stack.marks) or not named <= set(stack.marks) or set(stack.base) != low_rank:
+        raise ValueError("it does not tell of each weight that its patches change")
+
+
+def base_weights(state: Mapping[str, Any], stack: Stack) -> Dict[str, Tensor]:
     """The weights that patches changed or widened, as they were before all of them.
 
     Args:
-        weights: of the edited checkpoint by name.
+        state: of the edited checkpoint.
         stack: its patches.
 
     Raises:
-        EditError: if a weight can't be brought back bit for bit, because something else has changed it since.
+        EditError: if the unedited weights can't be brought back bit for bit, because something else has changed one of
+            them since, be it one that no patch touches.
     """
+    weights = state["model"]
     for name, mark in stack.now.items():
         if name not in weights:
             raise EditError(f"the checkpoint has patches of {name}, but no such weight")
@@ -83,6 +99,12 @@ def base_weights(weights: Mapping[str, Tensor], stack: Stack) -> Dict[str, Tenso
     found = {**undone, **stack.base}
     for name, mark in stack.marks.items():
         _check(f"{name} without its patches", found[name], mark)
+    whole = fingerprint(edited_state(state, found, {}, resize=True)) if stack.patches else stack.origin
+    if whole != stack.origin:
+        raise EditError(
+            f"without patches the weights are {whole[:12]}..., expected {stack.origin[:12]}...: one that no patch "
+            "touches was changed by something else since"
+        )
     return found
 
 
@@ -109,14 +131,17 @@ def with_patches(
     """
     stack = read_stack(state)
     weights = state["model"]
-    before = {**weights, **base_weights(weights, stack)}
+    before = {**weights, **base_weights(state, stack)}
     changed = composed(weights, patches, built)
     if built is None:
         _check_alone(weights, changed)
+    origin = stack.origin or fingerprint(weights)
     marks = {name: Mark.of(weights[name]) for name in changed if name not in stack.marks}
     low_rank = {name: before[name] for patch in patches for name in patch.low_rank}
     rooted = [_rooted(patch, before) for patch in patches]
-    whole = Stack((*stack.patches, *rooted), {**stack.base, **low_rank}, {**stack.marks, **marks})
+    whole = Stack(
+        (*stack.patches, *rooted), {**stack.base, **low_rank}, {**stack.marks, **marks}, origin=origin
+    )
     return _state(state, changed, whole, provenance, built, optimizer)
 
 
@@ -131,7 +156,7 @@ def without_patches(
         provenance: what was done, in plain types; told only where a patch remains.
 
     Raises:
-        EditError: if the checkpoint has no such patch, or its base can't be brought back bit for bit.
+        EditError: if the checkpoint has no such patch, and as for `base_weights`.
     """
     stack = read_stack(state)
     missing = set(taken_out) - {patch.fingerprint for patch in stack.patches}
@@ -140,7 +165,7 @@ def without_patches(
             f"the checkpoint has no patch {min(missing)[:12]}..., expected one that was applied to it"
         )
     rest = tuple(patch for patch in stack.patches if patch.fingerprint not in taken_out)
-    before = base_weights(state["model"], stack)
+    before = base_weights(state, stack)
     changed = {**before, **composed({**state["model"], **before}, rest)}
     low_rank = {name for patch in rest for name in patch.low_rank}
     named = {name for patch in rest for name in patch.names}
@@ -149,7 +174,7 @@ def without_patches(
         name: mark for name, mark in stack.marks.items() if name in named or stack_of(name) in wide - {""}
     }
     base = {name: weight for name, weight in stack.base.items() if name in low_rank}
-    new = _state(state, changed, Stack(rest, base, kept), provenance, None, True)
+    new = _state(state, changed, Stack(rest, base, kept, origin=stack.origin), provenance, None, True)
     _forget(new, set(taken_out), not rest)
     return new
 
@@ -163,16 +188,24 @@ def _check(name: str, weight: Tensor, expected: Mark) -> None:
 
 
 def _check_alone(weights: Mapping[str, Tensor], names: Iterable[str]) -> None:
-    """Refuse to change one of two equal matrices: averaging checkpoints stores a shared weight once for each name."""
+    """Refuse to change one of two equal layers: averaging checkpoints stores a shared layer once for each name."""
+    layers = {name[: -len(_FIRST)]: name for name in weights if stack_of(name) and name.endswith(_FIRST)}
     stored = aliases(weights)
-    for name in names:
-        for other, weight in weights.items():
-            apart = other not in stored[name] and stack_of(other) and weight.dim() == 2
-            if apart and weight.shape == weights[name].shape and torch.equal(weight, weights[name]):
+    for layer in {name.rsplit(".", 2)[0] for name in names if stack_of(name)}:
+        for other, first in layers.items():
+            if f"{layer}{_FIRST}" not in stored[first] and _same_layers(weights, layer, other):
                 raise EditError(
-                    f"{name} and {other} hold the same numbers, and may be one weight of the model or two: expected "
+                    f"{layer} and {other} hold the same numbers, and may be one layer of the model or two: expected "
                     "fairseq-edit --edit-patches, or patches at load time, which look at the model itself"
                 )
+
+
+def _same_layers(weights: Mapping[str, Tensor], layer: str, other: str) -> bool:
+    pairs = [(weights.get(f"{layer}{part}"), weights.get(f"{other}{part}")) for part in (_FIRST, _SECOND)]
+    return all(
+        one is not None and two is not None and one.shape == two.shape and torch.equal(one, two)
+        for one, two in pairs
+    )
 
 
 def _rooted(patch: Patch, base: Mapping[str, Tensor]) -> Patch:
@@ -235,6 +268,7 @@ def _state(
         "base": dict(stack.base),
         "marks": {name: mark.as_plain() for name, mark in stack.marks.items()},
         "now": {name: Mark.of(new["model"][name]).as_plain() for name in stack.marks},
+        "origin": stack.origin,
     }
     return new
 
