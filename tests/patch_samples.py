@@ -78,9 +78,16 @@ def low_rank(
     return Patch("rome", site, (change,), {"rank": float(rank)}, keys, about)
 
 
+def low_rank_rows(seed: int, site: Site = DECODER) -> Patch:
+    """A low-rank change of the rows of neurons, such as two checkpoints may differ in."""
+    [change] = low_rank(seed, site).changes
+    return Patch("diff", site, (LowRankChange(names(site)[0], change.right, change.left),))  # type: ignore[union-attr]
+
+
 KINDS: Dict[str, Patch] = {
     "neuron": gate(3),
     "low-rank": low_rank(1, rank=2),
+    "low-rank in rows": low_rank_rows(1),
     "widened": gate(17),
     "neuron in the encoder": gate(3, ENCODER),
     "low-rank in the encoder": low_rank(1, ENCODER),

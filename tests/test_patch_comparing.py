@@ -162,6 +162,21 @@ def test_what_no_patch_can_tell_is_said(name: str) -> None:
     assert re.search(message, found.reasons[0])
 
 
+def test_a_low_rank_change_of_rows_in_a_widened_layer() -> None:
+    base = wide_state()
+    draw = torch.Generator().manual_seed(1)
+    change = LowRankChange(ROW, torch.randn(64, 2, generator=draw), torch.randn(32, 2, generator=draw))
+    patches = [Patch("x", DECODER, (change,)), wide_gate(70), wide_gate(3, ENCODER)]
+    found = compare(base, forgetful(with_patches(base, patches, {})))
+    assert not found.reasons and [patch.low_rank for patch in found.patches] == [[ROW], []]
+    changes = found.patches[0].changes
+    assert [change.left.shape[1] for change in changes if isinstance(change, LowRankChange)] == [2]
+    assert {change.index for change in changes if isinstance(change, NeuronChange)} == {70}
+    more = forgetful(with_patches(base, patches[1:], {}))
+    more["model"][ROW][:64] += torch.randn(64, 32, generator=draw)
+    assert "full rank or nearly so" in compare(base, more).reasons[0]
+
+
 def test_a_width_that_no_patch_gives() -> None:
     base = wide_state()
     state = forgetful(with_patches(base, [wide_gate(64)], {}))

@@ -14,6 +14,7 @@ from patch_samples import (
     SITES,
     gate,
     low_rank,
+    low_rank_rows,
     names,
     new_state,
     same_weights,
@@ -62,6 +63,8 @@ FIT: Dict[str, Tuple[Sequence[Patch], Patch, Sequence[Patch]]] = {
     "a low-rank change where it was made": ((gate(1), low_rank(1)), low_rank(2), (gate(1), low_rank(1))),
     "a low-rank change beside another weight's": ((), low_rank(1), (low_rank(1, ENCODER), gate(1, ENCODER))),
     "a low-rank change of a layer that was widened since": ((), low_rank(1), (gate(9, SITES[2]),)),
+    "a low-rank change of rows that were widened since": ((), low_rank_rows(1), (gate(9, SITES[2]),)),
+    "a widening gate on a low-rank change of rows": ((low_rank_rows(1),), gate(17), ()),
     "a gate of a layer that was widened since": ((), gate(1), (gate(30),)),
     "a widening gate": ((gate(30),), gate(9), ()),
 }  # fmt: skip

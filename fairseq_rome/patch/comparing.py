@@ -182,7 +182,7 @@ def _layer_changes(parts: Mapping[str, Tuple[Tensor, Tensor]], reasons: List[str
         added = [index for index in moved if index >= width_of(name, old)]
         if len(moved) > _FEW * width:
             kept = sorted({*added, *(taken if dim else ())})
-            found = _low_rank(name, wide, new, kept) if new.dim() == 2 else f"{name}: {_extent(wide, new)}"
+            found = _low_rank(name, wide, new, dim, kept) if new.dim() == 2 else f"{name}: {_extent(wide, new)}"
             if isinstance(found, str):
                 reasons.append(found)
                 continue
@@ -203,10 +203,12 @@ def _moved(old: Tensor, new: Tensor, dim: int) -> List[int]:
     return [int(index) for index in flat.nonzero().flatten()]
 
 
-def _low_rank(name: str, old: Tensor, new: Tensor, kept: Sequence[int]) -> Union[LowRankChange, str]:
-    """The change of a weight but for some columns, or in words why it is none of low rank."""
-    difference = new.double() - old.double()
-    difference[:, list(kept)] = 0
+def _low_rank(
+    name: str, old: Tensor, new: Tensor, dim: int, kept: Sequence[int]
+) -> Union[LowRankChange, str]:
+    """The change of a weight but for some neurons, counted in `dim`; or in words why it is none of low rank."""
+    apart = torch.tensor(kept, dtype=torch.int64)
+    difference = (new.double() - old.double()).index_fill(dim, apart, 0.0)
     left, values, right = torch.linalg.svd(difference, full_matrices=False)
     half = _ulp(new, new.dtype) / 2
     noise = _SPARE * (half.norm(dim=0).max() + half.norm(dim=1).max())
@@ -219,7 +221,8 @@ def _low_rank(name: str, old: Tensor, new: Tensor, kept: Sequence[int]) -> Union
     change = LowRankChange(name, (left[:, :rank] * scale).float(), (right[:rank].T * scale).float())
     made = old.clone()
     change.apply_(made)
-    if made.ne(new).sum() - made.ne(new)[:, list(kept)].sum() > _MOST_OFF * old.ne(new).sum():
+    off = made.ne(new)
+    if off.sum() - off.index_select(dim, apart).sum() > _MOST_OFF * old.ne(new).sum():
         return f"{name}: {_extent(old, new)}, and a change of rank {rank} gives too few of them"
     return change
 
