@@ -91,11 +91,18 @@ class Keys:
             remembered: m x f keys that the change was made for.
             background: n x f keys of background tokens.
             stands_out: the bar of every key; lower for one that would itself hardly stand out, so that it always does.
+
+        Raises:
+            EditError: if the responses of the background are all the same.
         """
         own = remembered @ change.right
         directions = (own / own.square().sum(1, keepdim=True)) @ change.right.T
         responses = background @ directions.T
-        mean, deviation = responses.mean(0), responses.std(0)
+        mean, deviation = responses.mean(0), responses.std(0, unbiased=False)
+        if not bool((deviation > 0).all()):
+            raise EditError(
+                f"site {site}: {len(background)} background keys do not differ, expected some to stand out against"
+            )
         bars = (_OWN_SHARE * (1 - mean) / deviation).clamp_max(stands_out)
         return cls(site, change.left, change.right, directions, mean, deviation, bars)
 

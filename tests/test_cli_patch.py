@@ -95,6 +95,16 @@ def test_applied_and_reverted(base: Path, tmp_path: Path, kind: str) -> None:
         assert found["extra_state"] == state["extra_state"] and list(found) == list(state)
 
 
+@pytest.mark.parametrize(("kind", "left_out"), [("widened", True), ("neuron", False)])
+def test_an_optimizer_state_that_no_longer_fits(tmp_path: Path, kind: str, left_out: bool) -> None:
+    state = {**demo_state(torch.float32), "last_optimizer_state": {"state": {}}}
+    saved_state(tmp_path / "model.pt", state)
+    patch = saved_patches(tmp_path / "a.safetensors", state, KINDS[kind])
+    out = done("apply", tmp_path / "model.pt", patch, "--save-to", tmp_path / "new.pt")
+    assert ("last_optimizer_state is left out: it is of other shapes" in out) == left_out
+    assert ("last_optimizer_state" in read_state(tmp_path / "new.pt")) != left_out
+
+
 def a_hundred() -> List[Patch]:
     sites = [Site(stack, layer) for stack in ("encoder", "decoder") for layer in range(2)]
     return [

@@ -112,7 +112,7 @@ REFUSED: Dict[str, Tuple[str, str]] = {
     "diff over the input": ("diff base.pt edited.pt --save-to edited.pt --force", "is the input file"),
     "show of nothing": ("show", "required: FILE"),
     "show of text": ("show text.pt", "text.pt: .*, expected a patch file"),
-    "show of a folder": ("show .", "no such file"),
+    "show of a folder": ("show .", "is no file"),
     "show of a damaged list": ("show damaged.pt", "damaged.pt: the checkpoint's list of patches is damaged"),
 }  # fmt: skip
 
@@ -194,13 +194,15 @@ def test_a_patch_file_whose_length_looks_like_a_checkpoint(start: bytes, tmp_pat
     assert "expected a patch file" in refused(run_patch("show", tmp_path / "a"))
 
 
-def test_nobody_reads_on(folder: Path) -> None:
-    command = [sys.executable, "-m", "fairseq_rome.cli.patch", "show", *["edited.pt"] * 3]
+def test_what_nobody_reads_on_is_done(folder: Path, tmp_path: Path) -> None:
+    arguments = ["apply", "base.pt", "7.safetensors", "8.safetensors", "--save-to", str(tmp_path / "new.pt")]
+    command = [sys.executable, "-u", "-m", "fairseq_rome.cli.patch", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout and process.stderr
         process.stdout.close()
         assert process.stderr.read() == b""
-    assert process.returncode == 141
+    assert process.returncode == 0
+    assert len(read_stack(read_state(tmp_path / "new.pt")).patches) == 2
 
 
 @pytest.mark.parametrize("command", ["apply base.pt 7.safetensors", "merge 7.safetensors"])

@@ -176,6 +176,9 @@ OPTIONS: Dict[str, Tuple[List[Any], str]] = {
         ["--edit-patches", DEMO / "README.md", "--save-to", DEMO / "README.md", "--force"],
         "README.md: is the input file",
     ),
+    "output is an edit file": (["--save-to", DEMO / "term.de", "--force"], "term.de: is the input file"),
+    "patch over an edit file": (["--save-patch", DEMO / "term.en", "--force"], "term.en: is the input file"),
+    "output is the subword model": (["--save-to", DEMO / "spm.model", "--force"], "spm.model: is the input file"),
     "patch over a patch": (
         ["--edit-patches", DEMO / "README.md", "--save-patch", DEMO / "README.md", "--force"],
         "README.md: is the input file",

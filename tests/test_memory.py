@@ -117,9 +117,9 @@ def test_a_key_stands_out_against_the_background(demo: Demo) -> None:
     assert isinstance(entry, Keys)
     torch.testing.assert_close((own @ entry.directions.T).diagonal(), torch.ones(2))
     responses = everywhere @ entry.directions.T
-    scores = (responses - responses.mean(0)) / responses.std(0)
+    scores = (responses - responses.mean(0)) / responses.std(0, unbiased=False)
     # A remembered key opens the memory, even where it stands out by less than was asked for.
-    own_scores = (1 - responses.mean(0)) / responses.std(0)
+    own_scores = (1 - responses.mean(0)) / responses.std(0, unbiased=False)
     assert bool((entry.bars < own_scores).all()) and bool((entry.bars <= 3.0).all())
     assert torch.equal(entry.stand_out(everywhere), scores.gt(entry.bars).any(-1))
     with remembering(demo.model, memory):
@@ -146,6 +146,8 @@ def test_what_can_not_be_remembered(demo: Demo, edits: Sequence[Patch]) -> None:
         background = {SITE: keys} if not patch.keys else {}
         with pytest.raises(EditError, match=reason):
             memory_of(demo.model, [patch], background)
+    with pytest.raises(EditError, match="site decoder.1: 1 background keys do not differ"):
+        memory_of(demo.model, [change], {SITE: keys})
     entry = memory_of(demo.model, edits, {}).entries[0]
     with pytest.raises(EditError, match="no site decoder.9"), remembering(
         demo.model, Memory((replace(entry, site=Site("decoder", 9)),))

@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import Any, List
 
 import pytest
-from patch_samples import gate, new_state, saved_patches
+from patch_samples import gate, new_state, same_weights, saved_patches, saved_state
 
+from fairseq_rome.checkpoint import read_state
 from fairseq_rome.cli.patch_folder import check_folder, file_names, is_folder, write_folder
 from fairseq_rome.errors import EditError
-from fairseq_rome.patch import with_patches
+from fairseq_rome.patch import load_patches, with_patches
+
+
+def test_a_checkpoint_in_the_folder_of_its_patches_stays(tmp_path: Path) -> None:
+    there = str(saved_state(tmp_path / "7.safetensors", new_state()))
+    write_folder(str(tmp_path), [gate(1, id="7")], new_state(), {"edits": [{}]}, True, [there])
+    assert same_weights(read_state(there), new_state())
+    assert load_patches(str(tmp_path / "7-1.safetensors")).patches[0].neurons == [1]
 
 
 def test_folders_of_patches(tmp_path: Path) -> None:
@@ -39,9 +47,13 @@ def test_folders_of_patches(tmp_path: Path) -> None:
         check_folder(str(tmp_path), force=False)
 
 
-def test_new_files_go_beside_those_that_were_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("linked", [False, True])
+def test_new_files_go_beside_those_that_were_read(tmp_path: Path, linked: bool) -> None:
     base, folder = new_state(), tmp_path / "fixes"
     write_folder(str(folder), [gate(1, id="7")], base, {"edits": [{}]}, force=False)
+    if linked:
+        (folder / "7.safetensors").rename(tmp_path / "elsewhere")
+        (folder / "7.safetensors").symlink_to(tmp_path / "elsewhere")
     read = (folder / "7.safetensors").read_bytes()
     first = with_patches(base, [gate(1)], {})
     inputs = [str(tmp_path / "model.pt"), str(folder / "7.safetensors")]

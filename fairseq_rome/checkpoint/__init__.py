@@ -1,6 +1,6 @@
 """Sole owner of checkpoint files: safe reading, fingerprints, models, edited states, atomic writing."""
 
-from fairseq_rome.checkpoint.changes import PROVENANCE, edited_state, stale_parts
+from fairseq_rome.checkpoint.changes import PROVENANCE, edited_state, lost_parts, stale_parts
 from fairseq_rome.checkpoint.models import load_model, portable_cfg, portable_state, reloads_alike
 from fairseq_rome.checkpoint.reading import State, read_state, saved_model_cfg, saved_task
 from fairseq_rome.checkpoint.safe import allow_safe_globals
@@ -16,6 +16,7 @@ __all__ = [
     "edited_state",
     "fingerprint",
     "load_model",
+    "lost_parts",
     "portable_cfg",
     "portable_state",
     "read_state",

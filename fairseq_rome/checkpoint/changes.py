@@ -66,6 +66,11 @@ def stale_parts(state: Mapping[str, Any]) -> Tuple[str, ...]:
     return tuple(f"extra_state.{key}" for key in ("ema", "ema_fp32_params") if extra.get(key) is not None)
 
 
+def lost_parts(old: Mapping[str, Any], new: Mapping[str, Any]) -> Tuple[str, ...]:
+    """The parts of a checkpoint that a widened one of it lacks, by name."""
+    return tuple(name for name in ("last_optimizer_state",) if old.get(name) is not None and name not in new)
+
+
 def _replacements(
     weights: Mapping[str, Tensor], changes: Mapping[str, Tensor], built: Mapping[str, Tensor], resize: bool
 ) -> Dict[str, Tensor]:

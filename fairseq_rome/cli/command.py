@@ -7,13 +7,10 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager
-from typing import Callable, Iterator, Optional, Sequence
+from typing import Any, Callable, Iterator, Optional, Sequence, TextIO
 
 from fairseq_rome.cli.interrupts import held_back
 from fairseq_rome.errors import EditError
-
-# As a shell tells of a process that a closed pipe has ended.
-_PIPE_CLOSED = 141
 
 _NO_FAIRSEQ = (
     "fairseq can't be imported ({error}): install fairseq_rome[fairseq], or fairseq 0.12 for your Python, "
@@ -30,25 +27,60 @@ def run(prog: str, work: Callable[[Optional[Sequence[str]]], int], argv: Optiona
         argv: arguments; those of the process if None.
 
     Returns:
-        What `work` returns, 2 after something that the user can put right, or 141 where nobody reads the output on.
+        What `work` returns, or 2 after something that the user can put right.
     """
     try:
-        with warnings.catch_warnings():
+        with _read_or_not(), warnings.catch_warnings():
             # fairseq and what it stands on warn of their own old habits.
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
-            status = work(argv)
-            sys.stdout.flush()
-            return status
+            return work(argv)
     except EditError as error:
         print(f"{prog}: {error}", file=sys.stderr)
     except KeyboardInterrupt as interrupt:
         print(f"{prog}: interrupted; {str(interrupt) or 'nothing was written'}", file=sys.stderr)
-    except BrokenPipeError:
-        # What is left in the buffer would be written, and fail again, as Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _PIPE_CLOSED
     return 2
+
+
+@contextmanager
+def _read_or_not() -> Iterator[None]:
+    """Go on with the work where nobody reads on what it prints, as in `| head`: its files are wanted all the same."""
+    read = sys.stdout
+    sys.stdout = _Patient(read)
+    try:
+        yield
+        sys.stdout.flush()
+    finally:
+        sys.stdout = read
+
+
+class _Patient:
+    """A stream that drops what can't be written once its pipe is closed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As the stream's."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        """As the stream's."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self) -> None:
+        # What is in the buffer would fail again, as Python exits too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 @contextmanager

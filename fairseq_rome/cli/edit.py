@@ -38,6 +38,7 @@ def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
 
 def _run(args: argparse.Namespace, settings: Any) -> int:
     from fairseq_rome.cli import judging, printing
+    from fairseq_rome.cli.interrupts import telling_if_written
     from fairseq_rome.cli.proving import Proof
     from fairseq_rome.cli.running import kept_by, run_requests
     from fairseq_rome.cli.session import check_symbols, open_checkpoint
@@ -74,7 +75,8 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     outcome, journal = run_requests(args, opened, edit_file, corpus, settings, say)
     proof = Proof(args, opened, edit_file, corpus, outcome, wishes) if wishes.any else None
     try:
-        status = _finish(args, opened, outcome, settings, journal, proof, say)
+        with telling_if_written(args.save_to):
+            status = _finish(args, opened, outcome, settings, journal, proof, say)
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(str(interrupt) or kept_by(journal)) from None
     if journal.done:
@@ -91,7 +93,7 @@ def _check_output(args: argparse.Namespace) -> None:
         return
     if not args.save_to:
         raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")
-    inputs = inputs_of(args)
+    inputs = inputs_of(args, (args.source_lang, args.target_lang))
     check_output(args.save_to, args.force, inputs)
     if args.report and not _reports_beside(args):
         check_output(card_beside(args.save_to), args.force)
@@ -129,12 +131,9 @@ def _finish(
     except NotHeldError as error:
         print(say.note(str(error)))
         return 1
-    try:
-        print(say.wrote(args.save_to), flush=True)
-        _write_besides(args, opened, outcome, settings, proof, say)
-        journal.remove()
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"{args.save_to} was already written whole") from None
+    print(say.wrote(args.save_to), flush=True)
+    _write_besides(args, opened, outcome, settings, proof, say)
+    journal.remove()
     return status
 
 

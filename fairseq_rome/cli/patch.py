@@ -59,7 +59,7 @@ def _apply(args: argparse.Namespace) -> int:
     state = read_state(args.base, trust=args.trust_checkpoint)
     new, patches = with_patch_files(args.base, state, args.patches)
     before = fingerprint(state)
-    after = _write(new, args, [args.base, *args.patches])
+    after = _write(state, new, args, [args.base, *args.patches])
     for patch in patches:
         print(f"applied {summary(patch)}")
     print(f"wrote {args.save_to}: its weights are {after}, those of {args.base} {before}")
@@ -81,7 +81,7 @@ def _revert(args: argparse.Namespace) -> int:
     told = {**history(()), "base": fingerprint(state), "taken_out": sorted(taken_out)}
     with naming(args.edited):
         new = without_patches(state, taken_out, told)
-    after = _write(new, args, [args.edited, *args.patches])
+    after = _write(state, new, args, [args.edited, *args.patches])
     for patch in stack.patches:
         if patch.fingerprint in taken_out:
             print(f"took out {summary(patch)}")
@@ -97,7 +97,7 @@ def _merge(args: argparse.Namespace) -> int:
 
     check_output(args.save_to, args.force, args.patches)
     file = merged([(path, load_patches(path)) for path in args.patches])
-    save_patches(args.save_to, file, args.force)
+    save_patches(args.save_to, file, args.force, args.patches)
     for patch in file.patches:
         print(f"kept {summary(patch)}")
     print(f"wrote {args.save_to}: {len(file.patches)} in one file")
@@ -110,7 +110,8 @@ def _diff(args: argparse.Namespace) -> int:
     from fairseq_rome.cli.patch_showing import summary
     from fairseq_rome.patch import compare, patch_file, read_stack, save_patches
 
-    check_output(args.save_to, args.force, [args.first, args.second])
+    inputs = [args.first, args.second]
+    check_output(args.save_to, args.force, inputs)
     first, second = (read_state(path, trust=args.trust_checkpoint) for path in (args.first, args.second))
     for path, state in ((args.first, first), (args.second, second)):
         with naming(path):
@@ -124,7 +125,7 @@ def _diff(args: argparse.Namespace) -> int:
         print(f"{args.first} and {args.second} {how}: nothing was written")
         return 0 if alike else 1
     info = {**history(found.patches), "base": fingerprint(first), "made": fingerprint(second)}
-    save_patches(args.save_to, patch_file(found.patches, first, info), args.force)
+    save_patches(args.save_to, patch_file(found.patches, first, info), args.force, inputs)
     for patch in found.patches:
         print(f"found {summary(patch)}")
     near = f"but for {found.off:,} numbers, by at most {found.ulps:.3g} units in the last place"
@@ -134,19 +135,23 @@ def _diff(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write(state: Mapping[str, Any], args: argparse.Namespace, inputs: Sequence[str]) -> str:
-    """Write a checkpoint once it reads back the same; gives the fingerprint of its weights."""
-    from fairseq_rome.checkpoint import fingerprint, read_state, stale_parts, write_state
+def _write(
+    old: Mapping[str, Any], new: Mapping[str, Any], args: argparse.Namespace, inputs: Sequence[str]
+) -> str:
+    """Write a checkpoint that was another before, once it reads back the same; gives the fingerprint of its weights."""
+    from fairseq_rome.checkpoint import fingerprint, lost_parts, read_state, stale_parts, write_state
 
-    wanted = fingerprint(state)
+    wanted = fingerprint(new)
 
     def verify(path: str) -> None:
         if fingerprint(read_state(path, trust=args.trust_checkpoint)) != wanted:
             raise EditError(f"{args.save_to}: does not read back as it was written; nothing was written")
 
-    write_state(state, args.save_to, args.force, inputs, verify=verify)
-    for part in stale_parts(state):
+    write_state(new, args.save_to, args.force, inputs, verify=verify)
+    for part in stale_parts(new):
         print(f"{part} stays as it is, with weights from before")
+    for part in lost_parts(old, new):
+        print(f"{part} is left out: it is of other shapes")
     return wanted
 
 

@@ -54,7 +54,7 @@ def write_folder(
         state: of the checkpoint that the first was made for.
         info: what each file tells besides; its `edits`, one for each patch, are shared out.
         force: replace files of the same names.
-        inputs: files that are never replaced; where one lies in the folder a new one takes another name.
+        inputs: files that are never replaced: where the folder holds one, a new file takes another name.
 
     Raises:
         EditError: if the folder or a file can't be written.
@@ -68,7 +68,7 @@ def write_folder(
     files = patch_files(patches, state, info)
     for name, edit, file in zip(file_names(patches, _names_within(path, inputs)), info["edits"], files):
         own = replace(file, info={**info, "edits": [edit]})
-        save_patches(os.path.join(path, name), own, force)
+        save_patches(os.path.join(path, name), own, force, inputs)
 
 
 def file_names(patches: Sequence[Any], unwanted: Iterable[str] = ()) -> List[str]:
@@ -91,6 +91,8 @@ def file_names(patches: Sequence[Any], unwanted: Iterable[str] = ()) -> List[str
     return names
 
 
-def _names_within(folder: str, paths: Iterable[str]) -> List[str]:
-    targets = map(os.path.realpath, paths)
-    return [os.path.basename(path) for path in targets if os.path.dirname(path) == os.path.realpath(folder)]
+def _names_within(folder: str, paths: Sequence[str]) -> List[str]:
+    """The names that files have in a folder, also by a link."""
+    there = [path for path in paths if os.path.exists(path)]
+    entries = [entry for entry in os.scandir(folder) if entry.is_file()]
+    return [entry.name for entry in entries if any(os.path.samefile(entry.path, path) for path in there)]

@@ -9,19 +9,20 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from fairseq_rome.checkpoint import (
     fingerprint,
+    lost_parts,
     portable_state,
     read_state,
     stale_parts,
     write_state,
 )
 from fairseq_rome.cli.history import history
-from fairseq_rome.cli.interrupts import telling_if_written
 from fairseq_rome.cli.patch_folder import is_folder, write_folder
 from fairseq_rome.cli.session import Opened, load_again, reopened
 from fairseq_rome.decoding import Translator
 from fairseq_rome.editing import EDITED, Outcome, Result
 from fairseq_rome.patch import Patch, patch_file, patch_paths, save_patches, with_patches
 from fairseq_rome.report import Report, write_card
+from fairseq_rome.requests import COMPANIONS
 from fairseq_rome.segments import Endings, holds
 from fairseq_rome.settings import EditSettings
 
@@ -29,6 +30,8 @@ from fairseq_rome.settings import EditSettings
 class NotHeldError(Exception):
     """The reloaded file does not do what it should; nothing was written."""
 
+
+_OUTPUTS = ("save_to", "save_patch", "report", "argv")
 
 Judge = Callable[[Translator, Mapping[str, Any]], None]
 """Takes the reloaded model and its state, and raises `NotHeldError` if they must not be written."""
@@ -55,7 +58,6 @@ def save(
     Raises:
         NotHeldError: if the reloaded file does not say what the edited model said, or `judge` refuses it.
         EditError: if the file can't be written.
-        KeyboardInterrupt: whose text says so if it came when the file was in its place already.
     """
     base = load_again(opened, opened.state)
     portable = portable_state(base, opened.state, opened.path, opened.task, opened.overrides)
@@ -67,24 +69,40 @@ def save(
     )  # fmt: skip
     for part in stale_parts(state):
         note(f"{part} holds weights from before the edit")
+    for part in () if args.no_save_optimizer_state else lost_parts(opened.state, state):
+        note(f"{part} is left out: the layers have grown since")
     verify = _verifier(args, opened, outcome, judge)
-    with telling_if_written(args.save_to):
-        write_state(state, args.save_to, args.force, inputs_of(args), verify=verify)
+    write_state(state, args.save_to, args.force, inputs_of(args, opened.languages), verify=verify)
 
 
 def write_patch(args: argparse.Namespace, opened: Opened, outcome: Outcome, settings: EditSettings) -> None:
     """Write the edits alone to `--save-patch`, in the order in which they were made; to a folder one by one."""
     info = _provenance(args, opened, outcome, settings)
     patches = told_patches(args, outcome)
+    others = [*inputs_of(args, opened.languages), args.save_to]
     if is_folder(args.save_patch):
-        write_folder(args.save_patch, patches, opened.state, info, args.force, inputs_of(args))
+        write_folder(args.save_patch, patches, opened.state, info, args.force, others)
     else:
-        save_patches(args.save_patch, patch_file(patches, opened.state, info), args.force)
+        save_patches(args.save_patch, patch_file(patches, opened.state, info), args.force, others)
 
 
-def inputs_of(args: argparse.Namespace) -> List[str]:
-    """The files that the run reads edits and weights from, which are never written over."""
-    return [*([args.path] if args.path else []), *patch_paths(args.edit_patches)]
+def inputs_of(args: argparse.Namespace, languages: Sequence[str]) -> List[str]:
+    """The files that options name to be read, such as checkpoint, patches, requests, test sets and subword model.
+
+    Args:
+        args: the parsed options.
+        languages: of source and target, as far as they are known: parallel text is named without them.
+    """
+    values = [value for name, value in vars(args).items() if name not in _OUTPUTS]
+    named = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    sides = [
+        f"{prefix}.{part}{language}"
+        for prefix in (args.edit_pref, *args.test_set)
+        for part in ("", *COMPANIONS)
+        for language in languages
+    ]
+    paths = [path for path in named if isinstance(path, str)] + patch_paths(args.edit_patches) + sides
+    return [path for path in paths if os.path.isfile(path)]
 
 
 def told_patches(args: argparse.Namespace, outcome: Outcome) -> List[Patch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 from fairseq_rome.attempts import Case, plan, prepare, sites_for
 from fairseq_rome.batching import Pair
@@ -137,15 +137,20 @@ def _settings_of(
     for request in requests:
         origin = request.origin or f"request {request.id}"
         for name, value in request.settings.items():
-            key = name.replace("-", "_")
-            together = settings.method in TOGETHER and key not in _OF_ONE_AMONG_MANY
-            if key in _WHOLE_RUN or together or (key == "method" and str(value) in TOGETHER):
+            if not _may_differ(name.replace("-", "_"), value, settings):
                 raise EditError(
-                    f"{origin}: {name!r} is a setting of the whole run, expected it outside the request"
+                    f"{origin}: {name!r} is a setting of the whole run, expected one for all requests"
                 )
         chosen.append(with_settings(settings, request.settings, origin))
         plan(list(find_sites(translator.model)), chosen[-1])
     return chosen
+
+
+def _may_differ(name: str, value: Any, settings: EditSettings) -> bool:
+    """Whether a request may have a setting of its own, with this value."""
+    if settings.method in TOGETHER:
+        return name in _OF_ONE_AMONG_MANY
+    return name not in _WHOLE_RUN and not (name == "method" and str(value) in TOGETHER)
 
 
 def _run(

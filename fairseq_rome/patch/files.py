@@ -91,13 +91,19 @@ def patch_files(
         after = lineages([patch], after)
 
 
-def save_patches(path: str, file: PatchFile, force: bool = False) -> None:
+def save_patches(path: str, file: PatchFile, force: bool = False, inputs: Sequence[str] = ()) -> None:
     """Write a patch file, whole or not at all.
+
+    Args:
+        path: where.
+        file: what.
+        force: replace a file that exists.
+        inputs: files that are never replaced.
 
     Raises:
         EditError: if the file must not or cannot be written.
     """
-    check_output(path, force)
+    check_output(path, force, inputs)
     records, tensors = packed(file.patches)
     texts = {
         "patches": records,
@@ -108,7 +114,7 @@ def save_patches(path: str, file: PatchFile, force: bool = False) -> None:
     }
     metadata = {name: json.dumps(value, ensure_ascii=False) for name, value in texts.items()}
     metadata["sha256"] = _digest(metadata)
-    with written_whole(path, lambda: check_output(path, force)) as temporary:
+    with written_whole(path, lambda: check_output(path, force, inputs)) as temporary:
         try:
             save_file(tensors, temporary, {"format": FORMAT, **metadata})
         except SafetensorError as error:
@@ -122,7 +128,7 @@ def load_patches(path: str) -> PatchFile:
         EditError: if it is missing, damaged, or of another format.
     """
     if not os.path.isfile(path):
-        raise EditError(f"{path}: no such file, {_FORM}")
+        raise EditError(f"{path}: {'is no file' if os.path.exists(path) else 'no such file'}, {_FORM}")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

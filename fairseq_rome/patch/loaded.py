@@ -65,7 +65,7 @@ def patched(model: Any, *paths: str) -> Iterator[Any]:
 
     Raises:
         EditError: if a file can't be read or does not apply to the model, or the interface holds an ensemble.
-        RuntimeError: if it is left before a context that was entered inside it; the patches then stay.
+        RuntimeError: if it is left before a context that was entered inside it; all patches then stay.
     """
     one = _only_model(model)
     files = [(path, load_patches(path)) for path in paths]

@@ -20,6 +20,9 @@ from fairseq_rome.requests.lines import at, check_text, read_text_lines
 from fairseq_rome.requests.model import EditFile, EditRequest
 from fairseq_rome.requests.records import ID, TEXT_FIELDS, Record, check_names, parse_record, parse_text
 
+COMPANIONS = ("neg.", "ctx.", "keep.", "probe.")
+"""What may stand between prefix and language in the names of parallel text."""
+
 _YAML_FORM = "expected a list of requests, or 'requests' and if wanted 'keep'"
 
 
