@@ -284,7 +284,7 @@ def work_at(
     """A case as a method takes it, at one site."""
     return Work(
         translator, site, case.example, case.contexts, case.held_out, case.near_misses, keep,
-        ground.background, case.ignored, corpus, ground.spare, ground.past_keys, thorough,
+        ground, case.ignored, corpus, thorough,
     )  # fmt: skip
 
 

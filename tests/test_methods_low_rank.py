@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import pytest
 import torch
@@ -39,13 +39,12 @@ class Ready:
     cases: Tuple[Case, ...]
     backgrounds: Dict[Site, Background]
 
-    def work(self, number: int, site: Site = DEEP, **changes: Any) -> Work:
-        case = self.cases[number]
-        work = Work(
-            self.translator, site, case.example, case.contexts, case.held_out, case.near_misses, (),
-            self.backgrounds[site], case.ignored, self.corpus,
+    def work(self, number: int, site: Site = DEEP, past: Optional[Tensor] = None) -> Work:
+        case, ground = self.cases[number], Ground(self.backgrounds[site], past_keys=past)
+        return Work(
+            self.translator, site, case.example, case.contexts, case.held_out, case.near_misses, (), ground,
+            case.ignored, self.corpus,
         )  # fmt: skip
-        return replace(work, **changes)
 
     def works(self) -> List[Work]:
         return [self.work(number) for number in range(len(self.cases))]
@@ -88,8 +87,7 @@ def fitted(
 ) -> Patch:
     if method in METHODS:
         return METHODS[method](work, settings)
-    ground = Ground(ready.backgrounds[DEEP], past_keys=work.past_keys)
-    return TOGETHER[method]([work], dict.fromkeys(sites, ground), settings)
+    return TOGETHER[method]([work], dict.fromkeys(sites, work.ground), settings)
 
 
 def refused(work: Work) -> Work:
@@ -104,7 +102,7 @@ def test_one_request_at_a_time(ready: Ready, method: str) -> None:
         assert not any(ready.held())
         past = torch.empty(0, len(ready.backgrounds[DEEP].usage))
         for number in range(len(ready.cases)):
-            patch = METHODS[method](ready.work(number, past_keys=past), settings)
+            patch = METHODS[method](ready.work(number, past=past), settings)
             assert (patch.method, patch.site, patch.names) == (method, DEEP, [NAMES[DEEP]])
             assert list(patch.keys) == patch.names
             keys = patch.keys[NAMES[DEEP]]
@@ -119,7 +117,7 @@ def test_keys_of_earlier_edits_keep_their_values(ready: Ready, method: str) -> N
     past = find_pushes(ready.work(0), SETTINGS).keys
     moved = []
     for known in (None, past[:0], 30 * past):
-        patch = fitted(method, ready, ready.work(1, past_keys=known), SETTINGS)
+        patch = fitted(method, ready, ready.work(1, past=known), SETTINGS)
         (delta,) = changes_of(patch).values()
         moved.append(float((past @ delta.T).norm()))
     assert moved[0] == moved[1]

@@ -75,9 +75,9 @@ def fit_gates(
         EditError: if a step can't be told from the background at this site.
     """
     with solvable(work.site):
-        whitening = Whitening.of(*work.background.spread, settings.edit_ridge)
+        whitening = Whitening.of(*work.ground.background.spread, settings.edit_ridge)
     sides = _sides(work, steps, examples, traces)
-    responses = respond([discriminant(one.opened, whitening) for one in sides], work.background.inputs)
+    responses = respond([discriminant(one.opened, whitening) for one in sides], work.ground.background.inputs)
     gates = []
     for one, first in zip(sides, responses):
         gate = _fit_gate(one, first, whitening, settings)
@@ -137,8 +137,8 @@ def _sides(
         others = [place for place in edited if place not in own and place[0] < fitted]
         # Where the wanted token is right anyway, an open gate does no harm.
         shut = Negatives(
-            work.background.inputs,
-            counted & work.background.symbol.ne(step.token),
+            work.ground.background.inputs,
+            counted & work.ground.background.symbol.ne(step.token),
             torch.cat([kept[kept_symbols.ne(step.token)], rest, _rows(traces, others)]),
         )
         seen = _rows(traces, [place for place in step.places if place[0] < fitted])
@@ -209,7 +209,7 @@ def _scaled(sides: _Sides, detector: Detector, threshold: Tensor, largest: float
 
 def _negatives(work: Work) -> Tuple[Tensor, Tensor, Tensor]:
     """Which background positions must not open a gate (n), and inputs with their symbols in sentences to keep."""
-    background = work.background
+    background = work.ground.background
     counted = ~torch.isin(background.sentence, torch.tensor(sorted(work.ignored), dtype=torch.long))
     if work.near_misses and work.site.in_decoder:
         # They have a bound of their own.
@@ -223,7 +223,7 @@ def _negatives(work: Work) -> Tuple[Tensor, Tensor, Tensor]:
 def _near_misses(work: Work) -> Tensor:
     """Inputs where the unwanted segment is rightly said without the trigger."""
     if not (work.near_misses and work.site.in_decoder):
-        return work.background.inputs[:0]
+        return work.ground.background.inputs[:0]
     inputs, _, symbols = inputs_of(work.translator, work.near_misses, work.site)
     return inputs[symbols.eq(work.unwanted_token)]
 

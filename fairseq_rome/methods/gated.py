@@ -67,11 +67,12 @@ def edit(work: Work, settings: EditSettings) -> Patch:
 
 def _neurons(work: Work, count: int) -> Tuple[int, ...]:
     """The first neurons that the edit may take."""
-    if len(work.spare) < count:
+    spare = work.ground.spare
+    if len(spare) < count:
         raise EditError(
-            f"site {work.site} has {len(work.spare)} dormant neurons left, the edit needs {count}; --widen adds some"
+            f"site {work.site} has {len(spare)} dormant neurons left, the edit needs {count}; --widen adds some"
         )
-    return work.spare[:count]
+    return spare[:count]
 
 
 def _now(work: Work, name: str, dim: int, neuron: int) -> Optional[Tensor]:

@@ -8,7 +8,7 @@ it, so that what they give already is not given again.
 from __future__ import annotations
 
 from fairseq_rome.algebra import nse_neurons, nse_update
-from fairseq_rome.methods.pushes import cover_of, find_pushes, low_rank_patch, past_keys_of
+from fairseq_rome.methods.pushes import cover_of, find_pushes, low_rank_patch
 from fairseq_rome.methods.work import Work, solvable
 from fairseq_rome.patch import Patch
 from fairseq_rome.settings import EditSettings
@@ -22,7 +22,7 @@ def edit(work: Work, settings: EditSettings) -> Patch:
     """
     pushes = find_pushes(work, settings)
     neurons = nse_neurons(pushes.keys, settings.edit_neurons)
-    cover = cover_of(work.background, past_keys_of(work), settings)
+    cover = cover_of(work.ground.background, work.ground.owned_keys, settings)
     with solvable(work.site):
         factors = nse_update(pushes.keys, pushes.additions, cover, neurons)
     return low_rank_patch("nse", work, pushes.keys, factors)

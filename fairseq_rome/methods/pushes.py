@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple, Union
+from typing import List, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -11,7 +11,6 @@ from torch import Tensor
 from fairseq_rome.algebra import ridged
 from fairseq_rome.batching import Pair
 from fairseq_rome.methods.work import (
-    Ground,
     Step,
     Work,
     examples_to_push,
@@ -92,11 +91,6 @@ def cover_of(background: Background, past_keys: Tensor, settings: EditSettings) 
     moment = settings.edit_cover * ridged(background.moment.double(), settings.edit_ridge)
     past = past_keys.double()
     return moment + past.T @ past
-
-
-def past_keys_of(ground: Union[Ground, Work]) -> Tensor:
-    """The keys (n x f) that earlier edits own at a site."""
-    return ground.background.moment[:0] if ground.past_keys is None else ground.past_keys
 
 
 def low_rank_patch(method: str, work: Work, keys: Tensor, factors: Tuple[Tensor, Tensor]) -> Patch:

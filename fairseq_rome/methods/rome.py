@@ -21,5 +21,5 @@ def edit(work: Work, settings: EditSettings) -> Patch:
     """
     pushes = find_pushes(work, settings)
     with solvable(work.site):
-        factors = insert_keys(pushes.keys, pushes.additions, work.background.moment, settings.edit_ridge)
+        factors = insert_keys(pushes.keys, pushes.additions, work.ground.background.moment, settings.edit_ridge)
     return low_rank_patch("rome", work, pushes.keys, factors)

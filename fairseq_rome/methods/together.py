@@ -17,7 +17,7 @@ from fairseq_rome.algebra import batch_update, compact, equality_update
 from fairseq_rome.batching import Batch, by_size, decoded, encoded
 from fairseq_rome.decoding import Translator
 from fairseq_rome.errors import EditError
-from fairseq_rome.methods.pushes import Pushes, cover_of, find_pushes, mean_rows, past_keys_of
+from fairseq_rome.methods.pushes import Pushes, cover_of, find_pushes, mean_rows
 from fairseq_rome.methods.work import Ground, Work, solvable
 from fairseq_rome.patch import LowRankChange, Patch, applied
 from fairseq_rome.settings import EditSettings
@@ -81,7 +81,7 @@ def _edit(
             keys, streams = _observed(translator, requests, site, deepest)
         if number == 0:
             target = target + streams
-        cover = cover_of(grounds[site].background, past_keys_of(grounds[site]), settings)
+        cover = cover_of(grounds[site].background, grounds[site].owned_keys, settings)
         with solvable(site):
             factors = update(keys, (target - streams) / (len(sites) - number), cover)
         name = parameter_names(translator.model, site)["fc2.weight"]

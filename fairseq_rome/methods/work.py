@@ -37,6 +37,11 @@ class Ground:
     spare: Tuple[int, ...] = ()
     past_keys: Optional[Tensor] = None
 
+    @property
+    def owned_keys(self) -> Tensor:
+        """The past keys; 0 x f where there are none."""
+        return self.background.moment[:0] if self.past_keys is None else self.past_keys
+
 
 @dataclass(frozen=True)
 class Work:
@@ -50,11 +55,9 @@ class Work:
         held_out: self-corrected sentences that the fit must not see, for the choice of thresholds.
         near_misses: pairs that rightly say the unwanted segment without the trigger: they must stay as they are.
         keep: sentences with the model's own output, which must stay.
-        background: statistics of the site.
+        ground: what the edit may use of the site.
         ignored: sentence indices of the background in which the change is wanted too, so that they do not count.
         corpus: background sentences.
-        spare: neurons of the site that the edit may take, the first ones first.
-        past_keys: n x f keys of the site that earlier edits gave new values; None where there are none.
         thorough: push every token of the example that is not the model's clear choice, not the changed segment only.
     """
 
@@ -65,11 +68,9 @@ class Work:
     held_out: Tuple[Example, ...]
     near_misses: Tuple[Pair, ...]
     keep: Tuple[Pair, ...]
-    background: Background
+    ground: Ground
     ignored: FrozenSet[int]
     corpus: Corpus
-    spare: Tuple[int, ...] = ()
-    past_keys: Optional[Tensor] = None
     thorough: bool = False
 
     @property
