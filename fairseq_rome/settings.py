@@ -94,21 +94,23 @@ class EditSettings:
     )
     widen: bool = _setting(
         False,
-        "gated: where the dormant neurons run out, let the feed-forward layers grow: the checkpoint stays a stock "
-        "one, with a larger ffn_embed_dim",
+        "gated: let the feed-forward layers grow by the neurons that are needed, and take over only old ones that are "
+        "as good as silent; the checkpoint stays a stock one, with a larger ffn_embed_dim",
     )
     edit_dormant: float = _setting(
         1e-2,
         "gated: share of what a layer writes that its dormant neurons, which gates of one run may take, hold together",
     )
     edit_batch: int = _setting(
-        100, "in longer runs, requests between two checks of the validation loss and of earlier edits; 0: no checks"
+        100,
+        "in longer runs, requests between two checks of the validation loss and of the edits so far; memit and emmet "
+        "are checked after their one solve; 0: no checks",
     )
     edit_max_loss: float = _setting(
         0.1, "stop the run, and keep what was good, where the validation loss rises by more bits a token"
     )
     edit_min_held: float = _setting(
-        0.8, "stop the run, and keep what was good, where fewer of a sample of earlier edits still hold"
+        0.8, "stop the run, and keep what was good, where a smaller share of a sample of the edits so far holds"
     )
     edit_max_size: float = _setting(
         10.0, "an attempt whose change of a weight is larger, in units of the weight's norm, has failed"

@@ -167,8 +167,9 @@ def test_a_failed_request_leaves_nothing(edit_data: Path, tmp_path: Path) -> Non
     run = run_edit(edit_data, write(tmp_path / "two.jsonl", hopeless), "--save-to", path, "--force")
     assert run.status == 1
     assert f"request {NUMBER['id']}: failed (no attempt was made)" in run.out
-    assert "1 request: 0 edited, 1 failed\nnothing was written; --keep-going" in run.out
+    assert "1 request: 0 edited, 1 failed\nnothing holds, and nothing was written" in run.out
     assert path.read_text() == "what was there"
+    assert sorted(files(tmp_path)) == ["new.pt", "two.jsonl"]
     pref = write(tmp_path / "two.jsonl", request(TERM), hopeless)
     run = run_edit(edit_data, pref, "--save-to", path, "--force", "--keep-going")
     assert run.status == 1
@@ -191,6 +192,7 @@ def test_json_is_one_object_a_line_with_sentences_to_keep(edit_data: Path, tmp_p
     changed = [{name: one[name] for name in names}] if one["after"] != one["before"] else []
     assert keep == {"sentences to keep": {"total": 1, "identical": 1 - len(changed), "changed": changed}}
     assert room["room"] == "decoder.2" and 0 < room["left"] <= room["total"] < 384
+    assert counts.pop("as_wanted") == (one["after"] == one["wanted"]) * len(changed)
     assert counts == {"requests": 1, EDITED: len(changed), NOTHING: 0, FAILED: 1 - len(changed)}
     assert run.status == 1
     assert "nothing was written" in last["note"]

@@ -77,7 +77,7 @@ REFUSED: Dict[str, Tuple[str, str]] = {
     "no patch file": ("apply base.pt no.safetensors --save-to new", "no.safetensors: no such file, expected a patch"),
     "a damaged patch": ("apply base.pt cut.safetensors --save-to new", "cut.safetensors: .*, expected a patch file"),
     "a checkpoint for a patch": ("apply base.pt edited.pt --save-to new", "edited.pt: .*, expected a patch file"),
-    "a patch for a checkpoint": ("apply 7.safetensors 7.safetensors --save-to new", "is not a checkpoint"),
+    "a patch for a checkpoint": ("apply 7.safetensors 7.safetensors --save-to new", "is a patch file or another"),
     "another base": ("apply base.pt other.safetensors --save-to new", "other.safetensors: .* for another checkpoint"),
     "another type": ("apply half.pt 7.safetensors --save-to new", "7.safetensors: .* is float16, expected float32"),
     "the same twice": ("apply base.pt 7.safetensors 7.safetensors --save-to new", "request 7 is there already"),
@@ -93,9 +93,10 @@ REFUSED: Dict[str, Tuple[str, str]] = {
     "a damaged list": ("apply damaged.pt 9.safetensors --save-to new", "damaged.pt: the checkpoint's list .* damaged"),
     "changed since": ("apply trained.pt other.safetensors --save-to new", "for another checkpoint"),
     "revert nothing": ("revert edited.pt --save-to new", "nothing to take out: expected patch files, --id or --all"),
+    "revert all and one": ("revert edited.pt --all --id 7 --save-to new", "--all takes out every patch: expected no"),
     "revert of the base": ("revert base.pt --all --save-to new", "base.pt: holds no patches, expected an edited"),
     "an unknown patch": ("revert edited.pt 9.safetensors --save-to new", "9.safetensors: edited.pt has no edit"),
-    "an unknown request": ("revert edited.pt --id 9 --save-to new", "--id 9: edited.pt has no patch .* one of 7, 8"),
+    "an unknown request": ("revert edited.pt --id 9 --save-to new", "edited.pt has no patch .* of 7, 8, or 12 l"),
     "a hash cut short": (f"revert edited.pt --id {gate(1).fingerprint[:11]} --save-to new", "has no patch"),
     "revert after training": ("revert trained.pt --id 7 --save-to new", "trained.pt: .* changed by something else"),
     "revert of a damaged list": ("revert damaged.pt --all --save-to new", "damaged.pt: .* is damaged"),
@@ -253,7 +254,8 @@ def test_a_patch_by_its_hash_where_requests_have_one_name(tmp_path: Path) -> Non
     path = saved_state(tmp_path / "a.pt", with_patches(new_state(), [gate(1, id="1"), gate(2, id="1")], {}))
     hashes = [gate(number).fingerprint[:12] for number in (1, 2)]
     line = refused(run_patch("revert", path, "--id", "1", "--save-to", tmp_path / "b.pt"))
-    assert line.endswith(f"has 2 patches of that name, expected one of {', '.join(hashes)}\n")
+    alike = [f"{hashes[n]} (request 1: gated at decoder.1, neuron {n + 1}, 104 bytes)" for n in range(2)]
+    assert line.endswith(f"has 2 patches of that name, expected {alike[0]} or {alike[1]}\n")
     run = run_patch("revert", path, "--id", hashes[0], "--save-to", tmp_path / "b.pt")
     assert run.status == 0
     assert [patch.neurons for patch in read_stack(read_state(tmp_path / "b.pt")).patches] == [[2]]

@@ -48,6 +48,7 @@ def test_a_widened_checkpoint_is_a_wider_one_and_nothing_else(widened: Edited) -
         else:
             assert torch.equal(new, old), name
     assert "other sentences: 8 of 8 decode identically" in widened.run.out
+    assert "room at" not in widened.run.out
     assert (DEMO / "model.pt").read_bytes() == widened.base
 
 

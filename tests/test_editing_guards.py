@@ -26,7 +26,7 @@ from fairseq_rome.settings import EditSettings
 GOOD = [of_demo(0), of_demo(1)]
 UNDONE = [*GOOD, of_demo(0, id="undo", target=RECORDS[0]["before"]), of_demo(3), of_demo(4)]
 VIOLENT = [*GOOD, of_demo(3, settings={"method": "rome", "edit_scale": 3.0}), of_demo(4), of_demo(5)]
-HELD = "75% of a sample of earlier edits still hold, expected at least 80% (--edit-min-held)"
+HELD = "75% of a sample of the edits hold, expected at least 80% (--edit-min-held)"
 
 
 @pytest.fixture(scope="module")

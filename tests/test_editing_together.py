@@ -55,7 +55,7 @@ def test_several_requests_in_one_patch(demo: Demo, method: str) -> None:
 def test_one_bound_for_all_of_them(demo: Demo) -> None:
     outcome = run(demo, [of_demo(number) for number in range(2)], {"method": "memit", "edit_scale": 0.0})
     assert [result.status for result in outcome.results] == [FAILED] * 2
-    assert outcome.stopped.startswith("0% of a sample of earlier edits still hold") and outcome.patches == []
+    assert outcome.stopped.startswith("0% of a sample of the edits hold") and outcome.patches == []
     unbound = {"method": "memit", "edit_scale": 0.0, "edit_min_held": 0.0}
     assert not run(demo, [of_demo(number) for number in range(2)], unbound).stopped
     stopped = run(
@@ -70,6 +70,11 @@ def demo_pairs(demo: Demo) -> Any:
     from fairseq_rome.corpus import load_corpus
 
     return load_corpus(demo.task, demo.codec, seed=1, most=60).pairs
+
+
+def test_no_checks_where_none_are_wanted(demo: Demo) -> None:
+    outcome = run(demo, [of_demo(0)], {"method": "memit", "edit_batch": 0, "edit_scale": 0.0})
+    assert outcome.checks == () and not outcome.stopped and len(outcome.patches) == 1
 
 
 @pytest.mark.parametrize(("name", "value"), [("edit_steps", 3), ("site", "decoder.2"), ("method", "gated")])

@@ -10,7 +10,15 @@ import pytest
 import torch
 from patch_samples import DECODER, ENCODER, KINDS, SITES, gate, low_rank, names, new_state
 
-from fairseq_rome.patch import LowRankChange, NeuronChange, Patch, compare, composed, with_patches
+from fairseq_rome.patch import (
+    LowRankChange,
+    NeuronChange,
+    Patch,
+    compare,
+    composed,
+    with_patches,
+    without_patches,
+)
 from fairseq_rome.patch.stack import LEDGER
 
 State = Dict[str, Any]
@@ -60,6 +68,13 @@ def test_patches_that_are_listed_are_taken_as_they_are(kind: str) -> None:
         found = compare(one, other)
         assert (len(found.patches), found.reasons, found.off) == (count, (), 0)
     assert compare(base, once).patches[1].fingerprint == KINDS[kind].fingerprint
+
+
+def test_listed_patches_need_not_be_the_last() -> None:
+    base = new_state()
+    whole = with_patches(base, [gate(1), gate(2), gate(3)], {})
+    less = without_patches(whole, {gate(2).fingerprint}, {"edits": []})
+    assert [patch.fingerprint for patch in compare(less, whole).patches] == [gate(2).fingerprint]
 
 
 EXACT: Dict[str, List[Patch]] = {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, Tuple
 
@@ -25,7 +25,6 @@ from fairseq_rome.patch import (
     save_patches,
     with_patches,
 )
-from fairseq_rome.patch.files import _digest
 
 ROW, BIAS, COLUMN = names(DECODER)
 PATCHES = (low_rank(1, rank=2, id="1", text="Grüße", size=0.5), gate(7, id="2"), *KINDS.values())
@@ -71,6 +70,11 @@ def test_a_part_of_a_tensor_is_saved_alone(tmp_path: Path) -> None:
     assert path.stat().st_size < 4096
 
 
+def test_equal_patches_are_equal_files(saved: Path, tmp_path: Path) -> None:
+    again = [saved_patches(tmp_path / f"{number}", new_state(), *PATCHES).read_bytes() for number in range(8)]
+    assert set(again) == {saved.read_bytes()}
+
+
 def test_nothing_is_overwritten_and_nothing_left_behind(saved: Path) -> None:
     file = patch_file(PATCHES[:1], new_state(), {})
     with pytest.raises(EditError, match="exists already; --force overwrites it"):
@@ -99,55 +103,56 @@ def test_a_bit_that_flips_is_noticed(saved: Path, place: float) -> None:
         load_patches(str(saved))
 
 
-def rewritten(change: Callable[[Dict[str, str]], Any], signed: bool = True) -> Callable[[Path], None]:
-    """Changes the texts of a file; with a hash of them that fits, if signed."""
+def rewritten(change: Callable[[Dict[str, Any]], Any], signed: bool = True) -> Callable[[Path], None]:
+    """Changes what a file tells; with a hash of it that fits, if signed."""
 
     def rewrite(path: Path) -> None:
         from safetensors import safe_open
 
         with safe_open(str(path), framework="pt") as file:
-            metadata = dict(file.metadata())
+            form, digest, text = file.metadata()["fairseq_rome"].split(" ", 2)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
-        change(metadata)
-        if signed:
-            with suppress(KeyError):
-                metadata["sha256"] = _digest(metadata)
-        save_file(tensors, str(path), metadata)
+        told = json.loads(text)
+        change(told)
+        text = json.dumps(told)
+        digest = hashlib.sha256(text.encode()).hexdigest() if signed else digest
+        save_file(tensors, str(path), {"fairseq_rome": f"{form} {digest} {text}"})
 
     return rewrite
 
 
-def as_another_kind(metadata: Dict[str, str]) -> None:
-    metadata["patches"] = metadata["patches"].replace('"neuron"', '"magic"')
+def of_format(text: str) -> Callable[[Path], None]:
+    return lambda path: save_file({"a": torch.zeros(1)}, str(path), {"fairseq_rome": text})
 
 
-def in_other_words(metadata: Dict[str, str]) -> None:
-    metadata["patches"] = metadata["patches"].replace("Gr\u00fc\u00dfe", "Gruss")
+def as_another_kind(told: Dict[str, Any]) -> None:
+    told["patches"][1]["changes"][0]["kind"] = "magic"
+
+
+def in_other_words(told: Dict[str, Any]) -> None:
+    told["patches"][0]["about"]["text"] = "Gruss"
 
 
 DAMAGED: Dict[str, Tuple[Callable[[Path], Any], str]] = {
     "missing": (lambda path: path.unlink(), "no such file, expected a patch file"),
     "text": (lambda path: path.write_text("patch"), "expected a patch file of fairseq-edit --save-patch"),
-    "cut off": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "expected a patch file"),
-    "tensors alone": (lambda path: save_file({"a": torch.zeros(1)}, str(path)), "format None"),
-    "another format": (rewritten(lambda metadata: metadata.update(format="99")), "format '99'"),
-    "no patches": (rewritten(lambda metadata: metadata.pop("patches")), "damaged"),
-    "no JSON": (rewritten(lambda metadata: metadata.update(base="{")), "damaged"),
-    "no marks": (rewritten(lambda metadata: metadata.update(base="{}")), "no mark of"),
-    "marks of another form": (rewritten(lambda metadata: metadata.update(before='{"a": [1]}')), "damaged"),
-    "no list": (rewritten(lambda metadata: metadata.update(patches="3")), "damaged"),
-    "an empty list": (rewritten(lambda metadata: metadata.update(patches="[]")), "no patches"),
+    "cut off": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "is damaged, or no patch file"),
+    "a checkpoint": (lambda path: torch.save({}, path), "is a checkpoint .*, expected a patch file"),
+    "tensors alone": (lambda path: save_file({"a": torch.zeros(1)}, str(path)), "format ''"),
+    "an earlier format": (lambda path: save_file({"a": torch.zeros(1)}, str(path), {"format": "2"}), "format '2'"),
+    "another format": (of_format("99 a {}"), "format '99'"),
+    "nothing told": (of_format("3"), "damaged"),
+    "no patches": (rewritten(lambda told: told.pop("patches")), "damaged"),
+    "no marks": (rewritten(lambda told: told.update(base={})), "no mark of"),
+    "marks of another form": (rewritten(lambda told: told.update(before={"a": [1]})), "damaged"),
+    "no list": (rewritten(lambda told: told.update(patches=3)), "damaged"),
+    "an empty list": (rewritten(lambda told: told.update(patches=[])), "no patches"),
     "another kind": (rewritten(as_another_kind), "damaged"),
     "another text": (rewritten(in_other_words), "patch 1 is not what was written"),
-    "earlier patches without a mark": (rewritten(lambda m: m.update(after=json.dumps({ROW: [1, ""]}))), "no mark"),
-    "another mark": (rewritten(lambda m: m.update(after='{"a": [1, ""]}'), signed=False), ": not what was written"),
-    "another hash": (rewritten(lambda m: m.update(sha256="0"), signed=False), ": not what was written"),
-    "a tensor is missing": (
-        rewritten(lambda m: m.update(patches=json.dumps([{**json.loads(m["patches"])[0], "changes": [
-            {"kind": "low-rank", "name": COLUMN, "tensors": "99.9"}]}]))),
-        "damaged",
-    ),
-}  # fmt: skip
+    "earlier patches without a mark": (rewritten(lambda told: told.update(after={ROW: [1, ""]})), "no mark"),
+    "another mark": (rewritten(lambda told: told.update(after={"a": [1, ""]}), signed=False), ": not what was written"),
+    "a tensor is missing": (rewritten(lambda told: told["patches"][0]["changes"][0].update(tensors="99.9")), "damaged"),
+}
 
 
 @pytest.mark.parametrize("name", DAMAGED)

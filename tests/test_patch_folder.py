@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, List
 
 import pytest
-from patch_samples import gate, new_state, same_weights, saved_patches, saved_state
+from patch_samples import gate, low_rank, new_state, same_weights, saved_patches, saved_state
 
 from fairseq_rome.checkpoint import read_state
 from fairseq_rome.cli.patch_folder import check_folder, file_names, is_folder, write_folder
@@ -32,6 +32,8 @@ def test_folders_of_patches(tmp_path: Path) -> None:
     assert file_names(patches[:3], ["A.safetensors", "3.safetensors", "a_b_c.txt"]) == [
         f"{name}.safetensors" for name in ("a-1", "A-2", "a_b_c")
     ]
+    ordered = [low_rank(1, id="b"), *[gate(number, id="a") for number in range(9)]]
+    assert file_names(ordered)[:2] == ["01-b.safetensors", "02-a.safetensors"]
     (tmp_path / "file").write_text("")
     check_folder(f"{tmp_path}/new/", force=False)
     for path, message in (

@@ -179,3 +179,10 @@ def test_a_missing_file_of_records_names_what_is_there(tmp_path: Path) -> None:
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "p.en").mkdir()
     refused(tmp_path, {"p.de": "A"}, "p", "PREF.en: cannot be read (Is a directory); expected a text file")
+
+
+@pytest.mark.parametrize("side", ["en", "de"])
+def test_one_side_of_parallel_text(tmp_path: Path, side: str) -> None:
+    (tmp_path / f"p.{side}").write_text("a\n")
+    with pytest.raises(EditError, match=f"p.{side}: is one side of parallel text, expected the name without"):
+        read_edit_file(str(tmp_path / f"p.{side}"), "en", "de")

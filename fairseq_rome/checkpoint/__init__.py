@@ -2,6 +2,7 @@
 
 from fairseq_rome.checkpoint.changes import PROVENANCE, edited_state, lost_parts, stale_parts
 from fairseq_rome.checkpoint.models import load_model, portable_cfg, portable_state, reloads_alike
+from fairseq_rome.checkpoint.plain import is_portable
 from fairseq_rome.checkpoint.reading import State, read_state, saved_model_cfg, saved_task
 from fairseq_rome.checkpoint.safe import allow_safe_globals
 from fairseq_rome.checkpoint.tensors import aliases, fingerprint, tensor_fingerprint
@@ -15,6 +16,7 @@ __all__ = [
     "check_output",
     "edited_state",
     "fingerprint",
+    "is_portable",
     "load_model",
     "lost_parts",
     "portable_cfg",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import copy
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
+import torch
 from omegaconf import OmegaConf
 
 from fairseq_rome.checkpoint.standins import PickledMeter
@@ -42,6 +44,15 @@ def _plain_dict(value: Any) -> Any:
     for name, item in getattr(value, "__dict__", {}).items():
         setattr(copied, name, plain(item))
     return copied
+
+
+def is_portable(value: Any) -> bool:
+    """Whether a state holds nothing but what torch 2.6 and newer open unasked; a plugin has to allow the rest."""
+    if isinstance(value, dict):
+        return type(value) in (dict, OrderedDict) and all(map(is_portable, value.values()))
+    if isinstance(value, (list, tuple, set)):
+        return type(value) in (list, tuple, set) and all(map(is_portable, value))
+    return value is None or isinstance(value, torch.Tensor) or type(value) in (bool, int, float, complex, str, bytes)
 
 
 def check_plain(value: Any, where: str) -> None:

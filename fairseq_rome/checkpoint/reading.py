@@ -95,8 +95,10 @@ def _why_unreadable(file: BinaryIO, error: Exception, trust: bool) -> str:
             "if you trust the file, say --trust-checkpoint"
         )
     file.seek(0)
-    start = file.read(4)
-    if start != b"PK\x03\x04" and start[:2] != b"\x80\x02":
+    start = file.read(9)
+    if start[8:] == b"{":
+        return "is a patch file or another of safetensors, not a checkpoint"
+    if start[:4] != b"PK\x03\x04" and start[:2] != b"\x80\x02":
         return "is not a checkpoint"
     if "Unsupported operand" in str(error):  # another pickle protocol than torch.save's
         return "cannot be opened without trust; if you trust the file, say --trust-checkpoint"

@@ -121,9 +121,10 @@ def _finish(
     if not outcome.patches or (status and not going_on and proof is None):
         if proof is not None and not proof.of_nothing():
             status = 1
-        text = (
-            "nothing was written; --keep-going writes the edits that hold" if status else "nothing to write"
-        )
+        text = "nothing was written; --keep-going writes the edits that hold"
+        if not outcome.patches:
+            text = "nothing holds, and nothing was written" if status else "nothing to write"
+            journal.remove()
         print(say.note(text))
         return status
     try:

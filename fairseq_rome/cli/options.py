@@ -63,7 +63,8 @@ def _add_files(group: Any) -> None:
         "--save-patch",
         metavar="FILE",
         help="also write the edits alone, in order, as a small .safetensors file; or, if it ends in / or is a folder, "
-        "a file a request, ID.safetensors, for fairseq-edit-patch to apply and revert one by one",
+        "a file a request, ID.safetensors (after a number where their order matters), for fairseq-edit-patch to apply "
+        "and revert one by one; memit and emmet make one patch of all requests",
     )
     group.add_argument("--force", action="store_true", help="overwrite what exists of the files to write")
     group.add_argument("--keep-going", action="store_true", help="write what holds even if a request failed")

@@ -12,7 +12,7 @@ from fairseq_rome.cli.interrupts import telling_if_written
 from fairseq_rome.cli.patch_options import PROG, own_parser
 from fairseq_rome.errors import EditError
 
-_MOST_NAMED = 5
+_MOST_NAMED, _MOST_TOLD = 5, 20
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -117,8 +117,10 @@ def _diff(args: argparse.Namespace) -> int:
         with naming(path):
             read_stack(state)
     found = compare(first, second)
-    for reason in found.reasons:
+    for reason in found.reasons[:_MOST_TOLD]:
         print(reason)
+    if len(found.reasons) > _MOST_TOLD:
+        print(f"... and {len(found.reasons) - _MOST_TOLD:,} more")
     if not found.patches:
         alike = not found.reasons
         how = "have the same weights" if alike else "differ in more than a patch tells"
@@ -139,7 +141,14 @@ def _write(
     old: Mapping[str, Any], new: Mapping[str, Any], args: argparse.Namespace, inputs: Sequence[str]
 ) -> str:
     """Write a checkpoint that was another before, once it reads back the same; gives the fingerprint of its weights."""
-    from fairseq_rome.checkpoint import fingerprint, lost_parts, read_state, stale_parts, write_state
+    from fairseq_rome.checkpoint import (
+        fingerprint,
+        is_portable,
+        lost_parts,
+        read_state,
+        stale_parts,
+        write_state,
+    )
 
     wanted = fingerprint(new)
 
@@ -150,6 +159,8 @@ def _write(
     write_state(new, args.save_to, args.force, inputs, verify=verify)
     for part in stale_parts(new):
         print(f"{part} stays as it is, with weights from before")
+    if not is_portable(new):
+        print(f"{args.save_to} opens with --user-dir fairseq_rome where torch is 2.6 or newer, as what it was made of")
     for part in lost_parts(old, new):
         print(f"{part} is left out: it is of other shapes")
     return wanted
@@ -165,6 +176,8 @@ def _chosen(args: argparse.Namespace, patches: Sequence[Any]) -> Collection[str]
 
     if not patches:
         raise EditError(f"{args.edited}: holds no patches, expected an edited checkpoint")
+    if args.all and (args.patches or args.id):
+        raise EditError("--all takes out every patch: expected no patch files and no --id with it")
     there = [patch.fingerprint for patch in patches]
     chosen = set(there if args.all else ())
     for path in args.patches:
@@ -174,23 +187,34 @@ def _chosen(args: argparse.Namespace, patches: Sequence[Any]) -> Collection[str]
                     f"{path}: {args.edited} has no edit of {told(patch)} from it, expected one that has"
                 )
             chosen.add(patch.fingerprint)
-    for name in args.id:
-        found = [patch.fingerprint for patch in patches if _is_named(patch, name)]
-        if len(found) != 1:
-            count = f"{len(found)} patches" if found else "no patch"
-            raise EditError(
-                f"--id {name}: {args.edited} has {count} of that name, expected one of {_known(patches)}"
-            )
-        chosen.update(found)
+    chosen.update(_named(args.edited, patches, name) for name in args.id)
     if not chosen:
         raise EditError("nothing to take out: expected patch files, --id or --all")
     return chosen
 
 
-def _is_named(patch: Any, name: str) -> bool:
-    from fairseq_rome.cli.patch_showing import SHORT, request_ids
+def _named(path: str, patches: Sequence[Any], name: str) -> str:
+    """The fingerprint of the patch of a checkpoint that a request, or the start of a hash, names.
 
-    return name in request_ids(patch) or (len(name) >= SHORT and patch.fingerprint.startswith(name))
+    Raises:
+        EditError: if it is none, or several.
+    """
+    from fairseq_rome.cli.patch_showing import SHORT, request_ids, summary
+
+    found = [
+        patch
+        for patch in patches
+        if name in request_ids(patch) or (len(name) >= SHORT and patch.fingerprint.startswith(name))
+    ]
+    if not found:
+        raise EditError(
+            f"--id {name}: {path} has no patch of that name, expected one of {_known(patches)}, or {SHORT} letters of "
+            "a hash"
+        )
+    if len(found) > 1:
+        alike = " or ".join(f"{patch.fingerprint[:SHORT]} ({summary(patch)})" for patch in found)
+        raise EditError(f"--id {name}: {path} has {len(found)} patches of that name, expected {alike}")
+    return str(found[0].fingerprint)
 
 
 def _known(patches: Sequence[Any]) -> str:

@@ -74,15 +74,21 @@ def write_folder(
 def file_names(patches: Sequence[Any], unwanted: Iterable[str] = ()) -> List[str]:
     """A file name for each patch: its request's, made safe; numbers keep apart what is then alike.
 
+    Low-rank patches are for one order only. Where there are any, all names begin with the number of the patch, so that
+    the order of names is that of the patches.
+
     Args:
         patches: the patches.
         unwanted: names that none is to have.
     """
     names: List[str] = []
     taken = {name.lower()[: -len(_ENDING)] for name in unwanted if name.lower().endswith(_ENDING)}
+    digits = len(str(len(patches))) if any(patch.low_rank for patch in patches) else 0
     for number, patch in enumerate(patches, start=1):
         safe = re.sub(r"[^A-Za-z0-9._-]+", "_", str(patch.about.get("id", number)))
         name = safe.lstrip(".")[:_LONGEST] or str(number)
+        if digits:
+            name = f"{number:0{digits}}-{name}"
         # Some file systems take capitals for small letters.
         while name.lower() in taken:
             name = f"{name}-{number}"

@@ -29,7 +29,8 @@ def file_record(path: str, trust: bool) -> Dict[str, Any]:
     if not _is_checkpoint(path):
         file = load_patches(path)
         versions = dict.fromkeys((patch.fingerprint for patch in file.patches), _versions(file.info))
-        return _record(path, "patch file", file.patches, file.base, versions)
+        record = _record(path, "patch file", file.patches, file.base, versions)
+        return {**record, "after": {name: one.count for name, one in file.after.items()}}
     state = read_state(path, trust=trust)
     stack = read_stack(state)
     runs = (state.get("extra_state") or {}).get(PROVENANCE) or []
@@ -42,6 +43,8 @@ def file_text(record: Mapping[str, Any]) -> str:
     patches = record["patches"]
     count = f"{len(patches)} patch" + ("" if len(patches) == 1 else "es")
     blocks = [f"{record['file']}: {record['kind']}, {count}"]
+    for name, number in record.get("after", {}).items():
+        blocks.append(f"  made on top of {number} other patch{'' if number == 1 else 'es'} of {name}")
     return "\n".join([*blocks, *map(_patch_text, patches)])
 
 

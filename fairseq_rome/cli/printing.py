@@ -125,9 +125,16 @@ def _counts(outcome: Outcome) -> Dict[str, int]:
     return {status: sum(result.status == status for result in outcome.results) for status in _STATUSES}
 
 
+def _as_wanted(result: Result) -> bool:
+    return result.status == EDITED and result.after == result.request.target
+
+
 def _verdict_text(outcome: Outcome) -> str:
     counts = _counts(outcome)
     parts = [f"{counts[EDITED]} edited"]
+    more = counts[EDITED] - sum(_as_wanted(result) for result in outcome.results)
+    if more:
+        parts[0] += f" ({more} of them not word for word as wanted)"
     if counts[NOTHING]:
         parts.append(f"{counts[NOTHING]} with nothing to do")
     if counts[FAILED]:
@@ -140,7 +147,7 @@ def _check_text(check: Check) -> str:
     state = f"; stopped there: {check.fault}" if check.fault else ""
     return (
         f"after {check.requests} requests: validation loss {check.loss:.3f} ({check.rise:+.4f}) bits a token, "
-        f"{check.held:.0%} of {check.sampled} earlier edits hold{state}"
+        f"{check.held:.0%} of {check.sampled} edits so far hold{state}"
     )
 
 
@@ -160,7 +167,9 @@ TEXT = Printer(
 JSON = Printer(
     result=lambda result: _json(_result_record(result)),
     others=lambda label, others: _json(_others_record(label, others)),
-    verdict=lambda outcome: _json({"requests": len(outcome.results), **_counts(outcome)}),
+    verdict=lambda outcome: _json({
+        "requests": len(outcome.results), **_counts(outcome), "as_wanted": sum(map(_as_wanted, outcome.results)),
+    }),
     note=lambda text: _json({"note": text}),
     wrote=lambda path: _json({"wrote": path}),
     check=lambda check: _json({"check": asdict(check)}),

@@ -51,7 +51,9 @@ def run_requests(
     kept = settings.method not in TOGETHER and len(edit_file.requests) > _SOON_DONE_AGAIN
     if journal.done:
         print(say.note(f"going on after {_done(journal)} that an interrupted run has done"), flush=True)
-    watched = settings.method in TOGETHER or len(edit_file.requests) > settings.edit_batch
+    watched = settings.edit_batch and (
+        settings.method in TOGETHER or len(edit_file.requests) > settings.edit_batch
+    )
     surroundings = Surroundings(
         corpus,
         Endings.of(*opened.languages),
@@ -64,21 +66,21 @@ def run_requests(
         outcome = edit(opened.translator, edit_file, settings, surroundings)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(kept_by(journal)) from None
-    for line in _lines(outcome, say):
+    for line in _lines(outcome, say, settings.widen):
         print(line, flush=True)
     if not outcome.patches and not outcome.failed:
         journal.remove()
     return outcome, journal
 
 
-def _lines(outcome: Outcome, say: Printer) -> Iterator[str]:
+def _lines(outcome: Outcome, say: Printer, widen: bool) -> Iterator[str]:
     """All that is said of an outcome."""
     yield from map(say.result, outcome.results)
     yield say.others("other sentences", outcome.sample)
     if outcome.keep.sources:
         yield say.others("sentences to keep", outcome.keep)
     yield from map(say.check, outcome.checks)
-    for site, (left, total) in outcome.room.items():
+    for site, (left, total) in {} if widen else outcome.room.items():
         yield say.room(site, left, total)
     yield say.verdict(outcome)
 

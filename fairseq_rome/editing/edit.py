@@ -164,7 +164,7 @@ def _run(
     """The results of all requests in order, and the checks on the way."""
     together = settings.method in TOGETHER
     guard = None
-    if together or 0 < settings.edit_batch < len(requests):
+    if settings.edit_batch and (together or settings.edit_batch < len(requests)):
         guard = Guard(session.translator, surroundings.validation, settings, surroundings.endings)
     if together:
         results = edit_together(session, requests, before, chosen, settings)

@@ -57,7 +57,7 @@ class Guard:
             )
         if held < settings.edit_min_held:
             return (
-                f"{held:.0%} of a sample of earlier edits still hold, expected at least {settings.edit_min_held:.0%} "
+                f"{held:.0%} of a sample of the edits hold, expected at least {settings.edit_min_held:.0%} "
                 "(--edit-min-held)"
             )
         return ""

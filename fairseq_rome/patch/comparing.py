@@ -75,9 +75,10 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
 
 def _known(first: Mapping[str, Any], second: Mapping[str, Any]) -> Tuple[Patch, ...]:
     """The patches that a checkpoint holds beyond another's, if they make its weights of the other's."""
-    before, after = read_stack(first).patches, read_stack(second).patches
-    more = after[len(before) :]
-    if [p.fingerprint for p in before] != [p.fingerprint for p in after[: len(before)]]:
+    after = read_stack(second).patches
+    before = {patch.fingerprint for patch in read_stack(first).patches}
+    more = tuple(patch for patch in after if patch.fingerprint not in before)
+    if not before <= {patch.fingerprint for patch in after}:
         return ()
     old, new = _compared(first["model"], second["model"])
     if set(old) != set(new) or not all(name in old for patch in more for name in patch.names):

@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from fairseq_rome.checkpoint import check_output
 from fairseq_rome.errors import EditError
@@ -23,7 +24,7 @@ from fairseq_rome.patch.stack import read_stack
 FORMAT = "3"
 """Version of the file's form."""
 
-_TEXTS = ("patches", "base", "before", "after", "info")
+_TEXT = "fairseq_rome"
 _FORM = f"expected a patch file of fairseq-edit --save-patch, format {FORMAT}"
 
 
@@ -105,18 +106,18 @@ def save_patches(path: str, file: PatchFile, force: bool = False, inputs: Sequen
     """
     check_output(path, force, inputs)
     records, tensors = packed(file.patches)
-    texts = {
+    told = {
         "patches": records,
         "base": {name: mark.as_plain() for name, mark in file.base.items()},
         "before": {name: mark.as_plain() for name, mark in file.before.items()},
         "after": {name: [one.count, one.sha256] for name, one in file.after.items()},
         "info": dict(file.info),
     }
-    metadata = {name: json.dumps(value, ensure_ascii=False) for name, value in texts.items()}
-    metadata["sha256"] = _digest(metadata)
+    text = json.dumps(told, ensure_ascii=False)
     with written_whole(path, lambda: check_output(path, force, inputs)) as temporary:
         try:
-            save_file(tensors, temporary, {"format": FORMAT, **metadata})
+            # In one text: safetensors writes several in any order, and equal patches are to be equal files.
+            save_file(tensors, temporary, {_TEXT: f"{FORMAT} {_digest(text)} {text}"})
         except SafetensorError as error:
             raise EditError(f"{path}: cannot be written: {error}") from error
 
@@ -129,18 +130,13 @@ def load_patches(path: str) -> PatchFile:
     """
     if not os.path.isfile(path):
         raise EditError(f"{path}: {'is no file' if os.path.exists(path) else 'no such file'}, {_FORM}")
+    found_format, digest, text, tensors = _read(path)
+    if found_format != FORMAT:
+        raise EditError(f"{path}: format {found_format!r}, {_FORM}")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
-    except (OSError, SafetensorError) as error:
-        raise EditError(f"{path}: {error}, {_FORM}") from error
-    if metadata.get("format") != FORMAT:
-        raise EditError(f"{path}: format {metadata.get('format')!r}, {_FORM}")
-    try:
-        if _digest(metadata) != metadata["sha256"]:
+        if _digest(text) != digest:
             raise ValueError("not what was written")
-        parts = {name: json.loads(metadata[name]) for name in _TEXTS}
+        parts = json.loads(text)
         patches = unpacked(parts["patches"], tensors)
         after = {name: Lineage(int(count), str(sha256)) for name, (count, sha256) in parts["after"].items()}
         found = PatchFile(patches, _marks(parts["base"]), _marks(parts["before"]), after, dict(parts["info"]))
@@ -168,9 +164,24 @@ def patch_paths(text: Optional[str]) -> List[str]:
     return paths
 
 
-def _digest(metadata: Mapping[str, str]) -> str:
-    """SHA-256, in hexadecimal, of all texts of a file; those of the patches have hashes of their numbers in them."""
-    return hashlib.sha256(json.dumps([metadata[name] for name in _TEXTS]).encode()).hexdigest()
+def _read(path: str) -> Tuple[str, str, str, Dict[str, Tensor]]:
+    """Format, hash, text and numbers of a file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
+    except (OSError, SafetensorError) as error:
+        with open(path, "rb") as opened:
+            what = "is a checkpoint" if opened.read(4) == b"PK\x03\x04" else "is damaged, or no patch file"
+        raise EditError(f"{path}: {what} ({error}), {_FORM}") from error
+    parts = metadata.get(_TEXT, metadata.get("format", "")).split(" ", 2)
+    found, digest, text = (*parts, "", "")[:3]
+    return found, digest, text, tensors
+
+
+def _digest(text: str) -> str:
+    """SHA-256, in hexadecimal, of all that a file tells; there are hashes of the numbers of its patches in it."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _marks(values: Mapping[str, Any]) -> Dict[str, Mark]:

@@ -128,7 +128,8 @@ class _Earlier:
                 if (name, index) in self.owners:
                     raise EditError(
                         f"{path}: neuron {index} of {patch.site} is taken by the edit of "
-                        f"{told(self.owners[name, index])}; make this one again on a checkpoint that has that one"
+                        f"{told(self.owners[name, index])}; make this one again on top of that one, for example by "
+                        "fairseq-edit --edit-patches"
                     )
                 self.owners[name, index] = patch
 

@@ -97,6 +97,8 @@ def _check_counts(first: str, first_lines: Sequence[str], second: str, second_li
 
 def _raise_missing(path: str, prefix: str, source_lang: str, target_lang: str) -> NoReturn:
     folder, name = os.path.split(prefix)
+    if name.endswith((f".{source_lang}", f".{target_lang}")) and os.path.exists(prefix):
+        raise EditError(f"{prefix}: is one side of parallel text, expected the name without its language")
     present = [entry for entry in sorted(_list_folder(folder or os.curdir)) if entry.startswith(f"{name}.")]
     raise EditError(
         f"{path}: no such file; expected, for {source_lang}-{target_lang}, parallel text "
