@@ -122,9 +122,7 @@ def stacked(
     )  # fmt: skip
     with redirect_stdout(io.StringIO()):
         edit_main(edit_arguments(data.folder, requests, *more))
-        # In the order in which they were made: that of low-rank patches matters.
-        made = (patches / f"{json.loads(line)['id']}.safetensors" for line in requests.read_text().splitlines())
-        files = [str(path) for path in made if path.exists()][:count]
+        files = sorted(map(str, patches.iterdir()))[:count]
         assert len(files) == count, f"{method}: {len(files)} patches were made, expected {count} at least"
         full, less, none = (str(work / name) for name in ("full.pt", "less.pt", "none.pt"))
         for arguments in (
@@ -223,7 +221,7 @@ def main() -> None:
     )
     parser.add_argument("--id", nargs="+", default=["term-wall"], help="requests (default: %(default)s)")
     parser.add_argument("--method", nargs="+", choices=[*METHODS, *TOGETHER], default=[*METHODS, *TOGETHER])
-    parser.add_argument("--stack", type=Path, metavar="FILE", help="JSONL of requests for a stack of patches")
+    parser.add_argument("--stack", type=Path, metavar="FILE", help="JSONL of some more requests than --stacked")
     parser.add_argument("--stacked", type=int, default=100, metavar="N", help="patches of it (default: %(default)s)")
     parser.add_argument("--taken", type=int, default=37, metavar="N", help="which is taken out first (default: 37)")
     args = parser.parse_args()
