@@ -195,14 +195,12 @@ def test_a_patch_file_whose_length_looks_like_a_checkpoint(start: bytes, tmp_pat
     assert "expected a patch file" in refused(run_patch("show", tmp_path / "a"))
 
 
-def test_what_nobody_reads_on_is_done(folder: Path, tmp_path: Path) -> None:
-    arguments = ["apply", "base.pt", "7.safetensors", "8.safetensors", "--save-to", str(tmp_path / "new.pt")]
-    command = [sys.executable, "-u", "-m", "fairseq_rome.cli.patch", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout and process.stderr
-        process.stdout.close()
-        assert process.stderr.read() == b""
-    assert process.returncode == 0
+@pytest.mark.parametrize("end", ["| true; exit ${PIPESTATUS[0]}", ">&-"], ids=["on the way", "before"])
+def test_what_nobody_reads_is_done(folder: Path, tmp_path: Path, end: str) -> None:
+    new = tmp_path / "new.pt"
+    command = f"{sys.executable} -u -m fairseq_rome.cli.patch apply base.pt 7.safetensors 8.safetensors --save-to {new}"
+    done = subprocess.run(["bash", "-c", f"{command} {end}"], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
     assert len(read_stack(read_state(tmp_path / "new.pt")).patches) == 2
 
 

@@ -178,6 +178,7 @@ OPTIONS: Dict[str, Tuple[List[Any], str]] = {
     ),
     "output is an edit file": (["--save-to", DEMO / "term.de", "--force"], "term.de: is the input file"),
     "patch over an edit file": (["--save-patch", DEMO / "term.en", "--force"], "term.en: is the input file"),
+    "output is a dictionary": (["--save-to", "DATA/dict.en.txt", "--force"], "dict.en.txt: is the input file"),
     "output is the subword model": (["--save-to", DEMO / "spm.model", "--force"], "spm.model: is the input file"),
     "patch over a patch": (
         ["--edit-patches", DEMO / "README.md", "--save-patch", DEMO / "README.md", "--force"],
@@ -193,6 +194,7 @@ OPTIONS: Dict[str, Tuple[List[Any], str]] = {
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_options(edit_data: Path, folder: Path, kind: str) -> None:
     more, expected = OPTIONS[kind]
+    more = [str(one).replace("DATA", str(edit_data)) for one in more]
     readme = digest(DEMO / "README.md")
     assert expected in refusal(run_edit(edit_data, DEMO / "term", "--save-to", folder / "new.pt", *more))
     assert list(files(folder)) == []

@@ -100,6 +100,13 @@ def test_sites_of_two_stacks_are_refused(demo: Demo) -> None:
         run(demo, [of_demo(0)], {"method": "memit", "site": "decoder.2,encoder.0"})
 
 
+def test_nothing_is_written_where_nothing_holds(edit_data: Path, tmp_path: Path) -> None:
+    options = ["--method", "memit", "--edit-batch", "0", "--edit-scale", "0", "--keep-going"]
+    done = run_edit(edit_data, DEMO / "term", "--save-to", tmp_path / "new.pt", *options)
+    assert done.status == 1 and done.out.endswith("1 failed\nnothing holds, and nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_command_tells_of_every_request_and_can_take_them_back(edit_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "new.pt"
     edited = run_edit(

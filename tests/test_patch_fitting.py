@@ -131,6 +131,14 @@ def test_a_neuron_is_taken_once_within_a_patch() -> None:
         fit(new_state(), made_for(new_state(), twice))
 
 
+def test_a_layer_that_only_grew_is_known_again() -> None:
+    """Patches of one layer widen the others of its stack too, which no patch then names."""
+    wide = state_with(gate(30))
+    file = made_for(wide, gate(1, SITES[2]))
+    assert set(file.before) == set(names(SITES[2])) and not file.after
+    assert fitting([("1.safetensors", file)], wide["model"], Stack()) == list(file.patches)
+
+
 def test_a_mark_of_what_came_before_is_needed() -> None:
     file = replace(made_for(state_with(low_rank(1)), low_rank(2)), before={})
     with pytest.raises(EditError, match="out of order"):

@@ -46,6 +46,9 @@ def run(prog: str, work: Callable[[Optional[Sequence[str]]], int], argv: Optiona
 def _read_or_not() -> Iterator[None]:
     """Go on with the work where nobody reads on what it prints, as in `| head`: its files are wanted all the same."""
     read = sys.stdout
+    if read is None:  # closed from the start, which print knows
+        yield
+        return
     sys.stdout = _Patient(read)
     try:
         yield

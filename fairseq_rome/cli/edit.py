@@ -118,14 +118,14 @@ def _finish(
     status = 1 if outcome.failed or outcome.keep.changed else 0
     # What was good before a bound was passed is kept.
     going_on = args.keep_going or (outcome.stopped and not outcome.keep.changed)
-    if not outcome.patches or (status and not going_on and proof is None):
+    if not outcome.holding:
         if proof is not None and not proof.of_nothing():
             status = 1
-        text = "nothing was written; --keep-going writes the edits that hold"
-        if not outcome.patches:
-            text = "nothing holds, and nothing was written" if status else "nothing to write"
-            journal.remove()
-        print(say.note(text))
+        journal.remove()
+        print(say.note("nothing holds, and nothing was written" if status else "nothing to write"))
+        return status
+    if status and not going_on and proof is None:
+        print(say.note("nothing was written; --keep-going writes the edits that hold"))
         return status
     try:
         save(args, opened, outcome, settings, lambda text: print(say.note(text)), proof or _no_judge)

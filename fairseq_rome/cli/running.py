@@ -13,7 +13,7 @@ from fairseq_rome.checkpoint import fingerprint
 from fairseq_rome.cli.printing import Printer
 from fairseq_rome.cli.session import Opened, cache_folder
 from fairseq_rome.corpus import Corpus, validation_pairs
-from fairseq_rome.editing import Journal, Outcome, Surroundings, edit
+from fairseq_rome.editing import Journal, Outcome, Surroundings, edit, watched
 from fairseq_rome.methods import TOGETHER
 from fairseq_rome.patch import read_stack
 from fairseq_rome.requests import EditFile
@@ -33,7 +33,7 @@ def run_requests(
     settings: EditSettings,
     say: Printer,
 ) -> Tuple[Outcome, Journal]:
-    """The outcome of all requests, printed, and the journal to remove once it is written.
+    """The outcome of all requests, printed, and the journal to remove once it is written, or there is nothing to write.
 
     Args:
         args: the parsed options.
@@ -51,13 +51,10 @@ def run_requests(
     kept = settings.method not in TOGETHER and len(edit_file.requests) > _SOON_DONE_AGAIN
     if journal.done:
         print(say.note(f"going on after {_done(journal)} that an interrupted run has done"), flush=True)
-    watched = settings.edit_batch and (
-        settings.method in TOGETHER or len(edit_file.requests) > settings.edit_batch
-    )
     surroundings = Surroundings(
         corpus,
         Endings.of(*opened.languages),
-        validation_pairs(opened.task, corpus) if watched else (),
+        validation_pairs(opened.task, corpus) if watched(settings, len(edit_file.requests)) else (),
         cache_folder(args, opened.overrides),
         read_stack(opened.state).patches,
         journal if kept else None,
@@ -68,8 +65,6 @@ def run_requests(
         raise KeyboardInterrupt(kept_by(journal)) from None
     for line in _lines(outcome, say, settings.widen):
         print(line, flush=True)
-    if not outcome.patches and not outcome.failed:
-        journal.remove()
     return outcome, journal
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import asdict, replace
+from glob import escape, glob
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from fairseq_rome.checkpoint import (
@@ -31,7 +32,11 @@ class NotHeldError(Exception):
     """The reloaded file does not do what it should; nothing was written."""
 
 
-_OUTPUTS = ("save_to", "save_patch", "report", "argv")
+_READ = (
+    "path", "edit_pref", "edit_config", "site", "sentencepiece_model", "bpe_codes", "bpe_vocab", "gpt2_encoder_json",
+    "gpt2_vocab_bpe",
+)  # fmt: skip
+_DATA = ("dict.*.txt", "*.bin", "*.idx")
 
 Judge = Callable[[Translator, Mapping[str, Any]], None]
 """Takes the reloaded model and its state, and raises `NotHeldError` if they must not be written."""
@@ -87,21 +92,26 @@ def write_patch(args: argparse.Namespace, opened: Opened, outcome: Outcome, sett
 
 
 def inputs_of(args: argparse.Namespace, languages: Sequence[str]) -> List[str]:
-    """The files that options name to be read, such as checkpoint, patches, requests, test sets and subword model.
+    """The files that a run reads: checkpoint, patches, requests, test sets, settings, subword model, data.
 
     Args:
         args: the parsed options.
         languages: of source and target, as far as they are known: parallel text is named without them.
     """
-    values = [value for name, value in vars(args).items() if name not in _OUTPUTS]
-    named = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    named = [value for value in (getattr(args, name, None) for name in _READ) if isinstance(value, str)]
     sides = [
         f"{prefix}.{part}{language}"
         for prefix in (args.edit_pref, *args.test_set)
         for part in ("", *COMPANIONS)
         for language in languages
     ]
-    paths = [path for path in named if isinstance(path, str)] + patch_paths(args.edit_patches) + sides
+    data = [
+        path
+        for folder in args.data.split(os.pathsep)
+        for pattern in _DATA
+        for path in glob(os.path.join(escape(folder), pattern))
+    ]
+    paths = [*named, *patch_paths(args.edit_patches), *sides, *data]
     return [path for path in paths if os.path.isfile(path)]
 
 

@@ -1,6 +1,7 @@
 """Requests in, patches and outcome out."""
 
 from fairseq_rome.editing.edit import Surroundings, edit, preview
+from fairseq_rome.editing.guards import watched
 from fairseq_rome.editing.journal import Journal
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Check, Outcome, Result, Unchanged
 
@@ -16,4 +17,5 @@ __all__ = [
     "Unchanged",
     "edit",
     "preview",
+    "watched",
 ]

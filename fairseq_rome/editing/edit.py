@@ -9,7 +9,7 @@ from fairseq_rome.attempts import Case, plan, prepare, sites_for
 from fairseq_rome.batching import Pair
 from fairseq_rome.corpus import Corpus
 from fairseq_rome.decoding import Hypothesis, Translator
-from fairseq_rome.editing.guards import Guard
+from fairseq_rome.editing.guards import Guard, watched
 from fairseq_rome.editing.journal import Journal
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Check, Outcome, Result, Unchanged
 from fairseq_rome.editing.session import Session
@@ -164,7 +164,7 @@ def _run(
     """The results of all requests in order, and the checks on the way."""
     together = settings.method in TOGETHER
     guard = None
-    if settings.edit_batch and (together or settings.edit_batch < len(requests)):
+    if watched(settings, len(requests)):
         guard = Guard(session.translator, surroundings.validation, settings, surroundings.endings)
     if together:
         results = edit_together(session, requests, before, chosen, settings)

@@ -7,10 +7,16 @@ from typing import List, Sequence
 from fairseq_rome.batching import Pair
 from fairseq_rome.decoding import Translator, bits_a_token
 from fairseq_rome.editing.outcome import Check, Result
+from fairseq_rome.methods import TOGETHER
 from fairseq_rome.segments import Endings, holds
 from fairseq_rome.settings import EditSettings
 
 _SAMPLED = 64
+
+
+def watched(settings: EditSettings, requests: int) -> bool:
+    """Whether a run of so many requests is checked on the way: a batch method's always, but for `edit_batch` 0."""
+    return settings.edit_batch > 0 and (settings.method in TOGETHER or requests > settings.edit_batch)
 
 
 class Guard:

@@ -122,6 +122,11 @@ class Outcome:
         return list({id(r.patch): r.patch for r in self.results if r.patch is not None}.values())
 
     @property
+    def holding(self) -> bool:
+        """Whether there are edits, and a request holds by one."""
+        return bool(self.patches) and any(result.status == EDITED for result in self.results)
+
+    @property
     def failed(self) -> List[Result]:
         """The requests that do not hold."""
         return [result for result in self.results if result.status == FAILED]

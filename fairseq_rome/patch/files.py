@@ -21,7 +21,7 @@ from fairseq_rome.patch.marks import Lineage, Mark, Marks, lineages
 from fairseq_rome.patch.packing import packed, unpacked
 from fairseq_rome.patch.stack import read_stack
 
-FORMAT = "3"
+FORMAT = "4"
 """Version of the file's form."""
 
 _TEXT = "fairseq_rome"
@@ -140,9 +140,10 @@ def load_patches(path: str) -> PatchFile:
         patches = unpacked(parts["patches"], tensors)
         after = {name: Lineage(int(count), str(sha256)) for name, (count, sha256) in parts["after"].items()}
         found = PatchFile(patches, _marks(parts["base"]), _marks(parts["before"]), after, dict(parts["info"]))
-        missing = {*found.names, *found.before, *found.after} - set(found.base) | set(found.after) - set(found.before)
-        if missing:
-            raise ValueError(f"no mark of {min(missing)}")
+        for names, marks in (({*found.names, *found.before}, found.base), (found.after, found.before)):
+            for name in names:
+                if name not in marks:
+                    raise ValueError(f"no mark of {name}")
         if not patches:
             raise ValueError("no patches")
     except (AttributeError, EditError, KeyError, TypeError, ValueError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from torch import Tensor
 
@@ -44,13 +44,18 @@ def fitting(files: Sequence[NamedFile], weights: Mapping[str, Tensor], stack: St
             # A checkpoint may have lost the list of its patches, but not what they made of its weights.
             now = {**weights, **composed(weights, patches)}
             for name, reason in reasons.items():
-                if Mark.of(now[name]) != (file.before if name in file.after else file.base).get(name):
+                if Mark.of(now[name]) != _as_it_was(file, name):
                     raise EditError(f"{path}: {reason}")
                 earlier.adopt(file, name)
         _check_shapes(path, file.patches, weights)
         earlier.lineages = lineages(file.patches, earlier.lineages)
         patches.extend(file.patches)
     return patches
+
+
+def _as_it_was(file: PatchFile, name: str) -> Optional[Mark]:
+    """The mark of a weight when a file was made; None where other patches came first and the file lacks it."""
+    return file.before.get(name, None if name in file.after else file.base[name])
 
 
 def _check_shapes(path: str, patches: Sequence[Patch], weights: Mapping[str, Tensor]) -> None:
