@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Dict, Iterator, List, Sequence
 
+import pytest
 import torch
 
 DEMO = Path(__file__).resolve().parents[1] / "scripts" / "demo"
@@ -45,6 +46,20 @@ class Edited:
     run: Run
     data: Path
     base: bytes
+
+
+def multiplies_halves() -> bool:
+    """Whether this torch computes in half precision without a GPU."""
+    try:
+        torch.nn.functional.linear(*torch.ones(2, 1, 1).half())
+    except RuntimeError:
+        return False
+    return True
+
+
+needs_halves = pytest.mark.skipif(
+    not multiplies_halves(), reason="this torch can't compute in half precision without a GPU"
+)
 
 
 def script(name: str) -> ModuleType:

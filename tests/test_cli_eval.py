@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
-import torch
 from edit_runs import (
     DEMO,
     LANGUAGES,
@@ -22,6 +21,7 @@ from edit_runs import (
     digest,
     hypotheses,
     lines,
+    needs_halves,
     probes,
     request,
     run_edit,
@@ -83,16 +83,7 @@ def test_patches_give_the_edited_model(reported: Path, edit_data: Path) -> None:
     assert again.status == 2 and "its edit of request term-shop-assistant is there already" in again.err
 
 
-def multiplies_halves() -> bool:
-    """Whether this torch computes in half precision without a GPU."""
-    try:
-        torch.nn.functional.linear(*torch.ones(2, 1, 1).half())
-    except RuntimeError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not multiplies_halves(), reason="this torch can't compute in half precision without a GPU")
+@needs_halves
 def test_both_models_are_rounded_to_half_precision(reported: Path, edit_data: Path) -> None:
     options = ("--fp16", "--log-format", "json")
     half = run_eval(

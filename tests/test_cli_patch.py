@@ -170,7 +170,8 @@ def test_fairseq_loads_and_decodes_what_was_applied(demo: Demo, tmp_path: Path) 
     state = read_state(tmp_path / "new.pt")
     model = load_model(tmp_path / "new.pt", state, demo.task)
     assert [layer.fc1.out_features for layer in model.decoder.layers] == [INNER + 8] * 3
-    assert fingerprint(model.state_dict()) == fingerprint(state)
+    built = model.state_dict()  # of fairseq 0.12.2 with copies that the file lacks
+    assert fingerprint({name: built[name] for name in state["model"]}) == fingerprint(state)
     search = argparse.Namespace(beam=1, max_len_a=0, max_len_b=10)
     short = [build_translator(one, demo.task, search, demo.codec) for one in (model, demo.model)]
     said = [one.text for one in short[0].translate(["The shop assistants can read the poem."])]

@@ -11,7 +11,17 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 import pytest
 import torch
 from conftest import Demo
-from edit_runs import DEMO, LANGUAGES, ROOT, SUBWORDS, Edited, hypotheses, lines
+from edit_runs import (
+    DEMO,
+    LANGUAGES,
+    ROOT,
+    SUBWORDS,
+    Edited,
+    hypotheses,
+    lines,
+    multiplies_halves,
+    needs_halves,
+)
 from loading_samples import LOADINGS, State, assert_same, halved, weights_of, written
 from test_consumers import Case, run_all
 
@@ -92,12 +102,15 @@ def printed(base: State, edits: Sequence[Patch], tmp_path_factory: pytest.TempPa
     cases = [
         Case(f"{name}, {kind}", tool, [*common, *more, *model], folder, str(DEMO / "fixes.en"), [str(ROOT)])
         for name, (tool, more) in COMMANDS.items()
+        if multiplies_halves() or "--fp16" not in more
         for kind, model in models.items()
     ]
     return run_all(cases, folder)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[needs_halves] if "--fp16" in more else []) for name, (_, more) in COMMANDS.items()
+])  # fmt: skip
 def test_the_output_of_the_baked_checkpoint(printed: Dict[str, str], name: str) -> None:
     found, wanted = (
         # How long a sentence took is another matter.
