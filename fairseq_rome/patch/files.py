@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from zipfile import is_zipfile
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -171,9 +172,10 @@ def _read(path: str) -> Tuple[str, str, str, Dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
-    except (OSError, SafetensorError) as error:
-        with open(path, "rb") as opened:
-            what = "is a checkpoint" if opened.read(4) == b"PK\x03\x04" else "is damaged, or no patch file"
+    except OSError as error:
+        raise EditError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except SafetensorError as error:
+        what = "is a checkpoint" if is_zipfile(path) else "is damaged, or no patch file"
         raise EditError(f"{path}: {what} ({error}), {_FORM}") from error
     parts = metadata.get(_TEXT, metadata.get("format", "")).split(" ", 2)
     found, digest, text = (*parts, "", "")[:3]
