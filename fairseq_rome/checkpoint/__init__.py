@@ -3,7 +3,7 @@
 from fairseq_rome.checkpoint.changes import PROVENANCE, edited_state, lost_parts, stale_parts
 from fairseq_rome.checkpoint.models import load_model, portable_cfg, portable_state, reloads_alike
 from fairseq_rome.checkpoint.plain import is_portable
-from fairseq_rome.checkpoint.reading import State, read_state, saved_model_cfg, saved_task
+from fairseq_rome.checkpoint.reading import State, is_checkpoint, read_state, saved_model_cfg, saved_task
 from fairseq_rome.checkpoint.safe import allow_safe_globals
 from fairseq_rome.checkpoint.tensors import aliases, fingerprint, tensor_fingerprint
 from fairseq_rome.checkpoint.writing import check_output, write_state
@@ -16,6 +16,7 @@ __all__ = [
     "check_output",
     "edited_state",
     "fingerprint",
+    "is_checkpoint",
     "is_portable",
     "load_model",
     "lost_parts",

@@ -17,6 +17,7 @@ from fairseq_rome.errors import EditError
 State = Dict[str, Any]
 PathLike = Union[str, "os.PathLike[str]"]
 
+_TOLD_BY = 9
 _SHARD_NAME = re.compile(r"-shard\d+\.pt$|-model_part-\d+\.pt$")
 
 
@@ -39,6 +40,20 @@ def read_state(path: PathLike, trust: bool = False) -> State:
         raise EditError(f"{name}: {reason}")
     _check_finite(name, state)
     return state
+
+
+def is_checkpoint(path: PathLike) -> bool:
+    """Whether a file begins as torch.save's do; not if it can't be read."""
+    try:
+        with open(path, "rb") as file:
+            return _begins_as_checkpoint(file.read(_TOLD_BY))
+    except OSError:
+        return False
+
+
+def _begins_as_checkpoint(start: bytes) -> bool:
+    # A file of safetensors starts with a length in eight bytes, which may look like the other two, and then with JSON.
+    return start.startswith((b"PK\x03\x04", b"\x80\x02")) and start[8:] != b"{"
 
 
 def saved_model_cfg(state: Mapping[str, Any]) -> Dict[str, Any]:
@@ -95,11 +110,10 @@ def _why_unreadable(file: BinaryIO, error: Exception, trust: bool) -> str:
             "if you trust the file, say --trust-checkpoint"
         )
     file.seek(0)
-    start = file.read(9)
-    if start[8:] == b"{":
-        return "is a patch file or another of safetensors, not a checkpoint"
-    if start[:4] != b"PK\x03\x04" and start[:2] != b"\x80\x02":
-        return "is not a checkpoint"
+    start = file.read(_TOLD_BY)
+    if not _begins_as_checkpoint(start):
+        safe = start[8:] == b"{"
+        return "is a patch file or another of safetensors, not a checkpoint" if safe else "is not a checkpoint"
     if "Unsupported operand" in str(error):  # another pickle protocol than torch.save's
         return "cannot be opened without trust; if you trust the file, say --trust-checkpoint"
     return "is truncated or damaged, or no checkpoint (the file starts as one)"

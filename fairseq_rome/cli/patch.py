@@ -51,14 +51,14 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _apply(args: argparse.Namespace) -> int:
-    from fairseq_rome.checkpoint import check_output, fingerprint, read_state
+    from fairseq_rome.checkpoint import PROVENANCE, check_output, read_state
     from fairseq_rome.cli.history import with_patch_files
     from fairseq_rome.cli.patch_showing import summary
 
     check_output(args.save_to, args.force, [args.base, *args.patches])
     state = read_state(args.base, trust=args.trust_checkpoint)
     new, patches = with_patch_files(args.base, state, args.patches)
-    before = fingerprint(state)
+    before = new["extra_state"][PROVENANCE][-1]["base"]
     after = _write(state, new, args, [args.base, *args.patches])
     for patch in patches:
         print(f"applied {summary(patch)}")

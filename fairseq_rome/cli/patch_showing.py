@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
-from fairseq_rome.checkpoint import PROVENANCE, read_state
+from fairseq_rome.checkpoint import PROVENANCE, is_checkpoint, read_state
 from fairseq_rome.patch import LowRankChange, Mark, Patch, load_patches, read_stack, told
 
 SHORT = 12
 """Letters of a hash that are shown, and that name a patch."""
 _TEXTS = ("source", "target", "trigger")
 _VERSIONS = ("fairseq_rome", "torch")
-# torch.save writes one of these, zip archive or bare pickle. A patch file starts with a length in eight bytes, which
-# may look like one, and goes on with JSON.
-_CHECKPOINT_STARTS = (b"PK\x03\x04", b"\x80\x02")
 
 
 def file_record(path: str, trust: bool) -> Dict[str, Any]:
@@ -26,7 +23,7 @@ def file_record(path: str, trust: bool) -> Dict[str, Any]:
     Raises:
         EditError: if it can't be read.
     """
-    if not _is_checkpoint(path):
+    if not is_checkpoint(path):
         file = load_patches(path)
         versions = dict.fromkeys((patch.fingerprint for patch in file.patches), _versions(file.info))
         record = _record(path, "patch file", file.patches, file.base, versions)
@@ -91,15 +88,6 @@ def _requests(patch: Patch) -> List[Dict[str, Any]]:
     # What several requests share tells of each.
     found: List[Dict[str, Any]] = about.get("requests") or ([about] if about else [])
     return found
-
-
-def _is_checkpoint(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            start = file.read(9)
-            return start.startswith(_CHECKPOINT_STARTS) and start[8:] != b"{"
-    except OSError:
-        return False  # reading it as a patch file tells what is wrong
 
 
 def _versions(info: Mapping[str, Any]) -> Dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fairseq_rome.checkpoint import aliases, tensor_fingerprint
 from fairseq_rome.checkpoint.tensors import is_marker
-from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch
+from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch, width_dim
 from fairseq_rome.patch.composing import composed, stack_of, widened, width_of
 from fairseq_rome.patch.fitting import told
 from fairseq_rome.patch.stack import read_stack
@@ -177,7 +177,7 @@ def _layer_changes(parts: Mapping[str, Tuple[Tensor, Tensor]], reasons: List[str
     single: List[Change] = []
     taken: List[int] = []
     for name, (old, new) in parts.items():
-        dim, width = (1 if name.endswith("fc2.weight") else 0), width_of(name, new)
+        dim, width = width_dim(name) or 0, width_of(name, new)
         wide = widened(name, old, width)
         moved = _moved(wide, new, dim)
         added = [index for index in moved if index >= width_of(name, old)]

@@ -7,13 +7,12 @@ import json
 import os
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
-from zipfile import is_zipfile
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fairseq_rome.checkpoint import check_output
+from fairseq_rome.checkpoint import check_output, is_checkpoint
 from fairseq_rome.errors import EditError
 from fairseq_rome.files import written_whole
 from fairseq_rome.patch.changes import Patch
@@ -175,7 +174,7 @@ def _read(path: str) -> Tuple[str, str, str, Dict[str, Tensor]]:
     except OSError as error:
         raise EditError(f"{path}: cannot be read: {error.strerror or error}") from error
     except SafetensorError as error:
-        what = "is a checkpoint" if is_zipfile(path) else "is damaged, or no patch file"
+        what = "is a checkpoint" if is_checkpoint(path) else "is damaged, or no patch file"
         raise EditError(f"{path}: {what} ({error}), {_FORM}") from error
     parts = metadata.get(_TEXT, metadata.get("format", "")).split(" ", 2)
     found, digest, text = (*parts, "", "")[:3]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fairseq_rome.checkpoint import PROVENANCE, State, aliases, edited_state, fingerprint
 from fairseq_rome.errors import EditError
-from fairseq_rome.patch.changes import Change, NeuronChange, Patch
+from fairseq_rome.patch.changes import Change, NeuronChange, Patch, width_dim
 from fairseq_rome.patch.composing import composed, narrowed, stack_of, width_of
 from fairseq_rome.patch.marks import Mark
 from fairseq_rome.patch.packing import joined, packed, parted, unpacked
@@ -234,12 +234,8 @@ def _undone(weights: Mapping[str, Tensor], stack: Stack) -> Dict[str, Tensor]:
                 change.undo_(new[change.name])
     for name, mark in stack.marks.items():
         if name in new and new[name].shape != mark.shape:
-            new[name] = narrowed(name, new[name], _width(name, mark))
+            new[name] = narrowed(name, new[name], mark.shape[width_dim(name) or 0])
     return new
-
-
-def _width(name: str, mark: Mark) -> int:
-    return mark.shape[1] if name.endswith("fc2.weight") else mark.shape[0]
 
 
 def _state(
