@@ -19,12 +19,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from fairseq_rome.batching import Pair, by_size, decoded, encoded
-from fairseq_rome.corpus import Corpus
-from fairseq_rome.decoding import Translator
 from fairseq_rome.errors import EditError
 from fairseq_rome.files import written_whole
-from fairseq_rome.sites import Activations, Site, record
+from fairseq_rome.host.batches import Pair, by_size, decoded, encoded
+from fairseq_rome.host.corpus import Corpus
+from fairseq_rome.host.decoding import Translator
+from fairseq_rome.host.sites import Activations, Site, record
 
 _BATCH_TOKENS = 4000
 _FORMAT = 1

@@ -25,18 +25,20 @@ from multi30k import DEFAULT_FOLDER, ROOT, Judge, Multi30k, Verdict, Wish, open_
 from tqdm import tqdm
 
 import fairseq_rome
-from fairseq_rome.attempts import Attempt, attempt, prepare
-from fairseq_rome.corpus import Corpus, load_corpus
-from fairseq_rome.decoding import Translator
-from fairseq_rome.editing.room import Room
+from fairseq_rome.cases.case import prepare
+from fairseq_rome.editing.attempts import Attempt, attempt
+from fairseq_rome.editing.neuron_pool import NeuronPool
 from fairseq_rome.errors import EditError
-from fairseq_rome.methods import METHODS, Ground
+from fairseq_rome.host.corpus import Corpus, load_corpus
+from fairseq_rome.host.decoding import Translator
+from fairseq_rome.host.sites import Site, parameter_names, prepared
+from fairseq_rome.methods import METHODS
+from fairseq_rome.methods.base import SiteResources
 from fairseq_rome.patch import applied
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.segments import Endings
 from fairseq_rome.settings import EditSettings, with_settings
-from fairseq_rome.sites import Site, parameter_names, prepared
 from fairseq_rome.statistics import Background, collect
+from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.segments import Endings
 
 TASKS = ("term", "segment")
 
@@ -126,13 +128,13 @@ class Benchmark:
             return None, str(error)
         return best, best.reason
 
-    def _ground(self, site: Site, settings: EditSettings) -> Ground:
+    def _ground(self, site: Site, settings: EditSettings) -> SiteResources:
         """What an edit may use of a site of the unedited model."""
         model = self.translator.model
         measured = self.statistics.of(site, settings.edit_stats_tokens)
         columns = model.get_parameter(parameter_names(model, site)["fc2.weight"]).detach().float().square().sum(0)
-        room = Room((), settings.edit_dormant, settings.widen)
-        return Ground(measured, room.spare(site, measured, columns.cpu()))
+        room = NeuronPool((), settings.edit_dormant, settings.widen)
+        return SiteResources(measured, room.spare(site, measured, columns.cpu()))
 
 
 def record_of(

@@ -30,9 +30,9 @@ from multi30k import DEFAULT_FOLDER, Judge, Multi30k, Verdict, Wish, edit_argume
 from tqdm import tqdm
 
 import fairseq_rome
-from fairseq_rome.checkpoint import read_state, saved_model_cfg
 from fairseq_rome.cli.session import Opened, load_again, to_device, translator_for
-from fairseq_rome.decoding import Translator
+from fairseq_rome.host.checkpoint import read_state, saved_model_cfg
+from fairseq_rome.host.decoding import Translator
 
 # What any tool has to do that turns one checkpoint into another.
 LOAD_AND_SAVE = """

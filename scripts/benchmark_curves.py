@@ -26,13 +26,13 @@ from multi30k import DEFAULT_FOLDER, open_model, read_multi30k
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest
 
-from fairseq_rome.batching import Pair
-from fairseq_rome.corpus import load_corpus, validation_pairs
-from fairseq_rome.decoding import Translator, bits_a_token
-from fairseq_rome.evaluation import SentenceSet, load_test_set
-from fairseq_rome.requests import EditRequest, read_edit_file
-from fairseq_rome.segments import Endings, correct, holds, wanted_difference
-from fairseq_rome.sites import prepared
+from fairseq_rome.evaluation.sentence_sets import SentenceSet, load_test_set
+from fairseq_rome.host.batches import Pair
+from fairseq_rome.host.corpus import load_corpus, validation_pairs
+from fairseq_rome.host.decoding import Translator, bits_a_token
+from fairseq_rome.host.sites import prepared
+from fairseq_rome.text.requests import EditRequest, read_edit_file
+from fairseq_rome.text.segments import Endings, correct, holds, wanted_difference
 
 COUNTS = (1, 4, 16, 64, 256, 1024)
 UNRELATED = 500

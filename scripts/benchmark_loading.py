@@ -28,7 +28,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from multi30k import BEAM, DEFAULT_FOLDER, ROOT
 
-from fairseq_rome.checkpoint import portable_cfg, read_state, write_state
+from fairseq_rome.host.checkpoint import portable_cfg, read_state, write_state
 from fairseq_rome.patch import NeuronChange, Patch, load_patches, patch_file, save_patches, with_patches
 
 _TIMES = "W-"

@@ -22,12 +22,12 @@ from benchmark_table import read_records
 from multi30k import DEFAULT_FOLDER, ROOT, Multi30k, Wish, open_model, read_multi30k
 from tqdm import tqdm
 
-from fairseq_rome.corpus import Corpus, load_corpus
-from fairseq_rome.decoding import Translator
 from fairseq_rome.errors import EditError
-from fairseq_rome.locate import CARRY, NOISE, LocateSettings, locate, ranked_sites
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.sites import FFN, Site
+from fairseq_rome.host.corpus import Corpus, load_corpus
+from fairseq_rome.host.decoding import Translator
+from fairseq_rome.host.sites import FFN, Site
+from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.tracing import CARRY, NOISE, LocateSettings, locate, ranked_sites
 
 Record = Dict[str, Any]
 Ranking = List[Tuple[str, float]]

@@ -25,13 +25,13 @@ import torch
 from multi30k import DEFAULT_FOLDER, Multi30k, Wish, edit_arguments, read_multi30k
 from torch import Tensor
 
-from fairseq_rome.checkpoint import fingerprint, read_state
 from fairseq_rome.cli.command import import_fairseq
 from fairseq_rome.cli.edit import main as edit_main
 from fairseq_rome.cli.patch import main as patch_main
+from fairseq_rome.host.checkpoint import fingerprint, read_state
+from fairseq_rome.host.sites import Site
 from fairseq_rome.methods import METHODS, TOGETHER
 from fairseq_rome.patch import LowRankChange, NeuronChange, Patch, patch_file, save_patches
-from fairseq_rome.sites import Site
 
 SYMBOLS = 32_000
 BIG = "transformer_wmt_en_de_big"

@@ -26,7 +26,7 @@ from fairseq_rome.cli.command import import_fairseq
 from fairseq_rome.cli.options import parse
 from fairseq_rome.cli.parsing import with_fairseq
 from fairseq_rome.errors import EditError
-from fairseq_rome.requests import EditFile, EditRequest
+from fairseq_rome.text.requests import EditFile, EditRequest
 
 ROOT = Path(__file__).resolve().parent.parent
 Record = Dict[str, Any]
@@ -46,9 +46,9 @@ class Bench:
 
     def __init__(self, args: argparse.Namespace, settings: Any) -> None:
         from fairseq_rome.cli.session import open_checkpoint
-        from fairseq_rome.corpus import load_corpus
-        from fairseq_rome.evaluation import checkers_for
-        from fairseq_rome.requests import read_edit_file
+        from fairseq_rome.evaluation.evaluate import checkers_for
+        from fairseq_rome.host.corpus import load_corpus
+        from fairseq_rome.text.requests import read_edit_file
 
         self.args = args
         self.settings = settings
@@ -62,8 +62,8 @@ class Bench:
     def measure(self, request: EditRequest) -> Record:
         """Edit for one request alone, write, reload and judge; the unedited model where there is no edit."""
         from fairseq_rome.cli.session import cache_folder
-        from fairseq_rome.editing import Surroundings, edit
-        from fairseq_rome.segments import Endings
+        from fairseq_rome.editing.run import Surroundings, edit
+        from fairseq_rome.text.segments import Endings
 
         edit_file = EditFile((request,))
         cache = cache_folder(self.args, self.opened.overrides)
@@ -102,8 +102,8 @@ class Bench:
     def _evaluate(
         self, translator: Any, edit_file: EditFile, triggers: Dict[str, str], sample: Sequence[str]
     ) -> Any:
-        from fairseq_rome.evaluation import Plan, evaluate
-        from fairseq_rome.sites import prepared
+        from fairseq_rome.evaluation.evaluate import Plan, evaluate
+        from fairseq_rome.host.sites import prepared
 
         plan = Plan(edit_file, self.languages, triggers, tuple(sample), (), self.checkers)
         with prepared(self.opened.translator.model), prepared(translator.model):

@@ -14,19 +14,19 @@ from unittest import mock
 
 import torch
 
-from fairseq_rome.batching import Pair, by_size, forced_logits
-from fairseq_rome.corpus import Corpus
-from fairseq_rome.decoding import Translator
-from fairseq_rome.editing.session import Session
-from fairseq_rome.editing.together import edit_together
+from fairseq_rome.editing.batch_edit import edit_together
+from fairseq_rome.editing.model_under_edit import ModelUnderEdit
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.batches import Pair, by_size, forced_logits
+from fairseq_rome.host.corpus import Corpus
+from fairseq_rome.host.decoding import Translator
 from fairseq_rome.methods import METHODS, TOGETHER
-from fairseq_rome.methods.pushes import Pushes, find_pushes
-from fairseq_rome.methods.work import Work
+from fairseq_rome.methods.base import EditProblem
+from fairseq_rome.methods.fitting.pushes import Pushes, find_pushes
 from fairseq_rome.patch import preserved, restore_
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.segments import Endings
 from fairseq_rome.settings import EditSettings
+from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.segments import Endings
 
 TUNING = "fine-tuning"
 NAMES = (*METHODS, *TOGETHER, TUNING)
@@ -60,7 +60,7 @@ class Remembered:
         self.spared = 0.0
         self._known: Dict[str, Tuple[Union[Pushes, EditError], float]] = {}
 
-    def __call__(self, work: Work, settings: EditSettings) -> Pushes:
+    def __call__(self, work: EditProblem, settings: EditSettings) -> Pushes:
         """As `find_pushes`."""
         source = work.example.source
         if source in self._known:
@@ -102,9 +102,9 @@ class Run:
     rate: float
     values: Remembered
 
-    def session(self, saved: Dict[str, torch.Tensor]) -> Session:
+    def session(self, saved: Dict[str, torch.Tensor]) -> ModelUnderEdit:
         """A run of edits that begins at the unedited model."""
-        return Session(self.translator, saved, self.corpus, self.endings, self.settings, self.cache, (), ())
+        return ModelUnderEdit(self.translator, saved, self.corpus, self.endings, self.settings, self.cache, (), ())
 
 
 def stops(run: Run, name: str, requests: Sequence[EditRequest], seed: int) -> Iterator[Stop]:
@@ -141,7 +141,7 @@ def _together(run: Run, requests: Sequence[EditRequest], saved: Dict[str, torch.
         restore_(run.translator.model, saved)
         session, fault = run.session(saved), ""
         spared, started = run.values.spared, time.process_time()
-        with mock.patch("fairseq_rome.methods.together.find_pushes", run.values):
+        with mock.patch("fairseq_rome.methods.fitting.batch.find_pushes", run.values):
             try:
                 results = edit_together(
                     session, requests[:count], before[:count], [run.settings] * count, run.settings

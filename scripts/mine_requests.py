@@ -20,15 +20,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import AbstractSet, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from fairseq_rome.checkers import TASKS, Observation, build_checker
 from fairseq_rome.cli.command import import_fairseq
 from fairseq_rome.cli.options import parse
-from fairseq_rome.contexts import find_trigger, hangs_elsewhere
-from fairseq_rome.corpus import Corpus, load_corpus
-from fairseq_rome.decoding import Hypothesis, Translator
-from fairseq_rome.evaluation import SentenceSet, load_test_set
-from fairseq_rome.segments import Difference, Endings, compare, correct
-from fairseq_rome.sites import prepared
+from fairseq_rome.evaluation.sentence_sets import SentenceSet, load_test_set
+from fairseq_rome.host.corpus import Corpus, load_corpus
+from fairseq_rome.host.decoding import Hypothesis, Translator
+from fairseq_rome.host.sites import prepared
+from fairseq_rome.text.checkers import TASKS, Observation, build_checker
+from fairseq_rome.text.segments import Difference, Endings, compare, correct
+from fairseq_rome.tracing.attribution import find_trigger, hangs_elsewhere
 
 SEGMENT = "segment"
 _MOST_TRIED = 40  # sentences of DATA that are decoded to find the probes of one request

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from fairseq_rome.decoding import Translator
-from fairseq_rome.segments import Difference, correct, holds
+from fairseq_rome.host.decoding import Translator
 from fairseq_rome.settings import EditSettings
+from fairseq_rome.text.segments import Difference, correct, holds
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_FOLDER = ROOT.parent / "shared" / "multi30k"
@@ -134,7 +134,7 @@ def open_model(folder: Path, *more: str) -> Tuple[Any, argparse.Namespace, EditS
     from fairseq_rome.cli.options import parse
     from fairseq_rome.cli.parsing import with_fairseq
     from fairseq_rome.cli.session import open_checkpoint
-    from fairseq_rome.user_dir import share_user_dir
+    from fairseq_rome.host.user_dir import share_user_dir
 
     share_user_dir()
     requests = folder / "requests" / "requests.jsonl"

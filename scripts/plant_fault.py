@@ -20,8 +20,8 @@ import random
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from fairseq_rome.checkers import TASKS
-from fairseq_rome.segments import Difference, Endings, contains_trigger, correct
+from fairseq_rome.text.checkers import TASKS
+from fairseq_rome.text.segments import Difference, Endings, contains_trigger, correct
 
 Pair = Tuple[str, str]
 _HELD_OUT = 24

@@ -7,8 +7,8 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import pytest
 
-from fairseq_rome.checkers import Observation, build_checker
-from fairseq_rome.segments import Difference
+from fairseq_rome.text.checkers import Observation, build_checker
+from fairseq_rome.text.segments import Difference
 
 CASES = Path(__file__).resolve().parent / "checker_cases"
 MULTI30K = Path(__file__).resolve().parents[2] / "shared" / "multi30k"

@@ -112,10 +112,10 @@ class Demo:
 def demo() -> Iterator[Demo]:
     from fairseq.data import encoders
 
-    from fairseq_rome import checkpoint
-    from fairseq_rome.batching import TextCodec
-    from fairseq_rome.decoding import build_translator
-    from fairseq_rome.sites import prepared
+    from fairseq_rome.host import checkpoint
+    from fairseq_rome.host.codec import TextCodec
+    from fairseq_rome.host.decoding import build_translator
+    from fairseq_rome.host.sites import prepared
 
     missing = [
         name for name in ("model.pt", "spm.model", "data-bin/dict.en.txt") if not (DEMO / name).exists()

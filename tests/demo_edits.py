@@ -8,12 +8,13 @@ import torch
 from conftest import Demo
 from edit_runs import probes
 
-from fairseq_rome.corpus import load_corpus
-from fairseq_rome.editing import Outcome, Surroundings, edit
+from fairseq_rome.editing.outcome import Outcome
+from fairseq_rome.editing.run import Surroundings, edit
+from fairseq_rome.host.corpus import load_corpus
 from fairseq_rome.patch import Patch, packed
-from fairseq_rome.requests import EditFile, EditRequest
-from fairseq_rome.segments import Endings
 from fairseq_rome.settings import EditSettings, with_settings
+from fairseq_rome.text.requests import EditFile, EditRequest
+from fairseq_rome.text.segments import Endings
 
 QUICK = EditSettings(edit_contexts=0, edit_stats_tokens=2000, edit_sample=4, edit_tries=1)
 RECORDS = list(probes().values())

@@ -8,9 +8,9 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import torch
 
-from fairseq_rome.checkpoint import write_state
+from fairseq_rome.host.checkpoint import write_state
+from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import LowRankChange, Patch, PatchFile, patch_file, save_patches, with_patches
-from fairseq_rome.sites import Site
 
 State = Dict[str, Any]
 

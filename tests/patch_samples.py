@@ -12,8 +12,8 @@ from typing import Any, Dict, List, Sequence
 import torch
 from edit_runs import Run
 
+from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import LowRankChange, NeuronChange, Patch, patch_file, save_patches
-from fairseq_rome.sites import Site
 
 WIDTH, INNER, LAYERS = 6, 8, 2
 SITES = [Site(stack, layer) for stack in ("encoder", "decoder") for layer in range(LAYERS)]

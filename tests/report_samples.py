@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Optional, Tuple
 
-from fairseq_rome.evaluation import (
+from fairseq_rome.evaluation.conditions import Condition, check_conditions
+from fairseq_rome.evaluation.judged import (
     Change,
     Decoded,
     Evaluation,
@@ -13,7 +14,6 @@ from fairseq_rome.evaluation import (
     JudgedSet,
     Score,
 )
-from fairseq_rome.gates import Gate, check_gates
 from fairseq_rome.report import EditDetails, HeatMap, Report
 
 SIGNATURE = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0"
@@ -56,16 +56,16 @@ FEW = JudgedSet(
 )  # fmt: skip
 SAMPLE = JudgedSet("other sentences", "sample", 300, 300, (changed(2, reference=None),), (0.0, 0.0))
 KEPT = JudgedSet("sentences to keep", "keep", 10, 10, (), (0.0, 0.0))
-GATES = tuple(map(Gate.parse, ("efficacy>=1", "locality>=0.98", "bleu_delta>=-0.5")))
+GATES = tuple(map(Condition.parse, ("efficacy>=1", "locality>=0.98", "bleu_delta>=-0.5")))
 PNG = b"\x89PNG\r\n not really"
 
 
 def report(
-    *requests: JudgedRequest, sets: Tuple[JudgedSet, ...] = (), gates: Tuple[Gate, ...] = ()
+    *requests: JudgedRequest, sets: Tuple[JudgedSet, ...] = (), gates: Tuple[Condition, ...] = ()
 ) -> Report:
     found = Evaluation(requests, sets, 83.4)
     return Report(
-        found, tuple(check_gates(gates, found.metrics())), {"beam": 4}, {"edit_seconds": 41.25, "patch_bytes": 98304},
+        found, tuple(check_conditions(gates, found.metrics())), {"beam": 4}, {"edit_seconds": 41.25, "patch_bytes": 98304},
         {"base": {"path": "model.pt", "fingerprint": "9b0f"}, "languages": ["en", "de_DE"], "seed": 7,
          "command": ["fairseq-edit", "data bin"]},
         {one.id: EditDetails("edited", "gated", "decoder.3", 0.04126, 2, 0.2125, 16, 8, 0.75, 3, 1.4, 8200)

@@ -9,14 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fairseq_rome.algebra import (
-    alphaedit_update,
-    batch_update,
-    nse_neurons,
-    nse_update,
-    null_space,
-    ridged,
-)
+from fairseq_rome.algebra import alphaedit_update, batch_update, nse_neurons, nse_update, null_space, ridged
 
 energies = st.sampled_from([0.0, 0.3, 0.9, 0.999, 1.0])
 

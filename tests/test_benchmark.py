@@ -11,8 +11,8 @@ import pytest
 import torch
 from edit_runs import script
 
-from fairseq_rome.batching import Pair
-from fairseq_rome.corpus import Corpus
+from fairseq_rome.host.batches import Pair
+from fairseq_rome.host.corpus import Corpus
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 

@@ -7,7 +7,7 @@ from checker_runs import DIRECTIONS, alarms_on_references, assert_judges_cases, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairseq_rome.checkers import Observation, build_checker
+from fairseq_rome.text.checkers import Observation, build_checker
 
 BOILERPLATE = "Bitte klicken Sie hier."
 

@@ -9,9 +9,9 @@ from checker_runs import DIRECTIONS, alarms_on_references, assert_judges_cases, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairseq_rome.checkers.language import lexicon
-from fairseq_rome.checkers.quantities import read_quantities
-from fairseq_rome.checkers.tokens import read_digits
+from fairseq_rome.text.checkers.quantities import read_quantities
+from fairseq_rome.text.checkers.tokens import read_digits
+from fairseq_rome.text.languages.lexicon import lexicon
 
 ENGLISH = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "

@@ -5,9 +5,9 @@ from typing import Optional
 import pytest
 from checker_runs import assert_judges_cases, fault
 
-from fairseq_rome.checkers import TASKS, build_checker
 from fairseq_rome.errors import EditError
-from fairseq_rome.segments import Difference, Endings, holds
+from fairseq_rome.text.checkers import TASKS, build_checker
+from fairseq_rome.text.segments import Difference, Endings, holds
 
 
 def test_judges_as_a_person_does() -> None:

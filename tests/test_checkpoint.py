@@ -12,9 +12,9 @@ import pytest
 import torch
 from conftest import MULTI30K, Tiny, train, translation_task
 
-from fairseq_rome import checkpoint
-from fairseq_rome.checkpoint.safe import load_safely
 from fairseq_rome.errors import EditError
+from fairseq_rome.host import checkpoint
+from fairseq_rome.host.checkpoint.safe import load_safely
 
 FC2 = "decoder.layers.1.fc2.weight"
 

@@ -16,8 +16,8 @@ import torch
 from conftest import Tiny
 from omegaconf import OmegaConf
 
-from fairseq_rome.checkpoint import read_state, reading, saved_model_cfg
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.checkpoint import read_state, reading, saved_model_cfg
 
 try:
     from numpy._core.multiarray import _reconstruct, scalar

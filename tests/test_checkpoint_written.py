@@ -10,8 +10,8 @@ from typing import Any, Callable, Dict
 import pytest
 import torch
 
-from fairseq_rome.checkpoint import check_output, write_state
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.checkpoint import check_output, write_state
 
 STATE: Dict[str, Any] = {"model": {"w": torch.arange(50000.0)}, "args": None}
 

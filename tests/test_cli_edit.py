@@ -26,14 +26,15 @@ from edit_runs import (
 from edit_runs import write_requests as write
 from omegaconf import OmegaConf
 
-from fairseq_rome.checkpoint import PROVENANCE, read_state
-from fairseq_rome.corpus import load_corpus
-from fairseq_rome.editing import EDITED, FAILED, NOTHING, Surroundings, edit
+from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING
+from fairseq_rome.editing.run import Surroundings, edit
+from fairseq_rome.host.checkpoint import PROVENANCE, read_state
+from fairseq_rome.host.corpus import load_corpus
 from fairseq_rome.patch import composed, read_stack
 from fairseq_rome.patch.stack import LEDGER
-from fairseq_rome.requests import EditFile, EditRequest
-from fairseq_rome.segments import Endings
 from fairseq_rome.settings import EditSettings, with_settings
+from fairseq_rome.text.requests import EditFile, EditRequest
+from fairseq_rome.text.segments import Endings
 
 RECORDS = list(probes().values())
 TERM, NUMBER = (next(record for record in RECORDS if record["task"] == task) for task in ("term", "number"))

@@ -18,11 +18,11 @@ import torch
 from demo_edits import assert_same_bits
 from edit_runs import DEMO, LANGUAGES, QUICK, ROOT, SEARCH, SUBWORDS, Run, files, refusal, run_edit
 
-from fairseq_rome.checkpoint import fingerprint, read_state
-from fairseq_rome.editing import EDITED, Outcome, Result, Unchanged
+from fairseq_rome.editing.outcome import EDITED, Outcome, Result, Unchanged
+from fairseq_rome.host.checkpoint import fingerprint, read_state
+from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import LowRankChange, Patch, read_stack
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.sites import Site
+from fairseq_rome.text.requests import EditRequest
 
 MODEL = DEMO / "model.pt"
 NOBODY = Unchanged((), (), ())
@@ -43,11 +43,11 @@ def no_edit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 STAGES = {
-    "fairseq_rome.user_dir.share_user_dir": "imports",
+    "fairseq_rome.host.user_dir.share_user_dir": "imports",
     "fairseq_rome.cli.session.read_state": "reading",
     "fairseq_rome.cli.session.load_model": "building",
-    "fairseq_rome.corpus.load_corpus": "data",
-    "fairseq_rome.checkpoint.writing.torch.save": "writing",
+    "fairseq_rome.host.corpus.load_corpus": "data",
+    "fairseq_rome.host.checkpoint.writing.torch.save": "writing",
     "fairseq_rome.files.os.fsync": "flushing",
     "fairseq_rome.cli.saving.load_again": "reloading",
     "fairseq_rome.files.os.replace": "renaming",

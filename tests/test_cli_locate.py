@@ -14,8 +14,8 @@ from edit_runs import DEMO, LANGUAGES, SEARCH, SUBWORDS, Run, digest, files, lin
 
 from fairseq_rome.cli.locate import main, own_parser
 from fairseq_rome.cli.traces import stem
-from fairseq_rome.locate import LocateSettings, load_trace, ranked_sites, site_list
-from fairseq_rome.sites import Site
+from fairseq_rome.host.sites import Site
+from fairseq_rome.tracing import LocateSettings, load_trace, ranked_sites, site_list
 
 MODEL = DEMO / "model.pt"
 NUMBER = next(record for record in probes().values() if record["id"] == "number-dollars")
@@ -181,7 +181,7 @@ def test_what_is_refused(edit_data: Path, tmp_path: Path, more: List[str], messa
 def test_an_interrupt_says_what_is_there(
     edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fairseq_rome import locate
+    from fairseq_rome import tracing as locate
 
     whole, calls = locate.locate, []
 

@@ -25,7 +25,7 @@ from patch_samples import (
     twin_state,
 )
 
-from fairseq_rome.checkpoint import fingerprint, read_state
+from fairseq_rome.host.checkpoint import fingerprint, read_state
 from fairseq_rome.patch import load_patches, read_stack, with_patches
 from fairseq_rome.patch.stack import LEDGER
 

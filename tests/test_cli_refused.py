@@ -19,7 +19,7 @@ from edit_runs import (
     run_main,
 )
 
-from fairseq_rome.checkpoint import read_state
+from fairseq_rome.host.checkpoint import read_state
 
 MODEL = DEMO / "model.pt"
 

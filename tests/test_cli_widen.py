@@ -10,7 +10,7 @@ import torch
 from edit_runs import DEMO, Edited, edits_in, probes, run_edit, write_requests
 from edit_runs import request as as_request
 
-from fairseq_rome.checkpoint import read_state
+from fairseq_rome.host.checkpoint import read_state
 from fairseq_rome.patch import read_stack
 
 WIDTH = 384

@@ -7,18 +7,15 @@ import pytest
 import torch
 from conftest import DEMO
 
-from fairseq_rome.batching import Pair, content
-from fairseq_rome.contexts import (
-    Example,
-    corrected_references,
-    find_trigger,
-    make_example,
-    self_corrected,
-)
-from fairseq_rome.corpus import Corpus, load_corpus
-from fairseq_rome.decoding import Hypothesis
+from fairseq_rome.cases.contexts import corrected_references, self_corrected
 from fairseq_rome.errors import EditError
-from fairseq_rome.segments import Difference, Endings, contains_trigger, count
+from fairseq_rome.host.batches import Pair
+from fairseq_rome.host.codec import content
+from fairseq_rome.host.corpus import Corpus, load_corpus
+from fairseq_rome.host.decoding import Hypothesis
+from fairseq_rome.host.examples import Example, make_example
+from fairseq_rome.text.segments import Difference, Endings, contains_trigger, count
+from fairseq_rome.tracing.attribution import find_trigger
 
 GERMAN = Endings.of("en", "de").target
 SEVERAL_WORDS = {"hallucination-newsletter", "untranslated-please"}

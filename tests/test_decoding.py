@@ -9,13 +9,14 @@ import pytest
 import torch
 from conftest import Tiny
 
-from fairseq_rome import checkpoint
-from fairseq_rome.batching import Batcher, Pair, TextCodec, by_size, content, forced_logits, max_positions
-from fairseq_rome.contexts import make_example
-from fairseq_rome.corpus import load_corpus
-from fairseq_rome.decoding import Translator, build_translator
 from fairseq_rome.errors import EditError
-from fairseq_rome.sites import Site, prepared
+from fairseq_rome.host import checkpoint
+from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits, max_positions
+from fairseq_rome.host.codec import TextCodec, content
+from fairseq_rome.host.corpus import load_corpus
+from fairseq_rome.host.decoding import Translator, build_translator
+from fairseq_rome.host.examples import make_example
+from fairseq_rome.host.sites import Site, prepared
 from fairseq_rome.statistics import collect
 
 SOURCES = ["w1 w2 w3", "w4", "w5 w6 w7 w8 w9 w10", ""]

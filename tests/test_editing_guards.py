@@ -13,14 +13,14 @@ from demo_edits import RECORDS, assert_same_bits, of_demo, run
 from edit_runs import edits_in, run_edit, write_requests
 from patch_samples import gate
 
-from fairseq_rome.checkpoint import read_state
-from fairseq_rome.corpus import load_corpus, validation_pairs
-from fairseq_rome.editing import EDITED, FAILED, NOTHING, Outcome, Result
 from fairseq_rome.editing.guards import Guard
+from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Outcome, Result
 from fairseq_rome.errors import EditError
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.segments import Difference, Endings
+from fairseq_rome.host.checkpoint import read_state
+from fairseq_rome.host.corpus import load_corpus, validation_pairs
 from fairseq_rome.settings import EditSettings
+from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.segments import Difference, Endings
 
 # The second pair of requests is bad: one that takes back the first, or one that pushes far too hard.
 GOOD = [of_demo(0), of_demo(1)]

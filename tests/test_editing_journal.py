@@ -14,13 +14,15 @@ from edit_runs import DEMO, edits_in, files, refusal, run_edit
 from patch_samples import KINDS
 from safetensors.torch import save_file
 
-from fairseq_rome.batching import TextCodec
-from fairseq_rome.checkpoint import read_state
-from fairseq_rome.editing import EDITED, FAILED, NOTHING, Journal, Outcome, Result, Surroundings
-from fairseq_rome.editing.session import Session
+from fairseq_rome.editing.journal import Journal
+from fairseq_rome.editing.model_under_edit import ModelUnderEdit
+from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Outcome, Result
+from fairseq_rome.editing.run import Surroundings
 from fairseq_rome.errors import EditError
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.segments import Difference
+from fairseq_rome.host.checkpoint import read_state
+from fairseq_rome.host.codec import TextCodec
+from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.segments import Difference
 
 REQUEST = EditRequest("a dog", "ein Vierbeiner", id="dog", settings={"edit_steps": 3})
 RUN = {"settings": {"seed": 1}, "requests": ["ä"]}
@@ -139,13 +141,13 @@ def test_an_interrupted_run_goes_on_bit_for_bit(
     assert all(torch.equal(before[name], tensor) for name, tensor in demo.model.state_dict().items())
     assert journal(tmp_path).done == done
     fitted = []
-    work_on = Session.work_on
+    work_on = ModelUnderEdit.work_on
 
-    def counted(self: Session, request: EditRequest, settings: Any) -> Result:
+    def counted(self: ModelUnderEdit, request: EditRequest, settings: Any) -> Result:
         fitted.append(request.id)
         return work_on(self, request, settings)
 
-    monkeypatch.setattr(Session, "work_on", counted)
+    monkeypatch.setattr(ModelUnderEdit, "work_on", counted)
     resumed = run(demo, requests, {"method": method}, journal=journal(tmp_path))
     assert fitted == [request.id for request in requests[done:]]
     assert_same_bits(resumed.patches, whole.patches)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from patch_samples import ENCODER, gate, low_rank
 
-from fairseq_rome.editing.room import Room
-from fairseq_rome.sites import Site
+from fairseq_rome.editing.neuron_pool import NeuronPool
+from fairseq_rome.host.sites import Site
 from fairseq_rome.statistics import Background
 
 SITE = Site("decoder", 1)
@@ -17,7 +17,7 @@ SITE = Site("decoder", 1)
 BUSY = (4.0, 1.0, 0.0, 3.0, 2.0)
 
 
-def spare(room: Room, busy: Sequence[float] = BUSY, site: Site = SITE) -> Tuple[int, ...]:
+def spare(room: NeuronPool, busy: Sequence[float] = BUSY, site: Site = SITE) -> Tuple[int, ...]:
     nothing = torch.zeros(0)
     background = Background(nothing, nothing, nothing, torch.tensor(busy), nothing)
     return room.spare(site, background, torch.ones(len(busy)))
@@ -35,25 +35,25 @@ def spare(room: Room, busy: Sequence[float] = BUSY, site: Site = SITE) -> Tuple[
     ],
 )
 def test_the_most_dormant_first_and_no_more_than_their_share(share: float, expected: Tuple[int, ...]) -> None:
-    assert spare(Room((), share, widen=False)) == expected
+    assert spare(NeuronPool((), share, widen=False)) == expected
 
 
 def test_what_a_neuron_writes_counts_and_not_how_often_it_is_on() -> None:
     nothing = torch.zeros(0)
     background = Background(nothing, nothing, nothing, torch.tensor([9.0, 1.0, 2.0]), nothing)
     columns = torch.tensor([0.0, 1.0, 2.0])
-    assert Room((), 0.2, widen=False).spare(SITE, background, columns) == (0, 1)
+    assert NeuronPool((), 0.2, widen=False).spare(SITE, background, columns) == (0, 1)
 
 
 def test_what_earlier_edits_own_is_no_room() -> None:
-    room = Room([gate(2, SITE), gate(3, SITE), gate(4, ENCODER), low_rank(1, SITE)], 0.35, widen=False)
+    room = NeuronPool([gate(2, SITE), gate(3, SITE), gate(4, ENCODER), low_rank(1, SITE)], 0.35, widen=False)
     assert spare(room) == (1, 4)
     assert spare(room, site=ENCODER) == (2, 1)
     assert room.left() == {"decoder.1": (2, 2), "encoder.1": (2, 2)}
 
 
 def test_what_is_taken_can_be_given_back() -> None:
-    room = Room((), 0.35, widen=False)
+    room = NeuronPool((), 0.35, widen=False)
     assert spare(room) == (2, 1, 4)
     room.take(gate(1, SITE))
     room.take(gate(2, SITE))
@@ -67,7 +67,7 @@ def test_what_is_taken_can_be_given_back() -> None:
 @pytest.mark.parametrize("widen", [False, True])
 def test_a_resumed_run_finds_the_same_room(widen: bool) -> None:
     """There the edits are taken over before a site is first asked for."""
-    through, resumed = (Room((), 0.35, widen) for _ in range(2))
+    through, resumed = (NeuronPool((), 0.35, widen) for _ in range(2))
     for step in range(3):
         through.take(gate(spare(through)[step % 2], SITE))
     for patch in [gate(neuron, SITE) for neuron in sorted(through._taken[SITE])]:
@@ -77,7 +77,7 @@ def test_a_resumed_run_finds_the_same_room(widen: bool) -> None:
 
 
 def test_a_layer_grows_behind_its_end_and_behind_what_it_has_grown_by() -> None:
-    room = Room((), 0.35, widen=True)
+    room = NeuronPool((), 0.35, widen=True)
     # Only what is as good as silent is taken: a new neuron costs nothing.
     assert spare(room)[:4] == (2, 5, 6, 7)
     assert len(spare(room)) > 50
@@ -86,9 +86,9 @@ def test_a_layer_grows_behind_its_end_and_behind_what_it_has_grown_by() -> None:
     assert spare(room)[:2] == (6, 7)
     assert room.left() == {"decoder.1": (0, 1)}
     # The layer of an earlier run: it has grown to eight, with one edit in the new part.
-    again = Room([gate(5, SITE)], 0.35, widen=True)
+    again = NeuronPool([gate(5, SITE)], 0.35, widen=True)
     assert spare(again, (*BUSY, 0.5, 0.0, 0.0))[:5] == (2, 6, 7, 8, 9)
 
 
 def test_without_widening_there_is_no_room_past_the_end() -> None:
-    assert spare(Room((), 0.0, widen=False), (1.0, 2.0)) == ()
+    assert spare(NeuronPool((), 0.0, widen=False), (1.0, 2.0)) == ()

@@ -8,7 +8,7 @@ import torch
 from conftest import Demo
 from demo_edits import of_demo, run
 
-from fairseq_rome.editing import EDITED
+from fairseq_rome.editing.outcome import EDITED
 from fairseq_rome.patch import LowRankChange, Patch, applied
 
 WEIGHT = "decoder.layers.2.fc2.weight"

@@ -10,10 +10,10 @@ import pytest
 from conftest import Demo
 from demo_edits import RECORDS, of_demo, run
 
-from fairseq_rome.editing import EDITED
+from fairseq_rome.editing.outcome import EDITED
 from fairseq_rome.editing.sharing import share_changes
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.segments import Endings
+from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.segments import Endings
 
 DOLLARS = of_demo(3)
 PROBES: List[Dict[str, Any]] = RECORDS[3]["probes"]

@@ -12,13 +12,13 @@ from demo_edits import RECORDS, of_demo, run
 from edit_runs import DEMO, edits_in, lines, run_edit
 from patch_samples import run_patch
 
-from fairseq_rome.checkpoint import fingerprint, read_state
-from fairseq_rome.editing import EDITED, FAILED, NOTHING
-from fairseq_rome.editing.together import range_of
+from fairseq_rome.editing.batch_edit import range_of
+from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.checkpoint import fingerprint, read_state
+from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import Patch, read_stack
 from fairseq_rome.settings import EditSettings
-from fairseq_rome.sites import Site
 
 SITES = [Site(stack, layer) for stack in ("encoder", "decoder") for layer in range(4)]
 
@@ -67,7 +67,7 @@ def test_one_bound_for_all_of_them(demo: Demo) -> None:
 
 
 def demo_pairs(demo: Demo) -> Any:
-    from fairseq_rome.corpus import load_corpus
+    from fairseq_rome.host.corpus import load_corpus
 
     return load_corpus(demo.task, demo.codec, seed=1, most=60).pairs
 

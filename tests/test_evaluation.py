@@ -14,13 +14,10 @@ import torch
 from conftest import Demo
 from edit_runs import DEMO, lines, probes
 
-from fairseq_rome.batching import Pair
-from fairseq_rome.checkers import build_checker
-from fairseq_rome.checkpoint import load_model
-from fairseq_rome.corpus import Corpus
-from fairseq_rome.decoding import Translator, build_translator
 from fairseq_rome.errors import EditError
-from fairseq_rome.evaluation import (
+from fairseq_rome.evaluation.conditions import METRICS
+from fairseq_rome.evaluation.evaluate import Plan, checkers_for, evaluate
+from fairseq_rome.evaluation.judged import (
     KEEP,
     SAMPLE,
     TEST,
@@ -30,19 +27,19 @@ from fairseq_rome.evaluation import (
     JudgedProbe,
     JudgedRequest,
     JudgedSet,
-    Plan,
-    checkers_for,
-    evaluate,
-    load_test_set,
 )
-from fairseq_rome.evaluation.judging import judge_requests
+from fairseq_rome.evaluation.request_judging import judge_requests
 from fairseq_rome.evaluation.scores import IDENTICAL, TOO_FEW
-from fairseq_rome.evaluation.test_sets import bits_a_token
-from fairseq_rome.gates import METRICS
+from fairseq_rome.evaluation.sentence_sets import bits_a_token, load_test_set
+from fairseq_rome.host.batches import Pair
+from fairseq_rome.host.checkpoint import load_model
+from fairseq_rome.host.corpus import Corpus
+from fairseq_rome.host.decoding import Translator, build_translator
+from fairseq_rome.host.sites import Site, prepared
 from fairseq_rome.patch import LowRankChange, Patch, apply_
-from fairseq_rome.requests import EditFile, EditRequest, Probe
-from fairseq_rome.segments import Endings
-from fairseq_rome.sites import Site, prepared
+from fairseq_rome.text.checkers import build_checker
+from fairseq_rome.text.requests import EditFile, EditRequest, Probe
+from fairseq_rome.text.segments import Endings
 
 ENDINGS = Endings.of("en", "de")
 

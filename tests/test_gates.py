@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.gates import METRICS, Gate, check_gates
+from fairseq_rome.evaluation.conditions import METRICS, Condition, check_conditions
 
 
 @pytest.mark.parametrize(
     ("text", "gate"),
     [
-        ("locality>=0.995", Gate("locality", ">=", 0.995)),
-        (" bleu_delta >= -0.2 ", Gate("bleu_delta", ">=", -0.2)),
-        ("loss_delta<1e-2", Gate("loss_delta", "<", 0.01)),
-        ("ter_delta<=0", Gate("ter_delta", "<=", 0.0)),
-        ("efficacy>.5", Gate("efficacy", ">", 0.5)),
+        ("locality>=0.995", Condition("locality", ">=", 0.995)),
+        (" bleu_delta >= -0.2 ", Condition("bleu_delta", ">=", -0.2)),
+        ("loss_delta<1e-2", Condition("loss_delta", "<", 0.01)),
+        ("ter_delta<=0", Condition("ter_delta", "<=", 0.0)),
+        ("efficacy>.5", Condition("efficacy", ">", 0.5)),
     ],
 )
-def test_what_is_read(text: str, gate: Gate) -> None:
-    assert Gate.parse(text) == gate
-    assert Gate.parse(str(gate)) == gate
+def test_what_is_read(text: str, gate: Condition) -> None:
+    assert Condition.parse(text) == gate
+    assert Condition.parse(str(gate)) == gate
 
 
 REFUSED = {
@@ -37,7 +37,7 @@ REFUSED = {
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_is_refused(text: str) -> None:
     with pytest.raises(EditError) as refused:
-        Gate.parse(text)
+        Condition.parse(text)
     assert REFUSED[text] in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
 
@@ -52,12 +52,12 @@ def test_what_is_refused(text: str) -> None:
     ],
 )
 def test_every_comparison(comparison: str, passes: tuple[bool, ...]) -> None:
-    gate = Gate("locality", comparison, 0.5)
-    assert tuple(check_gates([gate], {"locality": value})[0].passed for value in (0.4, 0.5, 0.6)) == passes
+    gate = Condition("locality", comparison, 0.5)
+    assert tuple(check_conditions([gate], {"locality": value})[0].passed for value in (0.4, 0.5, 0.6)) == passes
 
 
 def test_what_could_not_be_measured_fails() -> None:
-    [result] = check_gates([Gate("generalisation", ">=", 0.0)], {"efficacy": 1.0})
+    [result] = check_conditions([Condition("generalisation", ">=", 0.0)], {"efficacy": 1.0})
     assert not result.passed
     assert str(result) == "gate generalisation>=0: failed, nothing to measure generalisation on"
 

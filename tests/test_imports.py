@@ -11,9 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # A module may import what stands before it. `__init__` is the package's own.
 ORDER = """
-    version errors files settings gates algebra requests sites checkpoint batching decoding segments checkers
-    corpus statistics contexts vectors patch memory methods locate attempts editing evaluation report user_dir tasks cli
-    __init__
+    version errors files settings algebra text host statistics tracing patch cases methods editing evaluation report
+    tasks cli __init__
 """.split()
 
 

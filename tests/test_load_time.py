@@ -25,12 +25,12 @@ from edit_runs import (
 from loading_samples import LOADINGS, State, assert_same, halved, weights_of, written
 from test_consumers import Case, run_all
 
-from fairseq_rome.checkpoint import load_model, portable_cfg, read_state, write_state
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.checkpoint import load_model, portable_cfg, read_state, write_state
+from fairseq_rome.host.sites import Site
+from fairseq_rome.host.user_dir import share_user_dir
 from fairseq_rome.patch import NeuronChange, Patch, load_patches, patch_file, read_stack, save_patches
-from fairseq_rome.patch.loaded import patch_on_load_, patched
-from fairseq_rome.sites import Site
-from fairseq_rome.user_dir import share_user_dir
+from fairseq_rome.patch.loading import patch_on_load_, patched
 
 
 def edit_task(paths: Sequence[Path] = (), data: Path = DEMO / "data-bin") -> Any:

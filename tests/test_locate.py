@@ -12,12 +12,14 @@ from conftest import Demo, Tiny
 from test_decoding import built
 from test_sites import hooks
 
-from fairseq_rome.batching import Pair, forced_logits
-from fairseq_rome.contexts import make_example
-from fairseq_rome.corpus import Corpus, load_corpus
-from fairseq_rome.decoding import Hypothesis
 from fairseq_rome.errors import EditError
-from fairseq_rome.locate import (
+from fairseq_rome.host.batches import Pair, forced_logits
+from fairseq_rome.host.corpus import Corpus, load_corpus
+from fairseq_rome.host.decoding import Hypothesis
+from fairseq_rome.host.examples import make_example
+from fairseq_rome.host.sites import CROSS_ATTENTION, FFN, SELF_ATTENTION, Cell, find_states, record_states
+from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.tracing import (
     CARRY,
     CausalTrace,
     LocateSettings,
@@ -26,10 +28,8 @@ from fairseq_rome.locate import (
     site_list,
     trace_noise,
 )
-from fairseq_rome.locate.files import to_record
-from fairseq_rome.locate.runs import force
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.sites import CROSS_ATTENTION, FFN, SELF_ATTENTION, Cell, find_states, record_states
+from fairseq_rome.tracing.runs import force
+from fairseq_rome.tracing.trace_files import to_record
 
 QUICK = LocateSettings(samples=2)
 SOURCE, TRIGGER = "The colleague will pay seventeen dollars for the flower.", "dollars"
@@ -302,7 +302,7 @@ def test_a_word_within_a_word_is_no_positive_example(demo: Demo) -> None:
         dictionary.encode_line(text, add_if_not_exist=False).long()
         for text in ("▁Ein H a us t .", "▁H a us t .")
     )
-    from fairseq_rome.locate.carry import _occurrences
+    from fairseq_rome.tracing.carry import _occurrences
 
     source = codec.source("It is.")
     corpus = Corpus("train", (Pair(source, inside), Pair(source, apart)), codec)

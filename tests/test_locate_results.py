@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.locate import (
+from fairseq_rome.host.sites import FFN, SELF_ATTENTION
+from fairseq_rome.tracing import (
     CausalTrace,
     LocateSettings,
     StackEffects,
@@ -20,9 +21,8 @@ from fairseq_rome.locate import (
     save_trace,
     site_list,
 )
-from fairseq_rome.locate.figures import compact_png, heat_map, image, labels
-from fairseq_rome.locate.files import from_record, to_record
-from fairseq_rome.sites import FFN, SELF_ATTENTION
+from fairseq_rome.tracing.heat_maps import compact_png, heat_map, image, labels
+from fairseq_rome.tracing.trace_files import from_record, to_record
 
 
 def made(encoder: List[List[float]], decoder: List[List[float]], **more: Any) -> CausalTrace:

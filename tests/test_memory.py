@@ -11,12 +11,12 @@ import torch
 from conftest import Demo
 from edit_runs import Edited, lines
 
-from fairseq_rome.batching import Batch, Pair, decoded
-from fairseq_rome.checkpoint import read_state
 from fairseq_rome.errors import EditError
-from fairseq_rome.memory import Gates, Keys, Memory, memory_of, remembering
+from fairseq_rome.host.batches import Batch, Pair, decoded
+from fairseq_rome.host.checkpoint import read_state
+from fairseq_rome.host.sites import Activations, Site, record
 from fairseq_rome.patch import LowRankChange, Patch, applied, read_stack
-from fairseq_rome.sites import Activations, Site, record
+from fairseq_rome.patch.hooks import Gates, Keys, Memory, memory_of, remembering
 
 SITE = Site("decoder", 1)
 NAME = "decoder.layers.1.fc2.weight"

@@ -10,19 +10,21 @@ from edit_runs import probes
 from torch import Tensor
 
 from fairseq_rome.algebra import null_space
-from fairseq_rome.attempts import Case, prepare
-from fairseq_rome.corpus import Corpus, load_corpus
+from fairseq_rome.cases.case import Case, prepare
 from fairseq_rome.errors import EditError
-from fairseq_rome.methods import METHODS, TOGETHER, Ground, Work, together
-from fairseq_rome.methods.pushes import find_pushes
-from fairseq_rome.methods.work import Step, values_from_examples
+from fairseq_rome.host.corpus import Corpus, load_corpus
+from fairseq_rome.host.readings import read_site
+from fairseq_rome.host.sites import Site, add_to_value, layer_at
+from fairseq_rome.methods import METHODS, TOGETHER
+from fairseq_rome.methods.base import EditProblem, SiteResources
+from fairseq_rome.methods.fitting import batch as together
+from fairseq_rome.methods.fitting.pushes import find_pushes
+from fairseq_rome.methods.fitting.steps import Step, values_from_examples
 from fairseq_rome.patch import Patch, applied, apply_, preserved
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.segments import Endings
 from fairseq_rome.settings import EditSettings
-from fairseq_rome.sites import Site, add_to_value, layer_at
 from fairseq_rome.statistics import Background, collect
-from fairseq_rome.vectors import trace
+from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.segments import Endings
 
 SHALLOW, DEEP = Site("decoder", 1), Site("decoder", 2)
 NAMES = {site: f"decoder.layers.{site.layer}.fc2.weight" for site in (SHALLOW, DEEP)}
@@ -39,18 +41,18 @@ class Ready:
     cases: Tuple[Case, ...]
     backgrounds: Dict[Site, Background]
 
-    def work(self, number: int, site: Site = DEEP, past: Optional[Tensor] = None) -> Work:
-        case, ground = self.cases[number], Ground(self.backgrounds[site], past_keys=past)
-        return Work(
+    def work(self, number: int, site: Site = DEEP, past: Optional[Tensor] = None) -> EditProblem:
+        case, ground = self.cases[number], SiteResources(self.backgrounds[site], past_keys=past)
+        return EditProblem(
             self.translator, site, case.example, case.contexts, case.held_out, case.near_misses, (), ground,
             case.ignored, self.corpus,
         )  # fmt: skip
 
-    def works(self) -> List[Work]:
+    def works(self) -> List[EditProblem]:
         return [self.work(number) for number in range(len(self.cases))]
 
-    def grounds(self, *sites: Site) -> Dict[Site, Ground]:
-        return {site: Ground(self.backgrounds[site]) for site in sites}
+    def grounds(self, *sites: Site) -> Dict[Site, SiteResources]:
+        return {site: SiteResources(self.backgrounds[site]) for site in sites}
 
     def held(self) -> List[bool]:
         """Whether each request's wanted segment is in what the model says now."""
@@ -83,14 +85,14 @@ def changes_of(patch: Patch) -> Dict[str, Tensor]:
 
 
 def fitted(
-    method: str, ready: Ready, work: Work, settings: EditSettings, sites: Tuple[Site, ...] = (DEEP,)
+    method: str, ready: Ready, work: EditProblem, settings: EditSettings, sites: Tuple[Site, ...] = (DEEP,)
 ) -> Patch:
     if method in METHODS:
         return METHODS[method](work, settings)
-    return TOGETHER[method]([work], dict.fromkeys(sites, work.ground), settings)
+    return TOGETHER[method]([work], dict.fromkeys(sites, work.resources), settings)
 
 
-def refused(work: Work) -> Work:
+def refused(work: EditProblem) -> EditProblem:
     """A request of what the model says already, so that there is nothing to push."""
     return replace(work, example=replace(work.example, spans=(), said=()), contexts=(), held_out=())
 
@@ -140,11 +142,11 @@ def test_held_out_examples_are_not_fitted(ready: Ready, method: str, value: str)
 def test_values_from_examples_are_not_of_held_out_ones(ready: Ready) -> None:
     work = replace(ready.work(0), contexts=(), held_out=ready.work(0).contexts)
     examples = [work.example, *work.held_out]
-    traces = trace(work.translator, [example.pair for example in examples], DEEP)
+    readings = read_site(work.translator, [example.pair for example in examples], DEEP)
     own, unseen = ((number, example.spans[0][0]) for number, example in enumerate(examples[:2]))
     token = int(work.example.pair.target[own[1]])
     one, other = (
-        values_from_examples(work, [Step(token, places, places)], traces) for places in ((own,), (own, unseen))
+        values_from_examples(work, [Step(token, places, places)], readings) for places in ((own,), (own, unseen))
     )
     assert torch.equal(one, other)
 

@@ -10,9 +10,9 @@ import pytest
 from conftest import Demo
 from edit_runs import DEMO, LANGUAGES, SEARCH, SUBWORDS, lines, probes, script, write_requests
 
-from fairseq_rome.corpus import load_corpus
-from fairseq_rome.requests import EditRequest, read_edit_file
-from fairseq_rome.segments import Endings, wanted_difference
+from fairseq_rome.host.corpus import load_corpus
+from fairseq_rome.text.requests import EditRequest, read_edit_file
+from fairseq_rome.text.segments import Endings, wanted_difference
 
 mining, planting, tasks, rankings = map(
     script, ("mine_requests", "plant_fault", "benchmark_tasks", "benchmark_locate")

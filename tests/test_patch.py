@@ -6,16 +6,8 @@ from typing import Any, Dict
 import pytest
 import torch
 
-from fairseq_rome.patch import (
-    LowRankChange,
-    NeuronChange,
-    Patch,
-    applied,
-    apply_,
-    preserved,
-    relative_size,
-)
-from fairseq_rome.sites import Site
+from fairseq_rome.host.sites import Site
+from fairseq_rome.patch import LowRankChange, NeuronChange, Patch, applied, apply_, preserved, relative_size
 
 SITE = Site("decoder", 0)
 

@@ -8,9 +8,9 @@ from typing import Any, List
 import pytest
 from patch_samples import gate, low_rank, new_state, same_weights, saved_patches, saved_state
 
-from fairseq_rome.checkpoint import read_state
 from fairseq_rome.cli.patch_folder import check_folder, file_names, is_folder, write_folder
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.checkpoint import read_state
 from fairseq_rome.patch import load_patches, with_patches
 
 

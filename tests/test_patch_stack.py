@@ -23,8 +23,8 @@ from patch_samples import (
     widths,
 )
 
-from fairseq_rome.checkpoint import PROVENANCE
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.checkpoint import PROVENANCE
 from fairseq_rome.patch import NeuronChange, Patch, composed, read_stack, with_patches, without_patches
 from fairseq_rome.patch.stack import LEDGER
 

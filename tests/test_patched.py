@@ -12,11 +12,11 @@ from edit_runs import DEMO, Edited, lines
 from loading_samples import LOADINGS, assert_same, weights_of, written
 
 import fairseq_rome
-from fairseq_rome.checkpoint import portable_cfg, read_state
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.checkpoint import portable_cfg, read_state
+from fairseq_rome.host.user_dir import share_user_dir
 from fairseq_rome.patch import read_stack
-from fairseq_rome.patch.loaded import patched
-from fairseq_rome.user_dir import share_user_dir
+from fairseq_rome.patch.loading import patched
 
 
 @pytest.fixture(scope="module")

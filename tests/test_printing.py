@@ -8,8 +8,8 @@ from typing import Sequence
 import pytest
 
 from fairseq_rome.cli.printing import JSON, TEXT
-from fairseq_rome.editing import EDITED, FAILED, NOTHING, Outcome, Result, Unchanged
-from fairseq_rome.requests import EditRequest
+from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Outcome, Result, Unchanged
+from fairseq_rome.text.requests import EditRequest
 
 NOBODY = Unchanged((), (), ())
 

@@ -12,8 +12,8 @@ from typing import Any, Dict, List, Optional, Tuple
 import pytest
 from report_samples import EMPTY, FEW, GATES, KEPT, PNG, SIGNATURE, TEST_SET, changed, full, report, request
 
-from fairseq_rome.evaluation import Change, Decoded, JudgedProbe
-from fairseq_rome.gates import METRICS
+from fairseq_rome.evaluation.conditions import METRICS
+from fairseq_rome.evaluation.judged import Change, Decoded, JudgedProbe
 from fairseq_rome.report import (
     HeatMap,
     Report,

@@ -14,14 +14,18 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.report import (
     Report,
     check_folder,
-    figures,
     markdown,
     render_card,
     render_html,
     report_record,
     write_card,
     write_report,
-    writing,
+)
+from fairseq_rome.report import (
+    number_format as figures,
+)
+from fairseq_rome.report import (
+    report_files as writing,
 )
 
 FILES = ["report.html", "report.json", "edit_card.md"]

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.requests import EditFile, EditRequest, Probe, read_edit_file
+from fairseq_rome.text.requests import EditFile, EditRequest, Probe, read_edit_file
 
 MULTI30K = Path(__file__).resolve().parents[2] / "shared" / "multi30k" / "requests"
 
@@ -239,7 +239,7 @@ import sys, types
 package = types.ModuleType("fairseq_rome")
 package.__path__ = [{str(root / "fairseq_rome")!r}]
 sys.modules["fairseq_rome"] = package
-import fairseq_rome.requests
+import fairseq_rome.text.requests
 assert not {{"torch", "fairseq", "omegaconf", "yaml"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True)

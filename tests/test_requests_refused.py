@@ -6,7 +6,7 @@ from typing import Any, Dict
 import pytest
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.requests import read_edit_file
+from fairseq_rome.text.requests import read_edit_file
 
 # Each table: a name, what the files hold, and how the message begins; PREF stands for the prefix in use.
 FORMS = "parallel text PREF.en and PREF.de, or the full name of a file in .tsv, .jsonl, .yaml, .yml"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairseq_rome.segments import (
+from fairseq_rome.text.segments import (
     Difference,
     Endings,
     changed_spans,

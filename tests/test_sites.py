@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.sites import (
+from fairseq_rome.host.sites import (
     Site,
     add_to_value,
     device_of,

@@ -7,7 +7,7 @@ import torch
 from test_sites import BUILDS, build, hooks, run
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.sites import (
+from fairseq_rome.host.sites import (
     CROSS_ATTENTION,
     FFN,
     SELF_ATTENTION,

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from fairseq_rome import statistics
-from fairseq_rome.batching import Pair
 from fairseq_rome.cli.session import cache_folder
-from fairseq_rome.corpus import Corpus, load_corpus
 from fairseq_rome.errors import EditError
-from fairseq_rome.sites import Site, record
+from fairseq_rome.host.batches import Pair
+from fairseq_rome.host.corpus import Corpus, load_corpus
+from fairseq_rome.host.sites import Site, record
 from fairseq_rome.statistics import Background, background, collect, inputs_of
 
 ENCODER, DECODER = Site("encoder", 1), Site("decoder", 2)

@@ -13,8 +13,8 @@ from typing import Any, Dict
 import pytest
 import torch
 
-from fairseq_rome.checkpoint import safe
-from fairseq_rome.user_dir import share_user_dir
+from fairseq_rome.host.checkpoint import safe
+from fairseq_rome.host.user_dir import share_user_dir
 
 PACKAGE = Path(__file__).resolve().parents[1] / "fairseq_rome"
 
@@ -43,7 +43,7 @@ def run(case):
         sys.modules["fairseq"].__file__ = os.path.join(case["site"], "fairseq", "__init__.py")
     for step in case["steps"]:
         if step == "own command":
-            from fairseq_rome.user_dir import share_user_dir
+            from fairseq_rome.host.user_dir import share_user_dir
             share_user_dir()
         elif step.startswith("cd "):
             os.chdir(step[3:])

@@ -108,7 +108,7 @@ def import_fairseq() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with held_back():
-            from fairseq_rome.user_dir import share_user_dir
+            from fairseq_rome.host.user_dir import share_user_dir
 
             share_user_dir()
     except (ImportError, ValueError, AttributeError) as error:

@@ -42,10 +42,10 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
     from fairseq_rome.cli.proving import Proof
     from fairseq_rome.cli.running import kept_by, run_requests
     from fairseq_rome.cli.session import check_symbols, open_checkpoint
-    from fairseq_rome.corpus import load_corpus
+    from fairseq_rome.host.corpus import load_corpus
     from fairseq_rome.patch import base_weights, patch_paths, read_stack
-    from fairseq_rome.requests import read_edit_file
-    from fairseq_rome.segments import Endings
+    from fairseq_rome.text.requests import read_edit_file
+    from fairseq_rome.text.segments import Endings
 
     gates = judging.check_options(args)
     _check_output(args)
@@ -85,9 +85,9 @@ def _run(args: argparse.Namespace, settings: Any) -> int:
 
 
 def _check_output(args: argparse.Namespace) -> None:
-    from fairseq_rome.checkpoint import check_output
     from fairseq_rome.cli.patch_folder import check_folder, is_folder
     from fairseq_rome.cli.saving import card_beside, inputs_of
+    from fairseq_rome.host.checkpoint import check_output
 
     if args.dry_run:
         return
@@ -164,7 +164,7 @@ def _dry_run(
 ) -> int:
     """Print the settings as YAML, and as comments in it what would be done: the whole can be fed back."""
     from fairseq_rome.cli.options import as_yaml
-    from fairseq_rome.editing import preview
+    from fairseq_rome.editing.run import preview
 
     print(as_yaml(settings), end="")
     if corpus.subset != "train":

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from fairseq_rome.cli.command import import_fairseq, run
 from fairseq_rome.cli.parsing import add_edit_file, add_evaluation, add_trust, command_parser, with_fairseq
 from fairseq_rome.errors import EditError
-from fairseq_rome.gates import METRICS
+from fairseq_rome.evaluation.conditions import METRICS
 
 USAGE = "fairseq-edit-eval DATA --path BEFORE --edited AFTER -s SRC -t TGT [--edit-pref PREF] [--test-set SET] ..."
 DESCRIPTION = """\
@@ -105,10 +105,10 @@ def _run(args: argparse.Namespace) -> int:
     from fairseq_rome.cli.pictures import heat_maps
     from fairseq_rome.cli.session import check_symbols, open_checkpoint, unedited
     from fairseq_rome.cli.verdict import verdict_lines
-    from fairseq_rome.corpus import load_corpus
-    from fairseq_rome.evaluation import Plan, checkers_for, evaluate
+    from fairseq_rome.evaluation.evaluate import Plan, checkers_for, evaluate
+    from fairseq_rome.host.corpus import load_corpus
+    from fairseq_rome.host.sites import prepared
     from fairseq_rome.report import report_record, write_report
-    from fairseq_rome.sites import prepared
 
     gates = judging.check_options(args)
     opened = open_checkpoint(args)
@@ -143,10 +143,10 @@ def _run(args: argparse.Namespace) -> int:
 
 def _edited(args: argparse.Namespace, opened: Any) -> Tuple[Any, List[Any], Dict[str, Any]]:
     """The edited model, the records of its edits, and what the report tells of it."""
-    from fairseq_rome.checkpoint import fingerprint, read_state
     from fairseq_rome.cli.history import with_patch_files
     from fairseq_rome.cli.judging import edits_in
     from fairseq_rome.cli.session import reopened
+    from fairseq_rome.host.checkpoint import fingerprint, read_state
     from fairseq_rome.patch import patch_paths
 
     if args.edited:
@@ -160,7 +160,7 @@ def _edited(args: argparse.Namespace, opened: Any) -> Tuple[Any, List[Any], Dict
 
 def _edit_file(args: argparse.Namespace, languages: Tuple[str, str]) -> Any:
     from fairseq_rome.cli.judging import with_task
-    from fairseq_rome.requests import EditFile, read_edit_file
+    from fairseq_rome.text.requests import EditFile, read_edit_file
 
     if not args.edit_pref:
         return EditFile(())

@@ -7,8 +7,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from fairseq_rome.checkpoint import State, fingerprint
 from fairseq_rome.cli.command import naming
+from fairseq_rome.host.checkpoint import State, fingerprint
 from fairseq_rome.patch import Patch, fitting, load_patches, read_stack, with_patches
 from fairseq_rome.version import __version__
 

@@ -12,14 +12,15 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import torch
 
-from fairseq_rome.checkpoint import PROVENANCE, fingerprint
 from fairseq_rome.cli.session import Opened
-from fairseq_rome.editing import EDITED
+from fairseq_rome.editing.outcome import EDITED
 from fairseq_rome.errors import EditError
-from fairseq_rome.evaluation import Evaluation, SentenceSet, load_test_set
-from fairseq_rome.gates import Gate, check_gates
+from fairseq_rome.evaluation.conditions import Condition, check_conditions
+from fairseq_rome.evaluation.judged import Evaluation
+from fairseq_rome.evaluation.sentence_sets import SentenceSet, load_test_set
+from fairseq_rome.host.checkpoint import PROVENANCE, fingerprint
 from fairseq_rome.report import EditDetails, HeatMap, Report, check_folder
-from fairseq_rome.requests import EditFile
+from fairseq_rome.text.requests import EditFile
 from fairseq_rome.version import __version__
 
 MOST_READ = 10_000
@@ -33,7 +34,7 @@ _ALWAYS_TOLD = ("beam", "lenpen")
 
 
 @dataclass(frozen=True)
-class Wishes:
+class EvaluationOptions:
     """What the user wants judged, checked before the long work.
 
     Args:
@@ -42,7 +43,7 @@ class Wishes:
         test_sets: the loaded test sets.
     """
 
-    gates: Tuple[Gate, ...]
+    gates: Tuple[Condition, ...]
     report: str
     test_sets: Tuple[SentenceSet, ...]
 
@@ -52,7 +53,7 @@ class Wishes:
         return bool(self.gates or self.report or self.test_sets)
 
 
-def check_options(args: argparse.Namespace) -> Tuple[Gate, ...]:
+def check_options(args: argparse.Namespace) -> Tuple[Condition, ...]:
     """The gates; to be called first of all.
 
     Raises:
@@ -66,10 +67,10 @@ def check_options(args: argparse.Namespace) -> Tuple[Gate, ...]:
         check_folder(args.report, args.force)
     if args.report_figures < 0:
         raise EditError(f"--report-figures is {args.report_figures}, expected a number of at least 0")
-    return tuple(Gate.parse(text) for given in args.gate for text in given.split(","))
+    return tuple(Condition.parse(text) for given in args.gate for text in given.split(","))
 
 
-def wishes_of(args: argparse.Namespace, gates: Sequence[Gate], opened: Opened) -> Wishes:
+def wishes_of(args: argparse.Namespace, gates: Sequence[Condition], opened: Opened) -> EvaluationOptions:
     """What is to be judged, with its test sets loaded.
 
     Raises:
@@ -80,7 +81,7 @@ def wishes_of(args: argparse.Namespace, gates: Sequence[Gate], opened: Opened) -
     twice = [one.name for one in sets if [other.name for other in sets].count(one.name) > 1]
     if twice:
         raise EditError(f"--test-set: two sets are called {twice[0]}, expected different file names")
-    return Wishes(tuple(gates), args.report or "", sets)
+    return EvaluationOptions(tuple(gates), args.report or "", sets)
 
 
 def edits_in(state: Mapping[str, Any]) -> List[Mapping[str, Any]]:
@@ -132,7 +133,7 @@ def generation_settings(opened: Opened) -> Dict[str, Any]:
 
 def make_report(
     found: Evaluation,
-    gates: Sequence[Gate],
+    gates: Sequence[Condition],
     opened: Opened,
     models: Mapping[str, Any],
     args: argparse.Namespace,
@@ -160,7 +161,7 @@ def make_report(
         "command": [os.path.basename(sys.argv[0]), *args.argv],
         "seed": args.seed,
     }
-    results = tuple(check_gates(gates, found.metrics()))
+    results = tuple(check_conditions(gates, found.metrics()))
     memory = {"peak_memory_bytes": float(_peak_memory())}
     return Report(
         found, results, generation_settings(opened), {**cost, **memory}, provenance, edits, heat_maps

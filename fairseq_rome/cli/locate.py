@@ -130,9 +130,9 @@ def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
 def _run(args: argparse.Namespace) -> int:
     from fairseq_rome.cli.session import check_symbols, open_checkpoint
     from fairseq_rome.cli.traces import TraceFolder
-    from fairseq_rome.corpus import load_corpus
-    from fairseq_rome.locate import CARRY, LocateSettings
-    from fairseq_rome.requests import read_edit_file
+    from fairseq_rome.host.corpus import load_corpus
+    from fairseq_rome.text.requests import read_edit_file
+    from fairseq_rome.tracing import CARRY, LocateSettings
 
     settings = LocateSettings(
         args.locate_mode, args.locate_noise, args.locate_samples, args.seed, args.locate_batch_tokens
@@ -155,7 +155,7 @@ def _run(args: argparse.Namespace) -> int:
 def _trace_all(
     translator: Any, requests: Sequence[Any], settings: Any, corpus: Any, folder: Any, as_json: bool
 ) -> int:
-    from fairseq_rome.locate import locate, ranked_sites
+    from fairseq_rome.tracing import locate, ranked_sites
 
     hypotheses = translator.translate([request.source for request in requests])
     ranked: Dict[str, Any] = {}
@@ -189,7 +189,7 @@ def _failed(name: str, reason: str, as_json: bool) -> str:
 def _traced(
     trace: Any, output: str, ranked: Sequence[Any], files: Sequence[str], seconds: float, as_json: bool
 ) -> str:
-    from fairseq_rome.locate import site_list
+    from fairseq_rome.tracing import site_list
 
     if as_json:
         sites = [{"site": str(one.site), "effect": one.effect} for one in ranked]

@@ -6,7 +6,7 @@ import argparse
 from typing import Any, NoReturn, Sequence
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.gates import METRICS
+from fairseq_rome.evaluation.conditions import METRICS
 
 FAIRSEQ = """\
 The options of fairseq-generate are taken, and mean the same (fairseq-generate

@@ -51,9 +51,9 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _apply(args: argparse.Namespace) -> int:
-    from fairseq_rome.checkpoint import PROVENANCE, check_output, read_state
     from fairseq_rome.cli.history import with_patch_files
     from fairseq_rome.cli.patch_showing import summary
+    from fairseq_rome.host.checkpoint import PROVENANCE, check_output, read_state
 
     check_output(args.save_to, args.force, [args.base, *args.patches])
     state = read_state(args.base, trust=args.trust_checkpoint)
@@ -67,9 +67,9 @@ def _apply(args: argparse.Namespace) -> int:
 
 
 def _revert(args: argparse.Namespace) -> int:
-    from fairseq_rome.checkpoint import check_output, fingerprint, read_state
     from fairseq_rome.cli.history import history
     from fairseq_rome.cli.patch_showing import summary
+    from fairseq_rome.host.checkpoint import check_output, fingerprint, read_state
     from fairseq_rome.patch import read_stack, without_patches
 
     check_output(args.save_to, args.force, [args.edited, *args.patches])
@@ -91,8 +91,8 @@ def _revert(args: argparse.Namespace) -> int:
 
 
 def _merge(args: argparse.Namespace) -> int:
-    from fairseq_rome.checkpoint import check_output
     from fairseq_rome.cli.patch_showing import summary
+    from fairseq_rome.host.checkpoint import check_output
     from fairseq_rome.patch import load_patches, merged, save_patches
 
     check_output(args.save_to, args.force, args.patches)
@@ -105,9 +105,9 @@ def _merge(args: argparse.Namespace) -> int:
 
 
 def _diff(args: argparse.Namespace) -> int:
-    from fairseq_rome.checkpoint import check_output, fingerprint, read_state
     from fairseq_rome.cli.history import history
     from fairseq_rome.cli.patch_showing import summary
+    from fairseq_rome.host.checkpoint import check_output, fingerprint, read_state
     from fairseq_rome.patch import compare, patch_file, read_stack, save_patches
 
     inputs = [args.first, args.second]
@@ -141,7 +141,7 @@ def _write(
     old: Mapping[str, Any], new: Mapping[str, Any], args: argparse.Namespace, inputs: Sequence[str]
 ) -> str:
     """Write a checkpoint that was another before, once it reads back the same; gives the fingerprint of its weights."""
-    from fairseq_rome.checkpoint import (
+    from fairseq_rome.host.checkpoint import (
         fingerprint,
         is_portable,
         lost_parts,

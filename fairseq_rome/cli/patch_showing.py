@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
-from fairseq_rome.checkpoint import PROVENANCE, is_checkpoint, read_state
+from fairseq_rome.host.checkpoint import PROVENANCE, is_checkpoint, read_state
 from fairseq_rome.patch import LowRankChange, Mark, Patch, load_patches, read_stack, told
 
 SHORT = 12

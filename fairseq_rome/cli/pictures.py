@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Dict, List, Sequence, Tuple
 
-from fairseq_rome.decoding import Translator
 from fairseq_rome.errors import EditError
-from fairseq_rome.locate import CausalTrace, LocateSettings, StackEffects, locate
+from fairseq_rome.host.decoding import Translator
+from fairseq_rome.host.sites import CROSS_ATTENTION, FFN, SELF_ATTENTION
 from fairseq_rome.report import HeatMap
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.sites import CROSS_ATTENTION, FFN, SELF_ATTENTION
+from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.tracing import CausalTrace, LocateSettings, StackEffects, locate
 
 _KINDS = {FFN: "FFN", SELF_ATTENTION: "self-attention", CROSS_ATTENTION: "cross-attention"}
 
@@ -38,7 +38,7 @@ def heat_maps(
 
 
 def _heat_map(trace: CausalTrace, effects: StackEffects) -> HeatMap:
-    from fairseq_rome.locate.figures import compact_png
+    from fairseq_rome.tracing.heat_maps import compact_png
 
     title = f"{effects.stack}: what brings “{trace.segment}” back"
     description = (

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict
 
-from fairseq_rome.editing import EDITED, FAILED, NOTHING, Check, Outcome, Result, Unchanged
+from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Check, Outcome, Result, Unchanged
 
 _STATUSES = (EDITED, NOTHING, FAILED)
 _MOST_CHANGED = 5

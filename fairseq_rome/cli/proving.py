@@ -7,19 +7,19 @@ import os
 from statistics import median
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from fairseq_rome.checkpoint import fingerprint
 from fairseq_rome.cli import judging
 from fairseq_rome.cli.pictures import heat_maps
 from fairseq_rome.cli.saving import NotHeldError
 from fairseq_rome.cli.session import Opened, unedited
 from fairseq_rome.cli.verdict import verdict_lines
-from fairseq_rome.corpus import Corpus
-from fairseq_rome.decoding import Translator
-from fairseq_rome.editing import Outcome, Result
-from fairseq_rome.evaluation import Plan, checkers_for, evaluate
+from fairseq_rome.editing.outcome import Outcome, Result
+from fairseq_rome.evaluation.evaluate import Plan, checkers_for, evaluate
+from fairseq_rome.host.checkpoint import fingerprint
+from fairseq_rome.host.corpus import Corpus
+from fairseq_rome.host.decoding import Translator
+from fairseq_rome.host.sites import prepared
 from fairseq_rome.report import EditDetails, HeatMap, Report, report_record, write_report
-from fairseq_rome.requests import EditFile
-from fairseq_rome.sites import prepared
+from fairseq_rome.text.requests import EditFile
 
 
 class Proof:
@@ -41,7 +41,7 @@ class Proof:
         edit_file: EditFile,
         corpus: Corpus,
         outcome: Outcome,
-        wishes: judging.Wishes,
+        wishes: judging.EvaluationOptions,
     ) -> None:
         self.args = args
         self.opened = opened

@@ -9,16 +9,19 @@ from typing import Any, Dict, Iterator, Tuple
 import torch
 from omegaconf import OmegaConf
 
-from fairseq_rome.checkpoint import fingerprint
 from fairseq_rome.cli.printing import Printer
 from fairseq_rome.cli.session import Opened, cache_folder
-from fairseq_rome.corpus import Corpus, validation_pairs
-from fairseq_rome.editing import Journal, Outcome, Surroundings, edit, watched
+from fairseq_rome.editing.guards import watched
+from fairseq_rome.editing.journal import Journal
+from fairseq_rome.editing.outcome import Outcome
+from fairseq_rome.editing.run import Surroundings, edit
+from fairseq_rome.host.checkpoint import fingerprint
+from fairseq_rome.host.corpus import Corpus, validation_pairs
 from fairseq_rome.methods import TOGETHER
 from fairseq_rome.patch import read_stack
-from fairseq_rome.requests import EditFile
-from fairseq_rome.segments import Endings
 from fairseq_rome.settings import EditSettings
+from fairseq_rome.text.requests import EditFile
+from fairseq_rome.text.segments import Endings
 from fairseq_rome.version import __version__
 
 # A run of so few requests keeps no journal.

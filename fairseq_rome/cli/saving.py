@@ -8,7 +8,11 @@ from dataclasses import asdict, replace
 from glob import escape, glob
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
-from fairseq_rome.checkpoint import (
+from fairseq_rome.cli.history import history
+from fairseq_rome.cli.patch_folder import is_folder, write_folder
+from fairseq_rome.cli.session import Opened, load_again, reopened
+from fairseq_rome.editing.outcome import EDITED, Outcome, Result
+from fairseq_rome.host.checkpoint import (
     fingerprint,
     lost_parts,
     portable_state,
@@ -16,16 +20,12 @@ from fairseq_rome.checkpoint import (
     stale_parts,
     write_state,
 )
-from fairseq_rome.cli.history import history
-from fairseq_rome.cli.patch_folder import is_folder, write_folder
-from fairseq_rome.cli.session import Opened, load_again, reopened
-from fairseq_rome.decoding import Translator
-from fairseq_rome.editing import EDITED, Outcome, Result
+from fairseq_rome.host.decoding import Translator
 from fairseq_rome.patch import Patch, patch_file, patch_paths, save_patches, with_patches
 from fairseq_rome.report import Report, write_card
-from fairseq_rome.requests import COMPANIONS
-from fairseq_rome.segments import Endings, holds
 from fairseq_rome.settings import EditSettings
+from fairseq_rome.text.requests import COMPANIONS
+from fairseq_rome.text.segments import Endings, holds
 
 
 class NotHeldError(Exception):

@@ -13,14 +13,14 @@ from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 import torch
 from torch import nn
 
-from fairseq_rome.batching import TextCodec
-from fairseq_rome.checkpoint import load_model, read_state
 from fairseq_rome.cli.history import with_patch_files
 from fairseq_rome.cli.interrupts import held_back
-from fairseq_rome.decoding import Progress, Translator, build_translator, silent
 from fairseq_rome.errors import EditError
-from fairseq_rome.requests import EditFile
-from fairseq_rome.sites import prepared
+from fairseq_rome.host.checkpoint import load_model, read_state
+from fairseq_rome.host.codec import TextCodec
+from fairseq_rome.host.decoding import Progress, Translator, build_translator, silent
+from fairseq_rome.host.sites import prepared
+from fairseq_rome.text.requests import EditFile
 
 _MAX_SENTENCES = 128
 

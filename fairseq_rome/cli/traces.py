@@ -11,7 +11,7 @@ from typing import List, Mapping, Sequence
 import yaml
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.locate import CausalTrace, RankedSite, save_trace, site_list, write_whole
+from fairseq_rome.tracing import CausalTrace, RankedSite, save_trace, site_list, write_whole
 
 SITES = "sites.yaml"
 _LONGEST = 60
@@ -72,7 +72,7 @@ class TraceFolder:
         Raises:
             EditError: if one can't be written.
         """
-        from fairseq_rome.locate.figures import heat_map, image
+        from fairseq_rome.tracing.heat_maps import heat_map, image
 
         own = self.stems[trace.id]
         names = [f"{own}.{self.arrays}"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import List, Sequence
 
-from fairseq_rome.batching import Pair
-from fairseq_rome.decoding import Translator, bits_a_token
 from fairseq_rome.editing.outcome import Check, Result
+from fairseq_rome.host.batches import Pair
+from fairseq_rome.host.decoding import Translator, bits_a_token
 from fairseq_rome.methods import TOGETHER
-from fairseq_rome.segments import Endings, holds
 from fairseq_rome.settings import EditSettings
+from fairseq_rome.text.segments import Endings, holds
 
 _SAMPLED = 64
 

@@ -22,8 +22,8 @@ from fairseq_rome.editing.outcome import Result
 from fairseq_rome.errors import EditError
 from fairseq_rome.files import written_whole
 from fairseq_rome.patch import packed, unpacked
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.segments import Difference
+from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.segments import Difference
 
 _FORMAT = 2
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import List, Mapping, Optional, Tuple
 
 from fairseq_rome.patch import Patch
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.segments import Difference, contains_trigger
+from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.segments import Difference, contains_trigger
 
 EDITED, FAILED, NOTHING = "edited", "failed", "nothing to do"
 

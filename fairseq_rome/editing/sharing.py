@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Dict, List, Sequence, Tuple
 
-from fairseq_rome.contexts import find_trigger
-from fairseq_rome.decoding import Hypothesis, Translator
-from fairseq_rome.requests import EditRequest
-from fairseq_rome.segments import Difference, Endings, contains_trigger, holds, wanted_difference
+from fairseq_rome.host.decoding import Hypothesis, Translator
+from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.segments import Difference, Endings, contains_trigger, holds, wanted_difference
+from fairseq_rome.tracing.attribution import find_trigger
 
 
 def share_changes(

@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Tuple
 
-from fairseq_rome.checkers import TASKS, Checker, build_checker
-from fairseq_rome.corpus import Corpus
-from fairseq_rome.decoding import Translator
-from fairseq_rome.evaluation.judging import decode_both, judge_requests, sources_of
-from fairseq_rome.evaluation.model import KEEP, SAMPLE, Evaluation, JudgedSet
-from fairseq_rome.evaluation.test_sets import SentenceSet, judge_set, plain_set
-from fairseq_rome.requests import EditFile
-from fairseq_rome.segments import Endings
+from fairseq_rome.evaluation.judged import KEEP, SAMPLE, Evaluation, JudgedSet
+from fairseq_rome.evaluation.request_judging import decode_both, judge_requests, sources_of
+from fairseq_rome.evaluation.sentence_sets import SentenceSet, judge_set, plain_set
+from fairseq_rome.host.corpus import Corpus
+from fairseq_rome.host.decoding import Translator
+from fairseq_rome.text.checkers import TASKS, Checker, build_checker
+from fairseq_rome.text.requests import EditFile
+from fairseq_rome.text.segments import Endings
 
 _READ = 10_000
 _WITHOUT_REQUEST = tuple(task for task in TASKS if task != "term")

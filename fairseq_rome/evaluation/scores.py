@@ -10,7 +10,7 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest
 
-from fairseq_rome.evaluation.model import Score
+from fairseq_rome.evaluation.judged import Score
 
 LEAST_TESTED = 30
 """How many sentences a test needs: resampling a few gives small p-values whatever the systems are."""

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.methods.detecting import Gate, fit_gates
-from fairseq_rome.methods.work import (
-    Work,
+from fairseq_rome.host.readings import SiteReading, read_site
+from fairseq_rome.host.sites import layer_at, parameter_names
+from fairseq_rome.methods.base import EditProblem
+from fairseq_rome.methods.fitting.detecting import Gate, fit_gates
+from fairseq_rome.methods.fitting.steps import (
     examples_to_push,
     pushed_values,
     segment_steps,
@@ -23,33 +25,31 @@ from fairseq_rome.methods.work import (
 )
 from fairseq_rome.patch import Change, NeuronChange, Patch
 from fairseq_rome.settings import EditSettings
-from fairseq_rome.sites import layer_at, parameter_names
-from fairseq_rome.vectors import Trace, trace
 
 # A ReLU is shut below zero; smooth activations only well below it.
 _SHARPNESS = 12.0
 
 
-def edit(work: Work, settings: EditSettings) -> Patch:
+def edit(problem: EditProblem, settings: EditSettings) -> Patch:
     """Fit one gate for each time step of the changed segment.
 
     Raises:
         EditError: if the model needs no push, a step can't be told from the background at this site, or the site has
             no neuron to spare.
     """
-    layer: Any = layer_at(work.translator.model, work.site)
+    layer: Any = layer_at(problem.translator.model, problem.site)
     if getattr(layer, "ffn_layernorm", None) is not None:
         raise EditError(
-            f"site {work.site} normalises its keys: a gate would move every neuron; use --method rome"
+            f"site {problem.site} normalises its keys: a gate would move every neuron; use --method rome"
         )
-    examples = [work.example, *work.contexts, *work.held_out]
-    traces = trace(work.translator, [example.pair for example in examples], work.site)
-    steps = segment_steps(work.site, examples, 1 + len(work.contexts), traces, work.thorough)
-    gates = fit_gates(work, settings, steps, examples, traces)
-    neurons = _neurons(work, len(gates))
-    values = _fit_values(work, settings, gates, traces)
+    examples = [problem.example, *problem.contexts, *problem.held_out]
+    readings = read_site(problem.translator, [example.pair for example in examples], problem.site)
+    steps = segment_steps(problem.site, examples, 1 + len(problem.contexts), readings, problem.thorough)
+    gates = fit_gates(problem, settings, steps, examples, readings)
+    neurons = _neurons(problem, len(gates))
+    values = _fit_values(problem, settings, gates, readings)
     sharpness = _sharpness(layer)
-    names = parameter_names(work.translator.model, work.site)
+    names = parameter_names(problem.translator.model, problem.site)
     changes: List[Change] = []
     for gate, value, neuron in zip(gates, values, neurons):
         parts = (
@@ -58,26 +58,26 @@ def edit(work: Work, settings: EditSettings) -> Patch:
             ("fc2.weight", 1, value * (settings.edit_scale / sharpness)),
         )
         changes += [
-            NeuronChange(names[part], dim, neuron, new, _now(work, names[part], dim, neuron))
+            NeuronChange(names[part], dim, neuron, new, _now(problem, names[part], dim, neuron))
             for part, dim, new in parts
         ]
     notes = {"gates": float(len(gates)), "margin": min(gate.margin for gate in gates)}
-    return Patch("gated", work.site, tuple(changes), notes)
+    return Patch("gated", problem.site, tuple(changes), notes)
 
 
-def _neurons(work: Work, count: int) -> Tuple[int, ...]:
+def _neurons(problem: EditProblem, count: int) -> Tuple[int, ...]:
     """The first neurons that the edit may take."""
-    spare = work.ground.spare
+    spare = problem.resources.spare
     if len(spare) < count:
         raise EditError(
-            f"site {work.site} has {len(spare)} dormant neurons left, the edit needs {count}; --widen adds some"
+            f"site {problem.site} has {len(spare)} dormant neurons left, the edit needs {count}; --widen adds some"
         )
     return spare[:count]
 
 
-def _now(work: Work, name: str, dim: int, neuron: int) -> Optional[Tensor]:
+def _now(problem: EditProblem, name: str, dim: int, neuron: int) -> Optional[Tensor]:
     """What is a neuron's now; None if the layer is still to grow by it."""
-    weight = work.translator.model.get_parameter(name).detach()
+    weight = problem.translator.model.get_parameter(name).detach()
     return weight.select(dim, neuron).cpu().clone() if neuron < weight.shape[dim] else None
 
 
@@ -87,17 +87,17 @@ def _sharpness(layer: Any) -> float:
     return 1.0 if float(probe.abs().max()) == 0.0 else _SHARPNESS
 
 
-def _fit_values(work: Work, settings: EditSettings, gates: Sequence[Gate], traces: Sequence[Trace]) -> Tensor:
+def _fit_values(problem: EditProblem, settings: EditSettings, gates: Sequence[Gate], readings: Sequence[SiteReading]) -> Tensor:
     """What each gate adds, G x d, fitted so that a gate open to 1 is enough."""
     steps = [gate.step for gate in gates]
     if settings.edit_value == "example":
-        return values_from_examples(work, steps, traces)
-    chosen = examples_to_push(steps, 1 + len(work.contexts))
+        return values_from_examples(problem, steps, readings)
+    chosen = examples_to_push(steps, 1 + len(problem.contexts))
     responses = [
-        torch.stack([gate.detector(traces[i].inputs.cpu()).clamp_min(0) for gate in gates], dim=1)
+        torch.stack([gate.detector(readings[i].inputs.cpu()).clamp_min(0) for gate in gates], dim=1)
         for i in chosen
     ]
     # What is added must do at the weakest openings and at the widest.
     limits = torch.tensor([1.0 if step.token >= 0 else float("inf") for step in steps])
     barely = [torch.minimum(response, limits) for response in responses]
-    return pushed_values(work, settings, steps, chosen * 2, [*barely, *responses], traces)
+    return pushed_values(problem, settings, steps, chosen * 2, [*barely, *responses], readings)

@@ -3,7 +3,11 @@
 from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch
 from fairseq_rome.patch.comparing import Comparison, compare
 from fairseq_rome.patch.composing import composed, grown_widths
-from fairseq_rome.patch.files import (
+from fairseq_rome.patch.fitting import fitting, merged, told
+from fairseq_rome.patch.in_model import applied, apply_, preserved, relative_size, restore_
+from fairseq_rome.patch.marks import Lineage, Mark, lineages
+from fairseq_rome.patch.packing import packed, unpacked
+from fairseq_rome.patch.patch_files import (
     PatchFile,
     load_patches,
     patch_file,
@@ -11,17 +15,7 @@ from fairseq_rome.patch.files import (
     patch_paths,
     save_patches,
 )
-from fairseq_rome.patch.fitting import fitting, merged, told
-from fairseq_rome.patch.marks import Lineage, Mark, lineages
-from fairseq_rome.patch.models import applied, apply_, preserved, relative_size, restore_
-from fairseq_rome.patch.packing import packed, unpacked
-from fairseq_rome.patch.stack import (
-    Stack,
-    base_weights,
-    read_stack,
-    with_patches,
-    without_patches,
-)
+from fairseq_rome.patch.stack import Stack, base_weights, read_stack, with_patches, without_patches
 
 __all__ = [
     "Change",

@@ -10,8 +10,8 @@ from typing import Any, List, Mapping, Optional, Tuple, Union
 import torch
 from torch import Tensor
 
-from fairseq_rome.checkpoint import tensor_fingerprint
-from fairseq_rome.sites import Site
+from fairseq_rome.host.checkpoint import tensor_fingerprint
+from fairseq_rome.host.sites import Site
 
 _WIDTH_DIMS = {"fc1.weight": 0, "fc1.bias": 0, "fc2.weight": 1}
 

@@ -9,13 +9,13 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from fairseq_rome.checkpoint import aliases, tensor_fingerprint
-from fairseq_rome.checkpoint.tensors import is_marker
+from fairseq_rome.host.checkpoint import aliases, tensor_fingerprint
+from fairseq_rome.host.checkpoint.tensors import is_marker
+from fairseq_rome.host.sites import Site
 from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch, width_dim
 from fairseq_rome.patch.composing import composed, stack_of, widened, width_of
 from fairseq_rome.patch.fitting import told
 from fairseq_rome.patch.stack import read_stack
-from fairseq_rome.sites import Site
 
 # Of the neurons of a layer, or of the largest rank that a weight can have: a patch of more says nothing.
 _FEW = 1 / 4

@@ -12,7 +12,7 @@ from typing import Dict, Iterable, Mapping, Optional, Sequence
 import torch
 from torch import Tensor
 
-from fairseq_rome.checkpoint import aliases
+from fairseq_rome.host.checkpoint import aliases
 from fairseq_rome.patch.changes import NeuronChange, Patch, width_dim
 
 _PART = re.compile(r"(?:.*\.)?(encoder|decoder)\.[^.]*layers\.\d+\.(fc1\.weight|fc1\.bias|fc2\.weight)")

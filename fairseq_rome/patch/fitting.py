@@ -10,8 +10,8 @@ from torch import Tensor
 from fairseq_rome.errors import EditError
 from fairseq_rome.patch.changes import NeuronChange, Patch
 from fairseq_rome.patch.composing import composed
-from fairseq_rome.patch.files import PatchFile
 from fairseq_rome.patch.marks import Lineage, Mark, lineages
+from fairseq_rome.patch.patch_files import PatchFile
 from fairseq_rome.patch.stack import Stack
 
 NamedFile = Tuple[str, PatchFile]

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from torch import Tensor
 
-from fairseq_rome.checkpoint import tensor_fingerprint
+from fairseq_rome.host.checkpoint import tensor_fingerprint
 from fairseq_rome.patch.changes import Patch
 
 Marks = Mapping[str, "Mark"]

@@ -10,9 +10,9 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from fairseq_rome.checkpoint import tensor_fingerprint
+from fairseq_rome.host.checkpoint import tensor_fingerprint
+from fairseq_rome.host.sites import Site
 from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch
-from fairseq_rome.sites import Site
 
 _PARTS = ("left", "right", "new", "old")
 

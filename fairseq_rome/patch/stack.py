@@ -14,8 +14,8 @@ from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Seq
 import torch
 from torch import Tensor
 
-from fairseq_rome.checkpoint import PROVENANCE, State, aliases, edited_state, fingerprint
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.checkpoint import PROVENANCE, State, aliases, edited_state, fingerprint
 from fairseq_rome.patch.changes import Change, NeuronChange, Patch, width_dim
 from fairseq_rome.patch.composing import composed, narrowed, stack_of, width_of
 from fairseq_rome.patch.marks import Mark

@@ -1,9 +1,9 @@
 """The results of an edit or a comparison: one self-contained page, the same as JSON, and a card for the checkpoint."""
 
-from fairseq_rome.report.model import EditDetails, HeatMap, Report
 from fairseq_rome.report.record import changed_rows, report_record
 from fairseq_rome.report.rendering import render_card, render_html
-from fairseq_rome.report.writing import check_folder, write_card, write_report
+from fairseq_rome.report.report import EditDetails, HeatMap, Report
+from fairseq_rome.report.report_files import check_folder, write_card, write_report
 
 __all__ = [
     "EditDetails",

@@ -7,9 +7,9 @@ import math
 from dataclasses import asdict
 from typing import Any, Dict, List, Mapping
 
-from fairseq_rome.evaluation import KEEP, Evaluation, JudgedRequest, JudgedSet
-from fairseq_rome.report.model import Report
-from fairseq_rome.report.words import marked
+from fairseq_rome.evaluation.judged import KEEP, Evaluation, JudgedRequest, JudgedSet
+from fairseq_rome.report.report import Report
+from fairseq_rome.text.marking import marked
 
 FORMAT = 1
 """Version of the record."""

@@ -8,8 +8,9 @@ from typing import Any, Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fairseq_rome.gates import METRICS
-from fairseq_rome.report import figures, markdown, view
+from fairseq_rome.evaluation.conditions import METRICS
+from fairseq_rome.report import markdown, view
+from fairseq_rome.report import number_format as figures
 from fairseq_rome.report.record import changed_rows
 
 FEW = 12

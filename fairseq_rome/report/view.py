@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import Any, Dict, List, Mapping, Optional
 
-from fairseq_rome.report import figures
+from fairseq_rome.report import number_format as figures
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _GOOD, _BAD, _ASIDE = "good", "bad", "aside"

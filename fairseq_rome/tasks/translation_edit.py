@@ -16,11 +16,11 @@ from fairseq.tasks import register_task
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from omegaconf import II
 
-from fairseq_rome.batching import TextCodec
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.patch import load_patches, patch_paths
-from fairseq_rome.patch.loaded import patch_on_load_, stack_on
-from fairseq_rome.requests import read_edit_file
+from fairseq_rome.patch.loading import patch_on_load_, stack_on
+from fairseq_rome.text.requests import read_edit_file
 
 SUBSET = "edit"
 

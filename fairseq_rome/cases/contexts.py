@@ -1,0 +1,96 @@
+"""Positive examples: the trigger of a change, and more sentences in which to make it.
+
+A user gives one correction. More cost no labels: sentences with the same trigger are decoded, and the same
+segment is replaced in what the model itself says.
+"""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional, Sequence
+
+from fairseq_rome.host.codec import TextCodec
+from fairseq_rome.host.corpus import Corpus
+from fairseq_rome.host.decoding import Hypothesis, Translator
+from fairseq_rome.host.examples import Example, make_example
+from fairseq_rome.text.segments import Difference, contains_trigger, correct, count, pattern
+
+
+def self_corrected(
+    translator: Translator,
+    sources: Sequence[str],
+    difference: Difference,
+    trigger: str,
+    inflections: Sequence[str],
+    most: int,
+) -> List[Example]:
+    """Examples from unlabelled sources: each is decoded, and the unwanted segment of the output replaced.
+
+    Sources without the trigger, and outputs without the unwanted segment, are left out, and so are those in
+    which it stands more often than the trigger: there another source word may rightly give it.
+
+    Args:
+        translator: the model.
+        sources: source texts in order of preference.
+        difference: the segments.
+        trigger: the source segment that the change hangs on; empty if any source will do.
+        inflections: endings kept when the segment is replaced.
+        most: examples at most.
+    """
+    chosen = [source for source in dict.fromkeys(sources) if not trigger or contains_trigger(source, trigger)]
+    examples: List[Example] = []
+    step = max(most, 1)
+    for start in range(0, len(chosen), step):
+        if len(examples) >= most:
+            break
+        part = chosen[start : start + step]
+        for source, before in zip(part, translator.translate(part, "decoding contexts")):
+            example = _corrected(translator.codec, source, before, difference, trigger, inflections)
+            if example is not None and len(examples) < most:
+                examples.append(example)
+    return examples
+
+
+def corrected_references(
+    codec: TextCodec,
+    corpus: Corpus,
+    indices: Sequence[int],
+    difference: Difference,
+    trigger: str,
+    inflections: Sequence[str],
+) -> List[Example]:
+    """Examples from sentence pairs of the corpus, whose references are corrected without decoding.
+
+    Args:
+        codec: text to tokens.
+        corpus: sentence pairs.
+        indices: which of them.
+        difference: the segments.
+        trigger: see `self_corrected`.
+        inflections: endings kept when the segment is replaced.
+    """
+    found = []
+    for index in indices:
+        reference = Hypothesis(corpus.targets[index], corpus.pairs[index].target, 0.0)
+        found.append(_corrected(codec, corpus.sources[index], reference, difference, trigger, inflections))
+    return [example for example in found if example is not None]
+
+
+def _corrected(
+    codec: Any,
+    source: str,
+    before: Hypothesis,
+    difference: Difference,
+    trigger: str,
+    inflections: Sequence[str],
+) -> Optional[Example]:
+    after = correct(before.text, difference, inflections)
+    if after is None or after == before.text:
+        return None
+    example = make_example(codec, source, before, after, trigger)
+    if trigger and count(before.text, difference.unwanted, inflections) > max(_mentions(source, trigger), 1):
+        return None
+    return example if example.spans else None
+
+
+def _mentions(source: str, trigger: str) -> int:
+    return len(pattern(trigger, ignore_case=True).findall(source))

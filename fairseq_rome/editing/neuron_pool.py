@@ -1,0 +1,77 @@
+"""Which neurons gates may take: dormant ones that no edit owns, and if wanted new ones past the end of a layer."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Mapping, Sequence, Set, Tuple
+
+from torch import Tensor
+
+from fairseq_rome.host.sites import Site
+from fairseq_rome.patch import Patch
+from fairseq_rome.statistics import Background
+
+_NEW_AT_ONCE = 64
+_SILENT = 1e-5
+
+
+class NeuronPool:
+    """The neurons of each site that edits own and that they may still take.
+
+    Dormant are the neurons that contribute least to what their layer writes on the background, as many as contribute
+    no more than a given share of it together: taking all of them costs the model no more than that. Where a layer may
+    grow only those are taken that are as good as silent, because a new neuron costs nothing.
+
+    Args:
+        earlier: edits that the model has already.
+        share: of what a layer writes, as mean squares, that its dormant neurons may hold together.
+        widen: whether there are new neurons where the dormant ones run out.
+    """
+
+    def __init__(self, earlier: Sequence[Patch], share: float, widen: bool) -> None:
+        self.share = min(share, _SILENT) if widen else share
+        self.widen = widen
+        self._taken: Dict[Site, Set[int]] = {}
+        self._dormant: Dict[Site, List[int]] = {}
+        self._width: Dict[Site, int] = {}
+        for patch in earlier:
+            self.take(patch)
+        self._earlier = {site: frozenset(neurons) for site, neurons in self._taken.items()}
+
+    def take(self, patch: Patch) -> None:
+        """Note what an edit owns."""
+        self._taken.setdefault(patch.site, set()).update(patch.neurons)
+
+    def give_back(self, patch: Patch) -> None:
+        """The neurons of an edit that was taken out are free again."""
+        self._taken[patch.site].difference_update(patch.neurons)
+
+    def spare(self, site: Site, background: Background, column_norms: Tensor) -> Tuple[int, ...]:
+        """The neurons that an edit at a site may take, the most dormant first.
+
+        Args:
+            site: the site.
+            background: its statistics before this run's edits.
+            column_norms: length f, squared norm of each column of `fc2` then.
+        """
+        taken = self._taken.get(site, set())
+        if site not in self._dormant:
+            self._width[site] = len(column_norms)
+            self._dormant[site] = self._least(site, background.usage.double() * column_norms.double())
+        free = [neuron for neuron in self._dormant[site] if neuron not in taken]
+        if self.widen:
+            first = max([self._width[site], *(neuron + 1 for neuron in taken)])
+            free += range(first, first + _NEW_AT_ONCE)
+        return tuple(free)
+
+    def left(self) -> Mapping[str, Tuple[int, int]]:
+        """By site how many dormant neurons are free, and how many there were before this run."""
+        return {
+            str(site): (len(set(dormant) - self._taken.get(site, set())), len(dormant))
+            for site, dormant in self._dormant.items()
+        }
+
+    def _least(self, site: Site, contributions: Tensor) -> List[int]:
+        earlier = self._earlier.get(site, frozenset())
+        order = [int(neuron) for neuron in contributions.sort(stable=True).indices if int(neuron) not in earlier]
+        within = contributions[order].cumsum(0) <= self.share * contributions.sum()
+        return order[: int(within.sum())]

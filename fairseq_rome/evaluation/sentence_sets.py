@@ -1,0 +1,172 @@
+"""Sets of sentences that both models decode: where they come from, and what is measured on them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import torch
+
+from fairseq_rome.errors import EditError
+from fairseq_rome.evaluation.judged import TEST, Change, JudgedSet
+from fairseq_rome.evaluation.scores import compare_scores, length_ratio, sentence_chrf
+from fairseq_rome.host.batches import Pair
+from fairseq_rome.host.codec import TextCodec, content
+from fairseq_rome.host.decoding import Translator, bits_a_token
+from fairseq_rome.text.checkers import Checker, Observation
+from fairseq_rome.text.checkers.repetition import oscillation
+from fairseq_rome.text.requests.lines import read_text_lines
+from fairseq_rome.text.segments import contains_trigger
+
+
+@dataclass(frozen=True)
+class SentenceSet:
+    """Sentences to decode.
+
+    Args:
+        name: what the set is called.
+        kind: `keep`, `sample` or `test`.
+        sources: source texts.
+        tokens: their token ids.
+        references: reference texts; None if there are none.
+        targets: token ids of the references, empty without them.
+    """
+
+    name: str
+    kind: str
+    sources: Tuple[str, ...]
+    tokens: Tuple[torch.Tensor, ...]
+    references: Optional[Tuple[str, ...]] = None
+    targets: Tuple[torch.Tensor, ...] = ()
+
+
+def plain_set(name: str, kind: str, sources: Sequence[str], codec: TextCodec) -> SentenceSet:
+    """A set of source texts without references."""
+    return SentenceSet(name, kind, tuple(sources), tuple(map(codec.source, sources)))
+
+
+def load_test_set(spec: str, task: Any, codec: TextCodec) -> SentenceSet:
+    """A test set with references: raw text by prefix, or else a subset of DATA.
+
+    Args:
+        spec: a prefix of the files PREFIX.SRC and PREFIX.TGT, or the name of a subset such as `test`.
+        task: the task, which loads subsets.
+        codec: text to tokens and back.
+
+    Raises:
+        EditError: if there is neither, or a sentence lacks its reference.
+    """
+    source_path, target_path = f"{spec}.{task.cfg.source_lang}", f"{spec}.{task.cfg.target_lang}"
+    if os.path.exists(source_path) or os.path.exists(target_path):
+        return _raw_set(spec, source_path, target_path, codec)
+    try:
+        task.load_dataset(spec)
+    except FileNotFoundError as error:
+        raise EditError(
+            f"test set {spec!r}: neither the files {source_path} and {target_path} nor a subset of "
+            f"{task.cfg.data}"
+        ) from error
+    items = [task.dataset(spec)[index] for index in range(len(task.dataset(spec)))]
+    if any(item["target"] is None for item in items):
+        raise EditError(f"test set {spec!r}: no references in {task.cfg.data}, expected a target side")
+    # A language symbol behind the end symbol (mBART) is added by the data set for inference.
+    words = [content(item["source"], task.source_dictionary) for item in items]
+    return SentenceSet(
+        spec, TEST,
+        tuple(codec.source_text(tokens) for tokens in words),
+        tuple(item["source"][: len(tokens) + 1].long() for item, tokens in zip(items, words)),
+        tuple(codec.target_text(content(item["target"], task.target_dictionary)) for item in items),
+        tuple(item["target"].long() for item in items),
+    )  # fmt: skip
+
+
+def _raw_set(spec: str, source_path: str, target_path: str, codec: TextCodec) -> SentenceSet:
+    sources, references = read_text_lines(source_path), read_text_lines(target_path)
+    if len(sources) != len(references):
+        raise EditError(
+            f"{target_path}: {len(references)} lines; expected {len(sources)}, as many as {source_path}"
+        )
+    return SentenceSet(
+        os.path.basename(spec), TEST, tuple(sources), tuple(map(codec.source, sources)),
+        tuple(references), tuple(map(codec.target, references)),
+    )  # fmt: skip
+
+
+def judge_set(
+    before: Translator,
+    after: Translator,
+    chosen: SentenceSet,
+    triggers: Sequence[str],
+    requested: Collection[str],
+    checkers: Mapping[str, Checker],
+    target_lang: str,
+) -> JudgedSet:
+    """Decode a set with both models and measure all that can be measured on it.
+
+    Args:
+        before: the model without the edit.
+        after: the edited model.
+        chosen: the sentences.
+        triggers: source segments with which a change may be wanted.
+        requested: sources of requests, in which it is wanted.
+        checkers: reference-free checkers by task.
+        target_lang: language of the hypotheses.
+    """
+    label = f"decoding {chosen.name}"
+    old, new = (
+        [hypothesis.text for hypothesis in model.translate_tokens(chosen.tokens, f"{label}, {state}")]
+        for model, state in ((before, "before"), (after, "after"))
+    )
+    related = [
+        source in requested or any(contains_trigger(source, one) for one in triggers)
+        for source in chosen.sources
+    ]
+    judged = JudgedSet(
+        chosen.name, chosen.kind, len(chosen.sources), related.count(False),
+        changes=_changes(chosen, old, new, related),
+        repetition=(_repetition(chosen.sources, old), _repetition(chosen.sources, new)),
+        faults=_faults(checkers, chosen.sources, old, new),
+    )  # fmt: skip
+    if chosen.references is None or not chosen.sources:
+        return judged
+    ratios = [length_ratio(hypotheses, chosen.references, target_lang) for hypotheses in (old, new)]
+    pairs = [Pair(*pair) for pair in zip(chosen.tokens, chosen.targets)]
+    return replace(
+        judged,
+        scores=compare_scores(old, new, chosen.references, target_lang),
+        length_ratio=(ratios[0], ratios[1]),
+        loss=(bits_a_token(before, pairs), bits_a_token(after, pairs)),
+    )
+
+
+def _changes(
+    chosen: SentenceSet, old: Sequence[str], new: Sequence[str], related: Sequence[bool]
+) -> Tuple[Change, ...]:
+    changes = []
+    for index, (before, after) in enumerate(zip(old, new)):
+        if before == after:
+            continue
+        reference = chosen.references[index] if chosen.references else None
+        first = None if reference is None else sentence_chrf(before, reference)
+        second = sentence_chrf(after, before if reference is None else reference)
+        changes.append(Change(chosen.sources[index], before, after, reference, first, second, related[index]))
+    return tuple(sorted(changes, key=lambda change: change.gain))
+
+
+def _repetition(sources: Sequence[str], hypotheses: Sequence[str]) -> float:
+    repeated = [oscillation(*pair) is not None for pair in zip(sources, hypotheses)]
+    return sum(repeated) / max(len(repeated), 1)
+
+
+def _faults(
+    checkers: Mapping[str, Checker], sources: Sequence[str], old: Sequence[str], new: Sequence[str]
+) -> Dict[str, Tuple[int, int]]:
+    found = {}
+    for task, checker in checkers.items():
+        counts: List[int] = []
+        for hypotheses in (old, new):
+            seen = checker.check([Observation(*pair) for pair in zip(sources, hypotheses)])
+            counts.append(sum(fault is not None for fault in seen))
+        found[task] = (counts[0], counts[1])
+    return found

@@ -1,0 +1,149 @@
+"""Background sentences: a sample of a data directory's sentence pairs, as tokens and as text."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, Collection, Iterable, Iterator, List, Sequence, Tuple
+
+from fairseq_rome.errors import EditError
+from fairseq_rome.host.batches import Pair
+from fairseq_rome.host.codec import TextCodec, content
+from fairseq_rome.text.segments import contains_trigger, pattern
+
+MOST_SENTENCES = 100_000
+_SUBSETS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Sentence pairs in random order, each once.
+
+    Args:
+        subset: the split that they come from, `train` wherever DATA has one.
+        pairs: source and target tokens.
+        codec: to read the tokens as text.
+    """
+
+    subset: str
+    pairs: Tuple[Pair, ...]
+    codec: TextCodec
+
+    @cached_property
+    def sources(self) -> List[str]:
+        """The source texts."""
+        dictionary = self.codec.task.source_dictionary
+        return [self.codec.source_text(content(pair.source, dictionary)) for pair in self.pairs]
+
+    @cached_property
+    def targets(self) -> List[str]:
+        """The target texts."""
+        dictionary = self.codec.task.target_dictionary
+        return [self.codec.target_text(content(pair.target, dictionary)) for pair in self.pairs]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of all tokens in their order."""
+        digest = hashlib.sha256()
+        for pair in self.pairs:
+            digest.update(pair.source.numpy().tobytes() + b"\t" + pair.target.numpy().tobytes() + b"\n")
+        return digest.hexdigest()
+
+    @cached_property
+    def _lowered(self) -> Tuple[List[str], List[str]]:
+        """The texts of both sides in lower case, to look for words in before patterns are tried."""
+        return [text.lower() for text in self.sources], [text.lower() for text in self.targets]
+
+    def without(self, sources: Iterable[str]) -> Corpus:
+        """The corpus without some sources, compared as the model reads them."""
+        hidden = {tuple(self.codec.source(source).tolist()) for source in sources}
+        kept = (pair for pair in self.pairs if tuple(pair.source.tolist()) not in hidden)
+        return Corpus(self.subset, tuple(kept), self.codec) if hidden else self
+
+    def with_trigger(self, trigger: str, inflections: Sequence[str] = ()) -> List[int]:
+        """Indices of the sentences whose source holds the trigger, also with one of the endings."""
+        found = pattern(trigger, inflections, ignore_case=True)
+        return [i for i in _holding(self._lowered[0], trigger.lower()) if found.search(self.sources[i])]
+
+    def without_triggers(self, triggers: Collection[str], most: int) -> List[str]:
+        """Source texts, each once, that hold none of some triggers: from the end, which statistics reach last."""
+        free = (
+            source
+            for source in dict.fromkeys(reversed(self.sources))
+            if not any(contains_trigger(source, trigger) for trigger in triggers)
+        )
+        return list(islice(free, most))
+
+    def saying(self, segment: str, inflections: Sequence[str]) -> List[int]:
+        """Indices of the sentences whose target holds a segment."""
+        if not segment:
+            return []
+        found = pattern(segment, inflections)
+        return [i for i in _holding(self._lowered[1], segment.lower()) if found.search(self.targets[i])]
+
+
+def _holding(texts: Sequence[str], segment: str) -> List[int]:
+    """Indices of the texts that hold all words of a segment, be it as parts of others."""
+    first, *others = segment.split() or [""]
+    found = [i for i, text in enumerate(texts) if first in text]
+    return [i for i in found if all(word in texts[i] for word in others)]
+
+
+def load_corpus(task: Any, codec: TextCodec, seed: int, most: int = MOST_SENTENCES) -> Corpus:
+    """A random sample of the training side of the task's DATA, or of another split where there is none.
+
+    Args:
+        task: a set-up translation task.
+        codec: to read the tokens as text.
+        seed: of the sample.
+        most: sentences at most.
+
+    Raises:
+        EditError: if DATA has none of the splits train, valid and test.
+    """
+    for subset in _SUBSETS:
+        try:
+            task.load_dataset(subset)
+        except FileNotFoundError:
+            continue
+        dataset = task.dataset(subset)
+        order = list(range(len(dataset)))
+        random.Random(seed).shuffle(order)
+        pairs = tuple(islice(_pairs(task, (dataset[index] for index in order)), most))
+        if pairs:
+            return Corpus(subset, pairs, codec)
+    raise EditError(f"{task.cfg.data}: no sentence pairs, expected one of the splits {', '.join(_SUBSETS)}")
+
+
+def validation_pairs(task: Any, corpus: Corpus, most: int = 512) -> Tuple[Pair, ...]:
+    """Pairs to watch a model's loss on: the validation side of DATA, or the end of the corpus where there is none.
+
+    Args:
+        task: a set-up translation task.
+        corpus: background sentences.
+        most: pairs at most.
+    """
+    try:
+        task.load_dataset("valid")
+    except FileNotFoundError:
+        return corpus.pairs[-most:]
+    dataset = task.dataset("valid")
+    return tuple(islice(_pairs(task, (dataset[index] for index in range(len(dataset)))), most))
+
+
+def _pairs(task: Any, items: Iterable[Any]) -> Iterator[Pair]:
+    """The items that have a target and are no longer than the task takes."""
+    limits = task.max_positions()
+    for item in items:
+        if item["target"] is None:
+            continue
+        # A language symbol behind the end symbol (mBART) is added by the data set for inference.
+        words = content(item["source"], task.source_dictionary)
+        pair = Pair(item["source"][: len(words) + 1].long(), item["target"].long())
+        if all(
+            limit is None or len(side) <= limit for limit, side in zip(limits, (pair.source, pair.target))
+        ):
+            yield pair

@@ -1,0 +1,185 @@
+"""Real beam search over a list of sentences, through the task's own generator."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence
+
+import torch
+from fairseq import utils
+from torch import Tensor, nn
+
+from fairseq_rome.errors import EditError
+from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits, max_positions
+from fairseq_rome.host.codec import TextCodec
+from fairseq_rome.host.sites import device_of, find_sites
+
+_BATCH_TOKENS = 4000
+
+Progress = Callable[[Sequence[Any], str], Iterable[Any]]
+
+
+def silent(items: Sequence[Any], _: str) -> Iterable[Any]:
+    """A progress display that shows nothing."""
+    return items
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """The best hypothesis of a sentence: text, token ids with the end symbol, normalised log-probability."""
+
+    text: str
+    tokens: Tensor
+    score: float
+
+
+@dataclass(frozen=True)
+class Translator:
+    """A model with all that turns a source text into a target text.
+
+    Args:
+        model: the translation model, in eval mode.
+        task: its fairseq task.
+        generator: the generator that the task built for it.
+        codec: text to tokens and back.
+        batcher: tokens to padded samples.
+        max_sentences: sentences in one batch of decoding.
+        progress: wraps long loops; takes the items and a label.
+    """
+
+    model: nn.Module
+    task: Any
+    generator: Any
+    codec: TextCodec
+    batcher: Batcher
+    max_sentences: int = 64
+    progress: Progress = silent
+
+    def translate(self, sentences: Sequence[str], label: str = "decoding") -> List[Hypothesis]:
+        """The best hypothesis of each sentence, in their order.
+
+        Raises:
+            EditError: if a sentence is longer than the model takes.
+        """
+        return self.translate_tokens([self.codec.source(sentence) for sentence in sentences], label)
+
+    def translate_tokens(self, sources: Sequence[Tensor], label: str = "decoding") -> List[Hypothesis]:
+        """The best hypothesis of each source (token ids with the end symbol), in their order.
+
+        Raises:
+            EditError: if a sentence is longer than the model takes.
+        """
+        limit = max_positions(self.task, self.model)[0]
+        for tokens in sources:
+            if len(tokens) > limit:
+                start = self.codec.source_text(tokens)[:40]
+                raise EditError(f"{len(tokens)} tokens in {start!r}..., expected at most {limit}")
+        # The longest first, as fairseq's iterators do: memory runs out at once or not at all.
+        order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
+        groups = [order[k : k + self.max_sentences] for k in range(0, len(order), self.max_sentences)]
+        found: List[Optional[Hypothesis]] = [None] * len(sources)
+        for group in self.progress(groups, label) if len(groups) > 1 else groups:
+            for index, hypothesis in zip(group, self._decode([sources[i] for i in group])):
+                found[index] = hypothesis
+        return [hypothesis for hypothesis in found if hypothesis is not None]
+
+    def _decode(self, sources: Sequence[Tensor]) -> List[Hypothesis]:
+        sample = {"net_input": self.batcher.sources(sources)}
+        with torch.no_grad(), _beam_search(self.model, self.generator):
+            results = self.task.inference_step(self.generator, [self.model], sample)
+        best = [hypotheses[0] for hypotheses in results]
+        return [
+            Hypothesis(
+                self.codec.target_text(hypo["tokens"].cpu()), hypo["tokens"].cpu(), float(hypo["score"])
+            )
+            for hypo in best
+        ]
+
+
+@contextmanager
+def _beam_search(model: Any, generator: Any) -> Iterator[None]:
+    """BART knows the beam size inside the context alone.
+
+    Once a generator has told it, its decoder takes every so-manieth sentence of what the encoder gives, which is
+    wrong under teacher forcing.
+    """
+    tell = getattr(model, "set_beam_size", lambda size: None)
+    tell(getattr(generator, "beam_size", 1))
+    try:
+        yield
+    finally:
+        tell(1)
+
+
+def build_translator(
+    model: nn.Module,
+    task: Any,
+    generation: Any,
+    codec: TextCodec,
+    max_sentences: int = 64,
+    progress: Progress = silent,
+) -> Translator:
+    """A `Translator` whose decoder start token is read off a real decoding step.
+
+    Args:
+        model: the translation model.
+        task: its fairseq task.
+        generation: fairseq's generation settings (beam, lenpen, ...), a `GenerationConfig` or namespace.
+        codec: text to tokens and back.
+        max_sentences: sentences in one batch of decoding.
+        progress: wraps long loops.
+
+    Raises:
+        EditError: if the model has no sites, is no encoder-decoder, or never calls its decoder's embedding.
+    """
+    find_sites(model)
+    if not (hasattr(model, "encoder") and hasattr(model, "decoder")):
+        raise EditError(f"{type(model).__name__} is no encoder-decoder model")
+    device = device_of(model)
+    generator = task.build_generator([model], generation)
+    end = int(getattr(generator, "eos", task.target_dictionary.eos()))
+    if end != task.target_dictionary.eos():
+        codec = replace(codec, target_end=end)
+    batcher = Batcher(task, _decoder_start(model, task, generator, device), device)
+    return Translator(model, task, generator, codec, batcher, max_sentences, progress)
+
+
+def _decoder_start(model: nn.Module, task: Any, generator: Any, device: torch.device) -> int:
+    """The token that generation feeds first: the end symbol, or a language symbol in some tasks."""
+    seen: List[int] = []
+
+    def note(_: nn.Module, args: Any) -> None:
+        seen.append(int(args[0].reshape(-1)[0]))
+
+    tokens = torch.tensor([task.source_dictionary.eos()])
+    dataset = task.build_dataset_for_inference([tokens], [1])
+    sample = utils.apply_to_sample(lambda t: t.to(device), dataset.collater([dataset[0]]))
+    # Encoder and decoder may share one embedding module, so the encoder's call comes first.
+    decoder: Any = model.decoder
+    shared = decoder.embed_tokens is getattr(model.encoder, "embed_tokens", None)
+    handle = decoder.embed_tokens.register_forward_pre_hook(note)
+    try:
+        with torch.no_grad(), _beam_search(model, generator):
+            task.inference_step(generator, [model], {"net_input": sample["net_input"]})
+    finally:
+        handle.remove()
+    if len(seen) <= int(shared):
+        raise EditError(
+            f"{type(model).__name__} never embedded a target token: it is no encoder-decoder model"
+        )
+    return seen[int(shared)]
+
+
+def bits_a_token(translator: Translator, pairs: Sequence[Pair]) -> float:
+    """Mean negative log-likelihood of the targets under teacher forcing, base 2: fairseq's `nll_loss`."""
+    total, tokens = 0.0, 0
+    for indices in by_size(pairs, _BATCH_TOKENS):
+        batch = translator.batcher.batch([pairs[index] for index in indices])
+        with torch.no_grad():
+            scores = forced_logits(translator.model, batch).log_softmax(-1)
+        chosen = scores.gather(2, batch.target.unsqueeze(2)).squeeze(2)[batch.target_mask]
+        total -= float(chosen.double().sum())
+        tokens += len(chosen)
+    return total / max(tokens, 1) / math.log(2)

@@ -1,0 +1,62 @@
+"""What passes a site while the model follows a sentence pair, position by position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional, Sequence
+
+import torch
+from torch import Tensor
+
+from fairseq_rome.host.batches import Batch, Pair, by_size, forced_logits
+from fairseq_rome.host.decoding import Translator
+from fairseq_rome.host.sites import Site, record
+
+_BATCH_TOKENS = 3000
+
+
+
+@dataclass(frozen=True)
+class SiteReading:
+    """One sentence pair under teacher forcing, L positions of the site's stack and T target positions.
+
+    Args:
+        inputs: L x d inputs of the site.
+        keys: L x f keys.
+        values: L x d values.
+        log_probs: T, log-probability of each target token.
+        best: T, the token that the model holds most probable at each target position.
+    """
+
+    inputs: Tensor
+    keys: Tensor
+    values: Tensor
+    log_probs: Tensor
+    best: Tensor
+
+
+def read_site(translator: Translator, pairs: Sequence[Pair], site: Site) -> List[SiteReading]:
+    """SiteReading pairs at a site, in their order."""
+    found: List[Optional[SiteReading]] = [None] * len(pairs)
+    for indices in by_size(pairs, _BATCH_TOKENS):
+        batch = translator.batcher.batch([pairs[index] for index in indices])
+        with torch.no_grad(), record(translator.model, [site]) as seen:
+            scores = forced_logits(translator.model, batch).log_softmax(-1)
+        chosen = scores.gather(2, batch.target.unsqueeze(2)).squeeze(2)
+        places = reading_places(translator, batch, site)
+        for row, index in enumerate(indices):
+            inputs, keys, values = (
+                part[places[row], row].float()
+                for part in (seen[site].inputs, seen[site].keys, seen[site].values)
+            )
+            real = batch.target_mask[row]
+            best = scores[row, real].argmax(-1)
+            found[index] = SiteReading(inputs, keys, values, chosen[row, real].cpu(), best.cpu())
+    return [item for item in found if item is not None]
+
+
+def reading_places(translator: Translator, batch: Batch, site: Site) -> Tensor:
+    """B x (S or T), true at the real positions of the site's stack."""
+    if site.in_decoder:
+        return batch.target_mask
+    return batch.source_mask(translator.task.source_dictionary.pad())

@@ -1,0 +1,51 @@
+"""Where a model can be read and changed; sole owner of hooks."""
+
+from fairseq_rome.host.sites.feed_forward import (
+    Activations,
+    Site,
+    add_at_tokens,
+    add_to_value,
+    device_of,
+    find_sites,
+    layer_at,
+    parameter_names,
+    prepared,
+    record,
+)
+from fairseq_rome.host.sites.states import (
+    CROSS_ATTENTION,
+    FFN,
+    KINDS,
+    SELF_ATTENTION,
+    Cell,
+    State,
+    add_to_embeddings,
+    embedding_of,
+    find_states,
+    overwrite,
+    record_states,
+)
+
+__all__ = [
+    "CROSS_ATTENTION",
+    "FFN",
+    "KINDS",
+    "SELF_ATTENTION",
+    "Activations",
+    "Cell",
+    "Site",
+    "State",
+    "add_at_tokens",
+    "add_to_embeddings",
+    "add_to_value",
+    "device_of",
+    "embedding_of",
+    "find_sites",
+    "find_states",
+    "layer_at",
+    "overwrite",
+    "parameter_names",
+    "prepared",
+    "record",
+    "record_states",
+]

@@ -1,0 +1,155 @@
+"""MEMIT and EMMET: many requests in one change of each site, spread over a range of sites.
+
+Values are optimised for each request at the deepest site, on the model as it is. Then the sites change one after the
+other, from the shallowest: each adds its share of what is still missing at the deepest (Meng et al. 2023, arXiv
+2210.07229, algorithm 1), for all requests in one solve.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Callable, List, Mapping, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+from fairseq_rome.algebra import batch_update, compact, equality_update
+from fairseq_rome.errors import EditError
+from fairseq_rome.host.batches import Batch, by_size, decoded, encoded
+from fairseq_rome.host.decoding import Translator
+from fairseq_rome.host.sites import Site, find_states, layer_at, parameter_names, record, record_states
+from fairseq_rome.methods.base import EditProblem, SiteResources, solvable
+from fairseq_rome.methods.fitting.pushes import Pushes, cover_of, find_pushes, mean_rows
+from fairseq_rome.patch import LowRankChange, Patch, applied
+from fairseq_rome.settings import EditSettings
+
+Update = Callable[[Tensor, Tensor, Tensor], Tuple[Tensor, Tensor]]
+
+_BATCH_TOKENS = 3000
+
+
+def memit(problems: Sequence[EditProblem], resources: Mapping[Site, SiteResources], settings: EditSettings) -> Patch:
+    """All requests in one least-squares change of each site (MEMIT, arXiv 2210.07229).
+
+    Args:
+        problems: the requests, all at the deepest site.
+        resources: of each site of the range, from the shallowest to the deepest.
+        settings: of the edit.
+
+    Returns:
+        One patch with a change of each site; a request that no value could be computed for has no part in it
+        (`left_out` in its notes).
+
+    Raises:
+        EditError: if no request has a value, the sites are not of one stack, or a solve fails.
+    """
+    return _edit("memit", batch_update, problems, resources, settings)
+
+
+def emmet(problems: Sequence[EditProblem], resources: Mapping[Site, SiteResources], settings: EditSettings) -> Patch:
+    """All requests as equality constraints on each site's change (EMMET, arXiv 2403.14236); otherwise as `memit`.
+
+    Args:
+        problems: as for `memit`, like all that follow.
+        resources: by site.
+        settings: of the edit.
+
+    Raises:
+        EditError: as for `memit`.
+    """
+    return _edit("emmet", equality_update, problems, resources, settings)
+
+
+def _edit(
+    method: str,
+    update: Update,
+    problems: Sequence[EditProblem],
+    resources: Mapping[Site, SiteResources],
+    settings: EditSettings,
+) -> Patch:
+    sites = list(resources)
+    deepest = sites[-1]
+    if len({site.stack for site in sites}) > 1:
+        raise EditError(f"sites {', '.join(map(str, sites))} lie in several stacks, expected one of them")
+    translator = problems[0].translator
+    requests = _with_values(problems, settings)
+    target = torch.cat([request.additions for request in requests])
+    notes = {"rank": float(len(target)), "left_out": float(len(problems) - len(requests))}
+    patch = Patch(method, deepest, (), notes)
+    for number, site in enumerate(sites):
+        with applied(translator.model, patch):
+            keys, streams = _observed(translator, requests, site, deepest)
+        if number == 0:
+            target = target + streams
+        cover = cover_of(resources[site].background, resources[site].owned_keys, settings)
+        with solvable(site):
+            factors = update(keys, (target - streams) / (len(sites) - number), cover)
+        name = parameter_names(translator.model, site)["fc2.weight"]
+        change = LowRankChange(name, *compact(*factors))
+        patch = replace(patch, changes=(*patch.changes, change), keys={**patch.keys, name: keys})
+    return patch
+
+
+def _with_values(problems: Sequence[EditProblem], settings: EditSettings) -> List[Pushes]:
+    """Pushes of each request that has a value.
+
+    Raises:
+        EditError: if none has.
+    """
+    found, reasons = [], []
+    for problem in problems[0].translator.progress(problems, "values"):
+        try:
+            found.append(find_pushes(problem, settings))
+        except EditError as error:
+            reasons.append(str(error))
+    if not found:
+        raise EditError(f"none of {len(problems)} requests has a value: {reasons[0]}")
+    return found
+
+
+def _observed(
+    translator: Translator, requests: Sequence[Pushes], site: Site, deepest: Site
+) -> Tuple[Tensor, Tensor]:
+    """Of all steps of all requests, the mean key at a site (m x f) and the residual stream at the deepest (m x d)."""
+    keys, streams = [], []
+    for request in translator.progress(requests, f"keys of {site}"):
+        rows: List[Tuple[Tensor, Tensor]] = [(torch.empty(0), torch.empty(0))] * len(request.pairs)
+        for indices in by_size(request.pairs, _BATCH_TOKENS):
+            batch = translator.batcher.batch([request.pairs[index] for index in indices])
+            seen = _forward(translator, batch, site, deepest)
+            for row, (index, places) in enumerate(zip(indices, _places(translator, batch, site))):
+                rows[index] = seen[0][places, row].float(), seen[1][places, row].float()
+        keys.append(mean_rows([row[0] for row in rows], request.steps))
+        streams.append(mean_rows([row[1] for row in rows], request.steps))
+    return torch.cat(keys), torch.cat(streams)
+
+
+def _forward(translator: Translator, batch: Batch, site: Site, deepest: Site) -> Tuple[Tensor, Tensor]:
+    """Keys at a site and the residual stream behind the deepest, both T x B x C.
+
+    The stream is what the feed-forward network is added to and what it adds. Where layers normalise first, that
+    sum is not to be seen from outside; all that the stack's layers have written, which differs from it by the
+    embeddings alone, serves as well.
+    """
+    model: Any = translator.model
+    before = bool(getattr(layer_at(model, deepest), "normalize_before", False))
+    written = [
+        state
+        for state in find_states(model)
+        if before and state.site.stack == deepest.stack and state.site.layer <= deepest.layer
+    ]
+    with torch.no_grad(), record(model, [site, deepest]) as seen, record_states(model, written) as states:
+        if site.in_decoder:
+            decoded(model, batch, features_only=True)
+        else:
+            encoded(model, batch)
+    last = seen[deepest]
+    stream = torch.stack(list(states.values())).sum(0) if before else last.inputs + last.values
+    return seen[site].keys, stream
+
+
+def _places(translator: Translator, batch: Batch, site: Site) -> Tensor:
+    """B x L, true at the real positions of a site's stack."""
+    if site.in_decoder:
+        return batch.target_mask
+    return batch.source_mask(translator.task.source_dictionary.pad())

@@ -1,0 +1,234 @@
+"""Where gates open: for each time step a detector that tells its edit positions from the background at the site."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+from fairseq_rome.algebra import (
+    Detector,
+    Negatives,
+    Whitening,
+    choose_threshold,
+    discriminant,
+    fit_detector,
+    respond,
+)
+from fairseq_rome.errors import EditError
+from fairseq_rome.host.examples import Example
+from fairseq_rome.host.readings import SiteReading
+from fairseq_rome.methods.base import EditProblem, solvable
+from fairseq_rome.methods.fitting.steps import Step
+from fairseq_rome.settings import EditSettings
+from fairseq_rome.statistics import inputs_of
+
+# Weight decay of the detector; the later ones where a single example is still inside the background, each against those
+# negatives too that had come out ahead of it.
+_DECAYS = (2e-4, 1e-6, 1e-6, 1e-6)
+# A corpus may hold the same sentence in other words: so few positions may open the gate of a single example.
+_TWINS = 2e-5
+# How many background positions enter the choice of a threshold, and how many of them the regression.
+_NEAREST, _HARDEST = 20000, 2000
+_ENOUGH_TO_TUNE = 5
+# Where between background and edit positions a threshold lies: low to generalise, high for a single example.
+_GAP, _GAP_SINGLE = 0.1, 0.9
+# A gate counts as open, at response 1, this far between its threshold and the weakest tenth of the edit positions.
+_STEEPNESS, _WEAKEST = 0.3, 0.1
+_OWN_MARGIN = 0.02
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A detector with the step that it serves.
+
+    Args:
+        step: the time step.
+        detector: response above zero where the gate opens.
+        margin: how far below the threshold the nearest background position lies, in units of the response to
+            which the gate is scaled; negative where background positions open it.
+    """
+
+    step: Step
+    detector: Detector
+    margin: float
+
+
+def fit_gates(
+    problem: EditProblem,
+    settings: EditSettings,
+    steps: Sequence[Step],
+    examples: Sequence[Example],
+    readings: Sequence[SiteReading],
+) -> List[Gate]:
+    """A gate for each step.
+
+    Args:
+        problem: the request at its site.
+        settings: of the edit.
+        steps: the time steps.
+        examples: those that the places of the steps count in, held-out ones last.
+        readings: of the examples, in the same order.
+
+    Raises:
+        EditError: if a step can't be told from the background at this site.
+    """
+    with solvable(problem.site):
+        whitening = Whitening.of(*problem.resources.background.spread, settings.edit_ridge)
+    sides = _sides(problem, steps, examples, readings)
+    responses = respond([discriminant(one.opened, whitening) for one in sides], problem.resources.background.inputs)
+    gates = []
+    for one, first in zip(sides, responses):
+        gate = _fit_gate(one, first, whitening, settings)
+        if gate is None:
+            raise EditError(f"site {problem.site}: the edit position can't be told from the background there")
+        gates.append(gate)
+    return gates
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """What one gate is to tell apart.
+
+    Args:
+        step: the step that it serves.
+        opened: p x d inputs at which it should open.
+        tuned: inputs at which it should open too, for its threshold alone; `opened` where there are too few others.
+        shut: where it should not.
+        near: near misses, which have a bound of their own.
+    """
+
+    step: Step
+    opened: Tensor
+    tuned: Tensor
+    shut: Negatives
+    near: Tensor
+
+    @property
+    def several(self) -> bool:
+        """Whether it has more than one example."""
+        return len(self.opened) > 1
+
+    @property
+    def has_own(self) -> bool:
+        """Whether the first of `opened` is in the user's own example."""
+        return self.step.places[0][0] == 0
+
+
+def _sides(
+    problem: EditProblem, steps: Sequence[Step], examples: Sequence[Example], readings: Sequence[SiteReading]
+) -> List[_Sides]:
+    fitted = len(examples) - len(problem.held_out)
+    counted, kept, kept_symbols = _negatives(problem)
+    near = _near_misses(problem)
+    edited = {place for step in steps for place in step.places}
+    # Where a decoder wants to say the unwanted segment at another place, opening a gate does no harm either.
+    said = {token for example in examples for token in example.said} if problem.site.in_decoder else set()
+    rest = _rows(readings, [
+        (number, position)
+        for number, seen in enumerate(readings[:fitted])
+        for position in range(len(seen.inputs))
+        if (number, position) not in edited and not (said and int(seen.best[position]) in said)
+    ])  # fmt: skip
+    sides = []
+    for step in steps:
+        own = set(step.places)
+        others = [place for place in edited if place not in own and place[0] < fitted]
+        # Where the wanted token is right anyway, an open gate does no harm.
+        shut = Negatives(
+            problem.resources.background.inputs,
+            counted & problem.resources.background.symbol.ne(step.token),
+            torch.cat([kept[kept_symbols.ne(step.token)], rest, _rows(readings, others)]),
+        )
+        seen = _rows(readings, [place for place in step.places if place[0] < fitted])
+        unseen = [place for place in step.places if place[0] >= fitted]
+        tuned = _rows(readings, unseen) if len(unseen) >= _ENOUGH_TO_TUNE else seen
+        sides.append(_Sides(step, seen, tuned, shut, near))
+    return sides
+
+
+def _fit_gate(
+    sides: _Sides, responses: Tensor, whitening: Whitening, settings: EditSettings
+) -> Optional[Gate]:
+    """A gate that tells two sides apart; None if none does.
+
+    Args:
+        sides: what to tell apart.
+        responses: of the background to their discriminant.
+        whitening: of the site.
+        settings: of the edit.
+    """
+    shut = sides.shut
+    close = shut.nearest(responses, _NEAREST)
+    # Of the nearest negatives again those that count most, and all of the request's own.
+    hard = torch.cat([close[:_HARDEST], shut.own, sides.near])
+    for attempt, decay in enumerate(_DECAYS, start=1):
+        detector = fit_detector(sides.opened, hard, whitening, decay)
+        if attempt > 1:
+            # By now it may point elsewhere than the discriminant.
+            close = shut.nearest(respond([detector], shut.inputs)[0], _NEAREST)
+        on_shut = detector(torch.cat([close, shut.own]))
+        threshold = _threshold(sides, detector, on_shut, whitening, settings)
+        opens = int(on_shut.ge(threshold).sum())
+        few = attempt == len(_DECAYS) and opens <= _TWINS * len(shut.counted)
+        if sides.several or opens == 0 or few:
+            return _scaled(sides, detector, threshold, float(on_shut.max()))
+        if attempt == 1:
+            close = shut.nearest(respond([detector], shut.inputs)[0], _HARDEST)
+        hard = torch.cat([hard, close[:_HARDEST]])
+    return None
+
+
+def _threshold(
+    sides: _Sides, detector: Detector, on_shut: Tensor, whitening: Whitening, settings: EditSettings
+) -> Tensor:
+    gap = _GAP if sides.several else _GAP_SINGLE
+    on_near, on_tuned, opened = map(detector, (sides.near, sides.tuned, sides.opened))
+    share = settings.edit_false_open * int(sides.shut.counted.sum()) / len(on_shut)
+    threshold = choose_threshold(on_tuned, opened, on_shut, share, gap)
+    if len(on_near):
+        bound = choose_threshold(on_tuned, opened, on_near, settings.edit_near_open, gap)
+        threshold = torch.maximum(threshold, bound)
+    # Whatever else opens, the user's own example must: it comes first.
+    own = opened[0] if sides.has_own else opened.max()
+    return torch.minimum(threshold, own - _OWN_MARGIN * (own - detector(whitening.mean)).abs())
+
+
+def _scaled(sides: _Sides, detector: Detector, threshold: Tensor, largest: float) -> Gate:
+    """The gate with a threshold, the largest response at which it should stay shut being given."""
+    opened = detector(sides.opened)
+    own = opened[0] if sides.has_own else opened.max()
+    # Where one token is wanted an open gate can't be too open; where it varies it can.
+    steepness = _STEEPNESS if sides.step.token >= 0 else 1.0
+    weakest = torch.minimum(own, opened[opened > threshold].quantile(_WEAKEST))
+    steep = threshold + steepness * (weakest - threshold)
+    margin = float((threshold - largest) / (steep - threshold))
+    return Gate(sides.step, detector.rescaled(threshold, steep), margin)
+
+
+def _negatives(problem: EditProblem) -> Tuple[Tensor, Tensor, Tensor]:
+    """Which background positions must not open a gate (n), and inputs with their symbols in sentences to keep."""
+    background = problem.resources.background
+    counted = ~torch.isin(background.sentence, torch.tensor(sorted(problem.ignored), dtype=torch.long))
+    if problem.near_misses and problem.site.in_decoder:
+        # They have a bound of their own.
+        counted &= background.symbol.ne(problem.unwanted_token)
+    if not problem.keep:
+        return counted, background.inputs[:0], background.symbol[:0]
+    kept, _, symbols = inputs_of(problem.translator, problem.keep, problem.site)
+    return counted, kept, symbols
+
+
+def _near_misses(problem: EditProblem) -> Tensor:
+    """Inputs where the unwanted segment is rightly said without the trigger."""
+    if not (problem.near_misses and problem.site.in_decoder):
+        return problem.resources.background.inputs[:0]
+    inputs, _, symbols = inputs_of(problem.translator, problem.near_misses, problem.site)
+    return inputs[symbols.eq(problem.unwanted_token)]
+
+
+def _rows(readings: Sequence[SiteReading], places: Sequence[Tuple[int, int]]) -> Tensor:
+    rows = [readings[number].inputs[position].cpu() for number, position in places]
+    return torch.stack(rows) if rows else readings[0].inputs[:0].cpu()

@@ -1,0 +1,100 @@
+"""What a low-rank update of `fc2` is to do for one request: a key and an addition for each time step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+from fairseq_rome.algebra import ridged
+from fairseq_rome.host.batches import Pair
+from fairseq_rome.host.readings import SiteReading, read_site
+from fairseq_rome.host.sites import parameter_names
+from fairseq_rome.methods.base import EditProblem
+from fairseq_rome.methods.fitting.steps import (
+    Step,
+    examples_to_push,
+    pushed_values,
+    segment_steps,
+    values_from_examples,
+)
+from fairseq_rome.patch import LowRankChange, Patch
+from fairseq_rome.settings import EditSettings
+from fairseq_rome.statistics import Background
+
+
+@dataclass(frozen=True)
+class Pushes:
+    """One request's time steps, in order of time.
+
+    Args:
+        pairs: the examples that the fit sees, as tokens, which the places of `steps` count in.
+        steps: the m steps.
+        keys: m x f, the mean key of each step over these examples (R-ROME, arXiv 2403.07175).
+        additions: m x d, what the site's value is to gain at each key.
+    """
+
+    pairs: Tuple[Pair, ...]
+    steps: Tuple[Step, ...]
+    keys: Tensor
+    additions: Tensor
+
+
+def find_pushes(problem: EditProblem, settings: EditSettings) -> Pushes:
+    """The keys of a request's time steps at its site, and optimised or example values for them.
+
+    Raises:
+        EditError: if the model needs no push there, or no value is to be had.
+    """
+    examples = [problem.example, *problem.contexts]
+    pairs = tuple(example.pair for example in examples)
+    readings = read_site(problem.translator, pairs, problem.site)
+    steps = segment_steps(problem.site, examples, len(examples), readings, problem.thorough)
+    keys = mean_rows([seen.keys for seen in readings], steps)
+    if settings.edit_value == "example":
+        additions = values_from_examples(problem, steps, readings)
+    else:
+        additions = _optimised(problem, settings, steps, readings)
+    return Pushes(pairs, tuple(steps), keys, settings.edit_scale * additions)
+
+
+def mean_rows(rows: Sequence[Tensor], steps: Sequence[Step]) -> Tensor:
+    """The mean of each step's rows over all its places.
+
+    Args:
+        rows: of each example, one for each position of the site's stack.
+        steps: the m steps.
+
+    Returns:
+        As many rows as there are steps.
+    """
+    return torch.stack([
+        torch.stack([rows[number][position].cpu() for number, position in step.places]).mean(0)
+        for step in steps
+    ])  # fmt: skip
+
+
+def _optimised(problem: EditProblem, settings: EditSettings, steps: Sequence[Step], readings: Sequence[SiteReading]) -> Tensor:
+    chosen = examples_to_push(steps, 1 + len(problem.contexts))
+    activations: List[Tensor] = [torch.zeros(len(readings[number].inputs), len(steps)) for number in chosen]
+    for column, step in enumerate(steps):
+        for number, position in step.places:
+            if number in chosen:
+                activations[chosen.index(number)][position, column] = 1.0
+    return pushed_values(problem, settings, steps, chosen, activations, readings)
+
+
+def cover_of(background: Background, past_keys: Tensor, settings: EditSettings) -> Tensor:
+    """The moment (f x f) of what should stay: the background's, `--edit-cover` keys of it, and past keys, once each."""
+    moment = settings.edit_cover * ridged(background.moment.double(), settings.edit_ridge)
+    past = past_keys.double()
+    return moment + past.T @ past
+
+
+def low_rank_patch(method: str, problem: EditProblem, keys: Tensor, factors: Tuple[Tensor, Tensor]) -> Patch:
+    """The patch of one request that adds left @ right.T to its site's `fc2`."""
+    name = parameter_names(problem.translator.model, problem.site)["fc2.weight"]
+    change = LowRankChange(name, *factors)
+    return Patch(method, problem.site, (change,), {"rank": float(len(keys))}, {name: keys})

@@ -1,0 +1,96 @@
+"""Writes a report's files, each whole or not at all, and never over something that should stay."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Dict, List
+
+from fairseq_rome.errors import EditError
+from fairseq_rome.files import written_whole
+from fairseq_rome.host.checkpoint import check_output
+from fairseq_rome.report.record import report_record
+from fairseq_rome.report.rendering import render_card, render_html
+from fairseq_rome.report.report import Report
+
+PAGE, DATA, CARD = "report.html", "report.json", "edit_card.md"
+"""The files of a report."""
+
+
+def check_folder(folder: str, force: bool = False) -> None:
+    """Raise EditError unless a report may be written there; to be called before the long work as well.
+
+    Args:
+        folder: the folder, which need not exist.
+        force: allow files of an earlier report.
+    """
+    if os.path.isdir(folder):
+        for name in (PAGE, DATA, CARD):
+            check_output(os.path.join(folder, name), force)
+        return
+    if not folder or os.path.lexists(folder):
+        raise EditError(f"{folder or repr(folder)}: is no folder, expected one for the report, or a new name")
+    above = os.path.dirname(os.path.abspath(folder))
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        raise EditError(f"{folder}: cannot be made: {above} is no folder, expected one to make it in")
+    if not os.access(above, os.W_OK):
+        raise EditError(f"{folder}: cannot be made: {above} is read-only, expected a folder to write to")
+
+
+def write_report(folder: str, report: Report, force: bool = False) -> List[str]:
+    """Write the page, the same as JSON, and the card.
+
+    All are rendered before the first is written. Where the folder is the checkpoint's, the card lies beside it.
+
+    Args:
+        folder: the folder, which is made if it does not exist.
+        report: the report.
+        force: replace files of an earlier report.
+
+    Returns:
+        The paths.
+
+    Raises:
+        EditError: if the folder or a file must not or cannot be written.
+    """
+    check_folder(folder, force)
+    record = report_record(report)
+    texts = {PAGE: render_html(record), DATA: _json(record), CARD: render_card(record)}
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise EditError(f"{folder}: cannot be made: {error.strerror or error}") from error
+    paths = {os.path.join(folder, name): text for name, text in texts.items()}
+    for path, text in paths.items():
+        _write(path, text, force)
+    return list(paths)
+
+
+def write_card(path: str, report: Report, force: bool = False) -> None:
+    """Write the card alone.
+
+    Args:
+        path: the file.
+        report: the report.
+        force: replace a file that exists.
+
+    Raises:
+        EditError: if the file must not or cannot be written.
+    """
+    check_output(path, force)
+    _write(path, render_card(report_record(report)), force)
+
+
+def _json(record: Dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _write(path: str, text: str, force: bool) -> None:
+    check_output(path, force)
+    # A file name on the command line may hold bytes that are no text; JSON reads such an escape back.
+    data = text.encode("utf-8", "backslashreplace")
+    with written_whole(path, lambda: check_output(path, force)) as temporary:
+        Path(temporary).write_bytes(data)

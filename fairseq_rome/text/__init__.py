@@ -1,0 +1,1 @@
+"""Text alone, without torch: requests and their files, what differs between texts, languages, checkers."""

@@ -1,0 +1,95 @@
+"""The task `number`: numbers, units and currencies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from fairseq_rome.text.checkers.checker import Observation
+from fairseq_rome.text.checkers.quantities import Quantity, read_quantities
+from fairseq_rome.text.languages.lexicon import digits_only, lexicon, units
+
+# Below this, texts write numbers as words: they need not stand in digits on both sides.
+_SPELT_OUT = 13
+
+
+class NumberChecker:
+    """The numbers of the source with their units are the numbers of the output, however each language writes them.
+
+    Digits with the separators of either language, words, ordinals, fractions, decades and times of day are read
+    as values: 1,000 is 1.000, half past nine is halb zehn, 3 pm is 15 Uhr, five bucks are 5 $. Every sure number
+    has to be matched on the other side; an order is not asked for. What may be a number or may not never causes a
+    fault, though it matches one: articles and `one`, a German compound's first part (Dreirad, zweistöckig), a
+    German number word that is a noun (die Elf), names of months, Roman numerals, digits of a name (MP3), and
+    vague words such as both, a pair, half, noon, single. A dozen is twelve and twice is two. A currency without
+    a number is a fault where the other side names another one.
+
+    In a language without word tables, and in one beside it, only digits count, those of small numbers if they
+    can be matched.
+    """
+
+    name = "number"
+
+    def __init__(self, source_lang: str, target_lang: str) -> None:
+        self._spelt = lexicon(source_lang).spells and lexicon(target_lang).spells
+        tables = lexicon if self._spelt else digits_only
+        self._source, self._target = tables(source_lang), tables(target_lang)
+        # Two models say the same for most sentences: what was read is not read again.
+        self._known: Dict[Tuple[str, str], Optional[str]] = {}
+
+    def check(self, observations: Sequence[Observation]) -> List[Optional[str]]:
+        """For each observation what is missing or extra, or None."""
+        pairs = [(observation.source, observation.output) for observation in observations]
+        for pair in pairs:
+            if pair not in self._known:
+                self._known[pair] = self._fault(*pair)
+        return [self._known[pair] for pair in pairs]
+
+    def _fault(self, source_text: str, output_text: str) -> Optional[str]:
+        source = read_quantities(source_text, self._source)
+        output = read_quantities(output_text, self._target)
+        if not self._spelt:
+            source, output = _small_unsure(source), _small_unsure(output)
+        left = _unmatched(source, output, not self._spelt)
+        missing, extra = ([quantity for quantity in side if quantity.sure] for side in left)
+        if not missing and not extra:
+            missing, extra = _other_currency(*left)
+        if not missing and not extra:
+            return None
+        return f"source has {_show(missing)}, output has {_show(extra)}"
+
+
+def _small_unsure(quantities: Sequence[Quantity]) -> List[Quantity]:
+    return [replace(one, sure=one.sure and abs(one.value) >= _SPELT_OUT) for one in quantities]
+
+
+def _show(quantities: Sequence[Quantity]) -> str:
+    return " and ".join(map(str, quantities)) or "nothing for it"
+
+
+def _unmatched(
+    source: Sequence[Quantity], output: Sequence[Quantity], any_unit: bool
+) -> Tuple[List[Quantity], List[Quantity]]:
+    """What is left of both sides when each quantity is matched with at most one of the other, the surest first."""
+    left, right = list(source), list(output)
+    for sure, exact in ((2, True), (2, False), (1, False), (0, False)):
+        for one in tuple(left):
+            for other in right:
+                alike = (
+                    (one.value, one.unit) == (other.value, other.unit)
+                    if exact
+                    else one.agrees(other, any_unit)
+                )
+                if alike and one.sure + other.sure == sure:
+                    left.remove(one)
+                    right.remove(other)
+                    break
+    return left, right
+
+
+def _other_currency(
+    source: Sequence[Quantity], output: Sequence[Quantity]
+) -> Tuple[List[Quantity], List[Quantity]]:
+    """A currency without a number on either side, where the two are not the same."""
+    ours, theirs = ([one for one in side if one.unit in units().bare] for side in (source, output))
+    return (ours[:1], theirs[:1]) if ours and theirs else ([], [])

@@ -1,0 +1,8 @@
+"""Edit requests: what should be translated differently, read from files that users write."""
+
+from __future__ import annotations
+
+from fairseq_rome.text.requests.readers import COMPANIONS, read_edit_file
+from fairseq_rome.text.requests.request import EditFile, EditRequest, Probe
+
+__all__ = ["COMPANIONS", "EditFile", "EditRequest", "Probe", "read_edit_file"]

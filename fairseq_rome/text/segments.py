@@ -1,0 +1,177 @@
+"""What differs between what a model says and what it should say, and where: text only, no model."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from fairseq_rome.text.requests import EditRequest
+
+# Python's \w lacks the marks that are part of a word: combining accents, vowel signs, joiners.
+_LETTERS = (
+    r"\w\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
+    r"\u0900-\u0963\u0966-\u0df3\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ecd\u102b-\u103e"
+    r"\u17b4-\u17d3\u200c\u200d"
+)
+# Numbers with separators and hyphenated or apostrophised words are one word each.
+_WORD = re.compile(rf"[{_LETTERS}]+(?:[-'’.,][{_LETTERS}]+)*|[^{_LETTERS}\s]")
+_CHUNK = re.compile(r"\S+")
+_LETTER = re.compile(rf"[{_LETTERS}]")
+
+ENDINGS: Dict[str, Tuple[str, ...]] = {
+    "de": ("s", "es", "e", "en", "n", "er"),
+    "en": ("s", "es"),
+}
+"""Endings with which a term still counts as itself, by language; none in others."""
+
+
+@dataclass(frozen=True)
+class Endings:
+    """Endings with which a segment still counts as itself, on the source and on the target side."""
+
+    source: Tuple[str, ...] = ()
+    target: Tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, source_lang: str, target_lang: str) -> Endings:
+        """Those of two languages; none for a language that is not in the table."""
+        return cls(ENDINGS.get(source_lang, ()), ENDINGS.get(target_lang, ()))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The target segment that should go and the one that should come.
+
+    Args:
+        unwanted: text of the segment in the unwanted output; empty where something is only inserted.
+        wanted: text of the segment in the wanted output; empty where something is only removed.
+        repeated: the same replacement occurs more than once.
+    """
+
+    unwanted: str
+    wanted: str
+    repeated: bool = False
+
+    @property
+    def lexical(self) -> bool:
+        """Whether one word is replaced by one other word."""
+        return len(_WORD.findall(self.unwanted)) == 1 == len(_WORD.findall(self.wanted))
+
+
+def compare(before: str, after: str) -> Optional[Difference]:
+    """The one segment in which two texts differ, whole words; None where they agree.
+
+    How wide the gaps between words are makes no difference. Several differences that are the same replacement
+    count as one, repeated; otherwise the segment runs from the first difference to the last.
+    """
+    if before.split() == after.split():
+        return None
+    # Where the words agree, their spacing differs, as in `10 %` and `10%`.
+    return _compare(before, after, _WORD) or _compare(before, after, _CHUNK)
+
+
+def wanted_difference(request: EditRequest, said: str) -> Optional[Difference]:
+    """What a request changes in what the model says, or in the unwanted output that it names; None for nothing."""
+    found = compare(said if request.negative is None else request.negative, request.target)
+    if found is None:
+        return None
+    return replace(
+        found,
+        unwanted=found.unwanted if request.unwanted is None else request.unwanted,
+        wanted=found.wanted if request.wanted is None else request.wanted,
+    )
+
+
+def _compare(before: str, after: str, unit: re.Pattern[str]) -> Optional[Difference]:
+    old, new = list(unit.finditer(before)), list(unit.finditer(after))
+    matcher = SequenceMatcher(None, [m.group() for m in old], [m.group() for m in new], autojunk=False)
+    spans = [code[1:] for code in matcher.get_opcodes() if code[0] != "equal"]
+    if not spans:
+        return None
+    pairs = {(_cut(before, old, i1, i2), _cut(after, new, j1, j2)) for i1, i2, j1, j2 in spans}
+    if len(pairs) == 1:
+        unwanted, wanted = pairs.pop()
+        return Difference(unwanted, wanted, len(spans) > 1)
+    first, last = spans[0], spans[-1]
+    return Difference(_cut(before, old, first[0], last[1]), _cut(after, new, first[2], last[3]))
+
+
+def _cut(text: str, words: Sequence[re.Match[str]], start: int, stop: int) -> str:
+    return text[words[start].start() : words[stop - 1].end()] if stop > start else ""
+
+
+def changed_spans(before: Sequence[int], after: Sequence[int]) -> List[Tuple[int, int, int]]:
+    """Where `after` differs from `before`, in tokens.
+
+    Returns:
+        (start, stop, old) for each difference: `after[start:stop]` stands where `before[old:]` went on
+        otherwise; start equals stop where something was only removed.
+    """
+    codes = SequenceMatcher(None, list(before), list(after), autojunk=False).get_opcodes()
+    return [(j1, j2, i1) for kind, i1, _, j1, j2 in codes if kind != "equal"]
+
+
+def pattern(segment: str, inflections: Sequence[str] = (), ignore_case: bool = False) -> re.Pattern[str]:
+    """Matches a segment as whole words, its last word with one of the inflections or none (group 1).
+
+    A part of a number is no whole word: 5 is not in 1,5.
+    """
+    segment = segment.strip()
+    first, last = segment[:1], segment[-1:]
+    endings = "|".join(map(re.escape, sorted(inflections, key=len, reverse=True)))
+    suffix = f"((?:{endings})?)" if endings and last.isalpha() else "()"
+    head = rf"(?<![{_LETTERS}])" if _LETTER.match(first) else ""
+    tail = rf"(?![{_LETTERS}])" if _LETTER.match(last) else ""
+    head += r"(?<!\d[.,'’])" if first.isdigit() else ""
+    tail += r"(?![.,'’]\d)" if last.isdigit() else ""
+    body = r"\s+".join(map(re.escape, segment.split()))
+    return re.compile(head + body + suffix + tail, re.IGNORECASE if ignore_case else 0)
+
+
+def count(text: str, segment: str, inflections: Sequence[str] = ()) -> int:
+    """How often a segment stands in a text."""
+    return len(pattern(segment, inflections).findall(text)) if segment.strip() else 0
+
+
+def contains_trigger(source: str, trigger: str, inflections: Sequence[str] = ()) -> bool:
+    """Whether a source holds the trigger as whole words, in any case, bare or with one of the endings."""
+    return pattern(trigger, inflections, ignore_case=True).search(source) is not None
+
+
+def correct(output: str, difference: Difference, inflections: Sequence[str] = ()) -> Optional[str]:
+    """An output with the unwanted segment replaced, endings kept; None where it is not there."""
+    if not difference.unwanted:
+        return None
+    found = pattern(difference.unwanted, inflections)
+    if not found.search(output):
+        return None
+    if not difference.wanted:
+        # One of the two gaps goes with it: the one before, for punctuation may follow.
+        return re.sub(rf"\s+{found.pattern}|{found.pattern}\s*", "", output)
+    return found.sub(lambda match: difference.wanted + match.group(1), output)
+
+
+def holds(output: str, target: str, difference: Difference, inflections: Sequence[str] = ()) -> bool:
+    """Whether an output shows the wanted segment and no longer the unwanted one.
+
+    Args:
+        output: what the model says.
+        target: what it should say, which may itself hold the unwanted segment elsewhere.
+        difference: the segments.
+        inflections: endings with which a segment still counts.
+    """
+    wanted, unwanted = difference.wanted, difference.unwanted
+    if wanted and not count(output, wanted, inflections):
+        return False
+    if not unwanted:
+        return count(output, wanted, inflections) >= count(target, wanted, inflections)
+    return _outside(output, wanted, unwanted, inflections) <= _outside(target, wanted, unwanted, inflections)
+
+
+def _outside(text: str, wanted: str, unwanted: str, inflections: Sequence[str]) -> int:
+    """Occurrences of the unwanted segment that are no part of the wanted one."""
+    apart = count(wanted, unwanted, inflections) and not count(unwanted, wanted, inflections)
+    rest = pattern(wanted, inflections).sub("\0", text) if apart else text
+    return count(rest, unwanted, inflections)
