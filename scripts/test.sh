@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Lints, checks types and runs the tests, in .venv or in the virtual environment that FAIRSEQ_ROME_VENV names.
-# Arguments go to pytest: bash scripts/test.sh -m "not slow" tests/test_requests.py
+# Arguments go to pytest: bash scripts/test.sh -m "not slow" tests/text/test_requests.py
 set -euo pipefail
 
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

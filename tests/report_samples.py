@@ -65,7 +65,8 @@ def report(
 ) -> Report:
     found = Evaluation(requests, sets, 83.4)
     return Report(
-        found, tuple(check_conditions(gates, found.metrics())), {"beam": 4}, {"edit_seconds": 41.25, "patch_bytes": 98304},
+        found, tuple(check_conditions(gates, found.metrics())), {"beam": 4},
+        {"edit_seconds": 41.25, "patch_bytes": 98304},
         {"base": {"path": "model.pt", "fingerprint": "9b0f"}, "languages": ["en", "de_DE"], "seed": 7,
          "command": ["fairseq-edit", "data bin"]},
         {one.id: EditDetails("edited", "gated", "decoder.3", 0.04126, 2, 0.2125, 16, 8, 0.75, 3, 1.4, 8200)

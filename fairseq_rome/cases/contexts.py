@@ -20,7 +20,7 @@ def self_corrected(
     sources: Sequence[str],
     difference: Difference,
     trigger: str,
-    inflections: Sequence[str],
+    endings: Sequence[str],
     most: int,
 ) -> List[Example]:
     """Examples from unlabelled sources: each is decoded, and the unwanted segment of the output replaced.
@@ -33,7 +33,7 @@ def self_corrected(
         sources: source texts in order of preference.
         difference: the segments.
         trigger: the source segment that the change hangs on; empty if any source will do.
-        inflections: endings kept when the segment is replaced.
+        endings: endings kept when the segment is replaced.
         most: examples at most.
     """
     chosen = [source for source in dict.fromkeys(sources) if not trigger or contains_trigger(source, trigger)]
@@ -44,7 +44,7 @@ def self_corrected(
             break
         part = chosen[start : start + step]
         for source, before in zip(part, translator.translate(part, "decoding contexts")):
-            example = _corrected(translator.codec, source, before, difference, trigger, inflections)
+            example = _corrected(translator.codec, source, before, difference, trigger, endings)
             if example is not None and len(examples) < most:
                 examples.append(example)
     return examples
@@ -56,7 +56,7 @@ def corrected_references(
     indices: Sequence[int],
     difference: Difference,
     trigger: str,
-    inflections: Sequence[str],
+    endings: Sequence[str],
 ) -> List[Example]:
     """Examples from sentence pairs of the corpus, whose references are corrected without decoding.
 
@@ -66,12 +66,12 @@ def corrected_references(
         indices: which of them.
         difference: the segments.
         trigger: see `self_corrected`.
-        inflections: endings kept when the segment is replaced.
+        endings: endings kept when the segment is replaced.
     """
     found = []
     for index in indices:
         reference = Hypothesis(corpus.targets[index], corpus.pairs[index].target, 0.0)
-        found.append(_corrected(codec, corpus.sources[index], reference, difference, trigger, inflections))
+        found.append(_corrected(codec, corpus.sources[index], reference, difference, trigger, endings))
     return [example for example in found if example is not None]
 
 
@@ -81,13 +81,13 @@ def _corrected(
     before: Hypothesis,
     difference: Difference,
     trigger: str,
-    inflections: Sequence[str],
+    endings: Sequence[str],
 ) -> Optional[Example]:
-    after = correct(before.text, difference, inflections)
+    after = correct(before.text, difference, endings)
     if after is None or after == before.text:
         return None
     example = make_example(codec, source, before, after, trigger)
-    if trigger and count(before.text, difference.unwanted, inflections) > max(_mentions(source, trigger), 1):
+    if trigger and count(before.text, difference.unwanted, endings) > max(_mentions(source, trigger), 1):
         return None
     return example if example.spans else None
 

@@ -63,9 +63,9 @@ class Corpus:
         kept = (pair for pair in self.pairs if tuple(pair.source.tolist()) not in hidden)
         return Corpus(self.subset, tuple(kept), self.codec) if hidden else self
 
-    def with_trigger(self, trigger: str, inflections: Sequence[str] = ()) -> List[int]:
+    def with_trigger(self, trigger: str, endings: Sequence[str] = ()) -> List[int]:
         """Indices of the sentences whose source holds the trigger, also with one of the endings."""
-        found = pattern(trigger, inflections, ignore_case=True)
+        found = pattern(trigger, endings, ignore_case=True)
         return [i for i in _holding(self._lowered[0], trigger.lower()) if found.search(self.sources[i])]
 
     def without_triggers(self, triggers: Collection[str], most: int) -> List[str]:
@@ -77,11 +77,11 @@ class Corpus:
         )
         return list(islice(free, most))
 
-    def saying(self, segment: str, inflections: Sequence[str]) -> List[int]:
+    def saying(self, segment: str, endings: Sequence[str]) -> List[int]:
         """Indices of the sentences whose target holds a segment."""
         if not segment:
             return []
-        found = pattern(segment, inflections)
+        found = pattern(segment, endings)
         return [i for i in _holding(self._lowered[1], segment.lower()) if found.search(self.targets[i])]
 
 

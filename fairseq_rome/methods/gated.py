@@ -87,7 +87,9 @@ def _sharpness(layer: Any) -> float:
     return 1.0 if float(probe.abs().max()) == 0.0 else _SHARPNESS
 
 
-def _fit_values(problem: EditProblem, settings: EditSettings, gates: Sequence[Gate], readings: Sequence[SiteReading]) -> Tensor:
+def _fit_values(
+    problem: EditProblem, settings: EditSettings, gates: Sequence[Gate], readings: Sequence[SiteReading]
+) -> Tensor:
     """What each gate adds, G x d, fitted so that a gate open to 1 is enough."""
     steps = [gate.step for gate in gates]
     if settings.edit_value == "example":

@@ -113,15 +113,15 @@ def changed_spans(before: Sequence[int], after: Sequence[int]) -> List[Tuple[int
     return [(j1, j2, i1) for kind, i1, _, j1, j2 in codes if kind != "equal"]
 
 
-def pattern(segment: str, inflections: Sequence[str] = (), ignore_case: bool = False) -> re.Pattern[str]:
-    """Matches a segment as whole words, its last word with one of the inflections or none (group 1).
+def pattern(segment: str, endings: Sequence[str] = (), ignore_case: bool = False) -> re.Pattern[str]:
+    """Matches a segment as whole words, its last word with one of the endings or none (group 1).
 
     A part of a number is no whole word: 5 is not in 1,5.
     """
     segment = segment.strip()
     first, last = segment[:1], segment[-1:]
-    endings = "|".join(map(re.escape, sorted(inflections, key=len, reverse=True)))
-    suffix = f"((?:{endings})?)" if endings and last.isalpha() else "()"
+    choice = "|".join(map(re.escape, sorted(endings, key=len, reverse=True)))
+    suffix = f"((?:{choice})?)" if choice and last.isalpha() else "()"
     head = rf"(?<![{_LETTERS}])" if _LETTER.match(first) else ""
     tail = rf"(?![{_LETTERS}])" if _LETTER.match(last) else ""
     head += r"(?<!\d[.,'’])" if first.isdigit() else ""
@@ -130,21 +130,21 @@ def pattern(segment: str, inflections: Sequence[str] = (), ignore_case: bool = F
     return re.compile(head + body + suffix + tail, re.IGNORECASE if ignore_case else 0)
 
 
-def count(text: str, segment: str, inflections: Sequence[str] = ()) -> int:
+def count(text: str, segment: str, endings: Sequence[str] = ()) -> int:
     """How often a segment stands in a text."""
-    return len(pattern(segment, inflections).findall(text)) if segment.strip() else 0
+    return len(pattern(segment, endings).findall(text)) if segment.strip() else 0
 
 
-def contains_trigger(source: str, trigger: str, inflections: Sequence[str] = ()) -> bool:
+def contains_trigger(source: str, trigger: str, endings: Sequence[str] = ()) -> bool:
     """Whether a source holds the trigger as whole words, in any case, bare or with one of the endings."""
-    return pattern(trigger, inflections, ignore_case=True).search(source) is not None
+    return pattern(trigger, endings, ignore_case=True).search(source) is not None
 
 
-def correct(output: str, difference: Difference, inflections: Sequence[str] = ()) -> Optional[str]:
+def correct(output: str, difference: Difference, endings: Sequence[str] = ()) -> Optional[str]:
     """An output with the unwanted segment replaced, endings kept; None where it is not there."""
     if not difference.unwanted:
         return None
-    found = pattern(difference.unwanted, inflections)
+    found = pattern(difference.unwanted, endings)
     if not found.search(output):
         return None
     if not difference.wanted:
@@ -153,25 +153,25 @@ def correct(output: str, difference: Difference, inflections: Sequence[str] = ()
     return found.sub(lambda match: difference.wanted + match.group(1), output)
 
 
-def holds(output: str, target: str, difference: Difference, inflections: Sequence[str] = ()) -> bool:
+def holds(output: str, target: str, difference: Difference, endings: Sequence[str] = ()) -> bool:
     """Whether an output shows the wanted segment and no longer the unwanted one.
 
     Args:
         output: what the model says.
         target: what it should say, which may itself hold the unwanted segment elsewhere.
         difference: the segments.
-        inflections: endings with which a segment still counts.
+        endings: endings with which a segment still counts.
     """
     wanted, unwanted = difference.wanted, difference.unwanted
-    if wanted and not count(output, wanted, inflections):
+    if wanted and not count(output, wanted, endings):
         return False
     if not unwanted:
-        return count(output, wanted, inflections) >= count(target, wanted, inflections)
-    return _outside(output, wanted, unwanted, inflections) <= _outside(target, wanted, unwanted, inflections)
+        return count(output, wanted, endings) >= count(target, wanted, endings)
+    return _outside(output, wanted, unwanted, endings) <= _outside(target, wanted, unwanted, endings)
 
 
-def _outside(text: str, wanted: str, unwanted: str, inflections: Sequence[str]) -> int:
+def _outside(text: str, wanted: str, unwanted: str, endings: Sequence[str]) -> int:
     """Occurrences of the unwanted segment that are no part of the wanted one."""
-    apart = count(wanted, unwanted, inflections) and not count(unwanted, wanted, inflections)
-    rest = pattern(wanted, inflections).sub("\0", text) if apart else text
-    return count(rest, unwanted, inflections)
+    apart = count(wanted, unwanted, endings) and not count(unwanted, wanted, endings)
+    rest = pattern(wanted, endings).sub("\0", text) if apart else text
+    return count(rest, unwanted, endings)

@@ -76,7 +76,9 @@ def mean_rows(rows: Sequence[Tensor], steps: Sequence[Step]) -> Tensor:
     ])  # fmt: skip
 
 
-def _optimised(problem: EditProblem, settings: EditSettings, steps: Sequence[Step], readings: Sequence[SiteReading]) -> Tensor:
+def _optimised(
+    problem: EditProblem, settings: EditSettings, steps: Sequence[Step], readings: Sequence[SiteReading]
+) -> Tensor:
     chosen = examples_to_push(steps, 1 + len(problem.contexts))
     activations: List[Tensor] = [torch.zeros(len(readings[number].inputs), len(steps)) for number in chosen]
     for column, step in enumerate(steps):

@@ -3,9 +3,9 @@
 Parallel text is ``PREF.SRC`` and ``PREF.TGT``, a request a line, and where they exist ``PREF.neg.TGT`` (the
 unwanted outputs, a line a request), ``PREF.ctx.SRC`` (contexts for every request), ``PREF.keep.SRC`` (sources whose
 translation must stay) and ``PREF.probe.SRC`` (held-out sources that judge). The other forms carry the fields of
-`fairseq_rome.text.requests.records` by name: TSV under a header line, without quoting, an empty cell being no value; JSONL
-an object a line; YAML a list of mappings, or a mapping with ``requests`` and, if wanted, ``keep``. Text in YAML is
-taken as it stands: OmegaConf reads it but fills in nothing.
+`fairseq_rome.text.requests.records` by name: TSV under a header line, without quoting, an empty cell being no value;
+JSONL an object a line; YAML a list of mappings, or a mapping with ``requests`` and, if wanted, ``keep``. Text in YAML
+is taken as it stands: OmegaConf reads it but fills in nothing.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from edit_runs import script
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
 
-SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
 benchmark = script("benchmark")

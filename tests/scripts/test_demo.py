@@ -14,7 +14,7 @@ import pytest
 import sentencepiece
 from edit_runs import script
 
-SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 DEMO = SCRIPTS / "demo"
 TASKS = ("term", "number", "hallucination", "untranslated")
 SUBSETS = ("train", "valid", "test")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from fairseq_rome.errors import EditError
 from fairseq_rome.text.requests import EditFile, EditRequest, Probe, read_edit_file
 
-MULTI30K = Path(__file__).resolve().parents[2] / "shared" / "multi30k" / "requests"
+MULTI30K = Path(__file__).resolve().parents[3] / "shared" / "multi30k" / "requests"
 
 # Anything but control characters, surrogates and blank text, as far as JSON, YAML and UTF-8 can all hold it;
 # no "$" because OmegaConf refuses a half-written "${".
@@ -233,7 +233,7 @@ def test_a_request_is_frozen_and_can_be_hashed_copied_and_pickled() -> None:
 
 def test_neither_torch_nor_fairseq_is_imported() -> None:
     """Run where the package's own __init__, which registers the fairseq task, is out of the way."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     program = f"""
 import sys, types
 package = types.ModuleType("fairseq_rome")

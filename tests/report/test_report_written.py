@@ -220,7 +220,7 @@ def test_figures(found: str, expected: str) -> None:
 
 
 def test_templates_are_installed_with_the_package() -> None:
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     data = re.search(r"package_data=(\{.*\})", (root / "setup.py").read_text(encoding="utf-8"))
     assert data
     package = root / "fairseq_rome"

@@ -16,7 +16,7 @@ import torch
 from fairseq_rome.host.checkpoint import safe
 from fairseq_rome.host.user_dir import share_user_dir
 
-PACKAGE = Path(__file__).resolve().parents[1] / "fairseq_rome"
+PACKAGE = Path(__file__).resolve().parents[2] / "fairseq_rome"
 
 PROBE = """
 from fairseq.tasks import FairseqTask, register_task
