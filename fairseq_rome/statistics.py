@@ -117,7 +117,7 @@ def _stream(
             yield indices, seen[site], batch.target_mask, batch.target
         else:
             sources = batch.net_input["src_tokens"]
-            yield indices, seen[site], batch.source_mask(translator.task.source_dictionary.pad()), sources
+            yield indices, seen[site], batch.source_mask(translator.adapter.source_dictionary.pad()), sources
 
 
 def background(

@@ -88,7 +88,7 @@ class Benchmark:
         self.out = out
         self.stamp = {"code": code_digest()}
         started = _now()
-        whole = load_corpus(opened.task, self.translator.codec, seed)
+        whole = load_corpus(self.translator.codec, seed)
         self.corpus = whole.without(data.judged)
         # Read as text once, here, and not on the account of the first request.
         lengths = len(self.corpus.sources), len(self.corpus.targets)

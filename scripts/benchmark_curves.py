@@ -180,14 +180,14 @@ def measure(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
     task, translator = opened.task, opened.translator
     languages: Tuple[str, str] = (opened.languages[0], opened.languages[1])
     pool = read_edit_file(str(arguments.requests), *languages).without_leaks()
-    test, other = (load_test_set(name, task, translator.codec) for name in ("test", "test1"))
+    test, other = (load_test_set(name, translator.codec) for name in ("test", "test1"))
     unrelated = unrelated_sources(arguments.data, other, pool.requests)
     hidden = pool.held_out.union(test.sources, other.sources, unrelated)
-    corpus = load_corpus(task, translator.codec, 1).without(hidden)
+    corpus = load_corpus(translator.codec, 1).without(hidden)
     values = Remembered()
     with prepared(translator.model):
         judge = Judge(
-            translator, unrelated, test, pool.requests, validation_pairs(task, corpus, 1014), languages
+            translator, unrelated, test, pool.requests, validation_pairs(corpus, 1014), languages
         )
         for seed, method in ((seed, method) for seed in arguments.seed for method in arguments.method):
             order = list(pool.requests)

@@ -122,7 +122,7 @@ def _expected(known: Sequence[Tuple[Record, Dict[str, bool]]], stack: str) -> st
 def run(data: Multi30k, results: Sequence[Record], out: Path) -> None:
     """Trace what is not traced yet."""
     opened, _, settings = open_model(data.folder)
-    corpus = load_corpus(opened.task, opened.translator.codec, settings.seed).without(data.judged)
+    corpus = load_corpus(opened.translator.codec, settings.seed).without(data.judged)
     measured, done = best_sites(results), {record["id"] for record in read_records(out)}
     todo = [wish for wish in data.wishes if (wish.task, wish.id) in measured and wish.id not in done]
     out.parent.mkdir(parents=True, exist_ok=True)

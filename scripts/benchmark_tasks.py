@@ -55,7 +55,7 @@ class Bench:
         self.opened = open_checkpoint(args)
         self.languages: Tuple[str, str] = (self.opened.languages[0], self.opened.languages[1])
         self.requests = read_edit_file(args.edit_pref, *self.languages).requests
-        whole = load_corpus(self.opened.task, self.opened.translator.codec, settings.seed)
+        whole = load_corpus(self.opened.translator.codec, settings.seed)
         self.corpus = whole.without(EditFile(self.requests).held_out)
         self.checkers = checkers_for(self.languages, self.corpus)
 

@@ -137,9 +137,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     opened = _open(arguments.out, rest)
     languages = (opened.languages[0], opened.languages[1])
     translator = opened.translator
-    corpus = load_corpus(opened.task, translator.codec, 1)
+    corpus = load_corpus(translator.codec, 1)
     sets = [
-        first(load_test_set(spec, opened.task, translator.codec), arguments.sentences) for spec in arguments.test_set
+        first(load_test_set(spec, translator.codec), arguments.sentences) for spec in arguments.test_set
     ]
     mined = {source for chosen in sets for source in chosen.sources}
     seen = set()

@@ -48,10 +48,12 @@ def translation_task(data: Path, source: str = "en", target: str = "de") -> Any:
     from fairseq import tasks
     from fairseq.tasks.translation import TranslationConfig
 
+    from fairseq_rome.host.adapters import adapter_for
+
     settings = {**vars(TranslationConfig()), "data": str(data), "source_lang": source, "target_lang": target}
     # What the defaults take from other parts of fairseq's configuration.
     settings.update(train_subset="train", dataset_impl=None, required_seq_len_multiple=1)
-    return tasks.setup_task(argparse.Namespace(**{**settings, "task": "translation"}))
+    return adapter_for(tasks.setup_task(argparse.Namespace(**{**settings, "task": "translation"})))
 
 
 def write_parallel_text(directory: Path, split: str, lines: int, rng: random.Random) -> None:

@@ -29,7 +29,7 @@ def of_demo(number: int, **fields: Any) -> EditRequest:
 
 def run(demo: Demo, requests: Sequence[EditRequest], settings: Dict[str, Any], **more: Any) -> Outcome:
     """The outcome of some requests with quick settings, but for those given."""
-    corpus = load_corpus(demo.task, demo.codec, seed=1, most=400)
+    corpus = load_corpus(demo.codec, seed=1, most=400)
     surroundings = Surroundings(corpus, Endings.of("en", "de"), **more)
     return edit(
         demo.translator, EditFile(tuple(requests)), with_settings(QUICK, settings, "test"), surroundings

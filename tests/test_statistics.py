@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fairseq_rome import statistics
-from fairseq_rome.cli.session import cache_folder
+from fairseq_rome.cli.parsing import cache_folder
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus, load_corpus
@@ -22,7 +22,7 @@ TOKENS = 400
 
 @pytest.fixture(scope="module")
 def corpus(demo: Any) -> Corpus:
-    return load_corpus(demo.task, demo.codec, seed=1, most=60)
+    return load_corpus(demo.codec, seed=1, most=60)
 
 
 def one_by_one(demo: Any, pairs: List[Pair], site: Site) -> List[Any]:
@@ -94,7 +94,7 @@ def test_cache_is_used_when_all_is_the_same(
     folder = str(tmp_path / "new" / "cache")
     first = background(demo.translator, corpus, DECODER, TOKENS, folder, "weights")
     again = background(
-        demo.translator, load_corpus(demo.task, demo.codec, 1, 60), DECODER, TOKENS, folder, "weights"
+        demo.translator, load_corpus(demo.codec, 1, 60), DECODER, TOKENS, folder, "weights"
     )
     assert len(measured) == 1
     assert same(first, again)
@@ -194,7 +194,7 @@ def test_other_settings_of_a_model_have_a_folder_of_their_own(tmp_path: Path) ->
 
 
 def test_corpus_is_a_sample_of_the_training_side(demo: Any, corpus: Corpus) -> None:
-    again, other = (load_corpus(demo.task, demo.codec, seed, 60) for seed in (1, 2))
+    again, other = (load_corpus(demo.codec, seed, 60) for seed in (1, 2))
     assert corpus.subset == "train"
     assert len(corpus.pairs) == len(set(corpus.sources)) == 60
     assert corpus.sources == again.sources != other.sources
@@ -208,7 +208,7 @@ def test_corpus_is_a_sample_of_the_training_side(demo: Any, corpus: Corpus) -> N
 
 def test_corpus_leaves_out_what_the_model_cannot_take(demo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo.task, "max_positions", lambda: (12, 15))
-    pairs = load_corpus(demo.task, demo.codec, 1, 300).pairs
+    pairs = load_corpus(demo.codec, 1, 300).pairs
     assert len(pairs) == 300
     assert max(len(pair.source) for pair in pairs) == 12
     assert max(len(pair.target) for pair in pairs) <= 15
@@ -217,7 +217,7 @@ def test_corpus_leaves_out_what_the_model_cannot_take(demo: Any, monkeypatch: py
 def test_another_split_serves_where_there_is_no_training_data(
     demo: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = demo.task.load_dataset
+    load = demo.task.task.load_dataset
     missing = {"train"}
 
     def without(split: str) -> None:
@@ -226,9 +226,9 @@ def test_another_split_serves_where_there_is_no_training_data(
         load(split)
 
     monkeypatch.setattr(demo.task, "load_dataset", without)
-    assert load_corpus(demo.task, demo.codec, 1, 5).subset == "valid"
+    assert load_corpus(demo.codec, 1, 5).subset == "valid"
     missing.update({"valid", "test"})
     with pytest.raises(
         EditError, match="data-bin: no sentence pairs, expected one of the splits train, valid, test"
     ):
-        load_corpus(demo.task, demo.codec, 1)
+        load_corpus(demo.codec, 1)

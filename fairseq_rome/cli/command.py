@@ -18,13 +18,13 @@ _NO_FAIRSEQ = (
 )
 
 
-def run(prog: str, work: Callable[[Optional[Sequence[str]]], int], argv: Optional[Sequence[str]]) -> int:
+def run(prog: str, work: Callable[[Sequence[str]], int], argv: Optional[Sequence[str]]) -> int:
     """Run the work of a command.
 
     Args:
         prog: the command's name, for messages.
-        work: takes the arguments and returns the exit status.
-        argv: arguments; those of the process if None.
+        work: takes the words of the command line and returns the exit status.
+        argv: the words; those of the process if None.
 
     Returns:
         What `work` returns, or 2 after something that the user can put right.
@@ -34,7 +34,7 @@ def run(prog: str, work: Callable[[Optional[Sequence[str]]], int], argv: Optiona
             # fairseq and what it stands on warn of their own old habits.
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
-            return work(argv)
+            return work(list(sys.argv[1:] if argv is None else argv))
     except EditError as error:
         print(f"{prog}: {error}", file=sys.stderr)
     except KeyboardInterrupt as interrupt:
@@ -84,17 +84,6 @@ class _Patient:
     def _drop(self) -> None:
         # What is in the buffer would fail again, as Python exits too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-
-
-@contextmanager
-def naming(path: str) -> Iterator[None]:
-    """Begin what is wrong with the name of the file, where it does not."""
-    try:
-        yield
-    except EditError as error:
-        if str(error).startswith(f"{path}: "):
-            raise
-        raise EditError(f"{path}: {error}") from error
 
 
 def import_fairseq() -> None:

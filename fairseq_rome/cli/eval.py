@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Optional, Sequence, Tuple
 
 from fairseq_rome.cli.command import import_fairseq, run
-from fairseq_rome.cli.parsing import add_edit_file, add_evaluation, add_trust, command_parser, with_fairseq
+from fairseq_rome.cli.parsing import (
+    add_edit_file,
+    add_evaluation,
+    add_trust,
+    command_parser,
+    evaluation_options,
+    model_spec,
+)
 from fairseq_rome.errors import EditError
 from fairseq_rome.evaluation.conditions import METRICS
+
+if TYPE_CHECKING:
+    from fairseq_rome.host.decoding import Progress
+    from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
 
 USAGE = "fairseq-edit-eval DATA --path BEFORE --edited AFTER -s SRC -t TGT [--edit-pref PREF] [--test-set SET] ..."
 DESCRIPTION = """\
@@ -38,11 +49,46 @@ figures for --gate:
 
 exit status:
   0  every request that was wrong before holds, the sentences to keep stayed,
-     and every gate passed
+     and every condition is met
   1  one of these is not so
   2  something that you can put right, said in one line
 """
 _SAMPLE = 200
+
+
+@dataclass(frozen=True)
+class EvalCommand:
+    """One run of the command, as it was asked for.
+
+    Args:
+        model: the checkpoint before the edit.
+        progress: wraps long loops.
+        as_json: whether each line of output is a JSON object.
+        edited: the checkpoint after the edit; None where patches make it.
+        patches: patch files that make it.
+        hooks: whether these are held by hooks, beside the weights.
+        edit_pref: the edit file; None for none.
+        task: of requests that name none.
+        evaluation: what is looked at besides.
+        sample: how many other sentences are decoded.
+        report: folder of the report; empty for none.
+        force: whether its files are replaced.
+        words: the command line.
+    """
+
+    model: ModelSpec
+    progress: Progress
+    as_json: bool
+    edited: Optional[str]
+    patches: Tuple[str, ...]
+    hooks: bool
+    edit_pref: Optional[str]
+    task: Optional[str]
+    evaluation: EvaluationOptions
+    sample: int
+    report: str
+    force: bool
+    words: Tuple[str, ...]
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -52,15 +98,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         argv: arguments; those of the process if None.
 
     Returns:
-        Exit status: 0 all is well, 1 a request or a gate failed, 2 something the user can put right.
+        Exit status: 0 all is well, 1 a request or a condition failed, 2 something the user can put right.
 
     Raises:
         SystemExit: after printing the help.
     """
-    return run("fairseq-edit-eval", _parse_and_run, argv)
+    return run("fairseq-edit-eval", lambda words: _run(parse(words)), argv)
 
 
-def parser() -> argparse.ArgumentParser:
+def own_parser() -> argparse.ArgumentParser:
     """The command's own options; its help is the command's."""
     figures = "\n".join(f"  {name:18}{meaning}" for name, meaning in METRICS.items())
     # Not by format(): the text holds braces of its own.
@@ -71,6 +117,10 @@ def parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--edit-patches", metavar="FILES",
         help="instead of --edited: patch files of fairseq-edit --save-patch, joined by ':', that are applied to --path",
+    )  # fmt: skip
+    group.add_argument(
+        "--edit-hooks", action="store_true",
+        help="hold the patches by hooks beside the model instead of making them in its weights",
     )  # fmt: skip
     add_edit_file(group, required=False)
     add_evaluation(group)
@@ -87,84 +137,60 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
-    own, rest = parser().parse_known_args(argv)
-    own.argv = list(sys.argv[1:] if argv is None else argv)
+def parse(argv: Sequence[str]) -> EvalCommand:
+    """What the words of a command line ask for.
+
+    Raises:
+        EditError: for options that can't be.
+        SystemExit: after printing the help.
+    """
+    own, rest = own_parser().parse_known_args(argv)
     if not own.edit_pref and not own.test_set:
         raise EditError("nothing to judge: expected --edit-pref, --test-set or both")
     if own.edit_sample is not None and own.edit_sample < 0:
         raise EditError(f"--edit-sample is {own.edit_sample}, expected a number of at least 0")
     if (own.edited is None) == (own.edit_patches is None):
         raise EditError("expected the edited model: either --edited or --edit-patches")
+    if own.edit_hooks and own.edit_patches is None:
+        raise EditError("--edit-hooks holds patches beside the model, expected --edit-patches with it")
     import_fairseq()
-    return _run(with_fairseq("fairseq-edit-eval", own, rest, own.seed))
-
-
-def _run(args: argparse.Namespace) -> int:
-    from fairseq_rome.cli import judging
-    from fairseq_rome.cli.pictures import heat_maps
-    from fairseq_rome.cli.session import check_symbols, open_checkpoint, unedited
-    from fairseq_rome.cli.verdict import verdict_lines
-    from fairseq_rome.evaluation.evaluate import Plan, checkers_for, evaluate
-    from fairseq_rome.host.corpus import load_corpus
-    from fairseq_rome.host.sites import prepared
-    from fairseq_rome.report import report_record, write_report
-
-    gates = judging.check_options(args)
-    opened = open_checkpoint(args)
-    edited, records, models = _edited(args, opened)
-    wishes = judging.wishes_of(args, gates, opened)
-    languages: Tuple[str, str] = (opened.languages[0], opened.languages[1])
-    edit_file = _edit_file(args, languages)
-    check_symbols(edit_file, opened.translator.codec)
-    triggers = judging.known_triggers(edit_file, records)
-    corpus = load_corpus(opened.task, opened.translator.codec, args.seed, judging.MOST_READ)
-    size = args.edit_sample if args.edit_sample is not None else _SAMPLE * (not wishes.test_sets)
-    hidden = [request.source for request in edit_file.requests] + sorted(edit_file.held_out)
-    sample = corpus.without(hidden).without_triggers(triggers.values(), size)
-    plan = Plan(
-        edit_file, languages, triggers, tuple(sample), wishes.test_sets, checkers_for(languages, corpus)
-    )
-    before = unedited(opened, args)
-    with prepared(before.model), prepared(edited.model):
-        found = evaluate(before, edited, plan)
-    cost = {"checkpoint_bytes": float(os.path.getsize(args.edited or args.path))}
-    edits = judging.told_edits(edit_file, records)
-    figures = args.report_figures if wishes.report else 0
-    pictures = heat_maps(opened.translator, edit_file.requests, figures, args.seed)
-    report = judging.make_report(found, wishes.gates, opened, models, args, cost, edits, pictures)
-    as_json = args.log_format == "json"
-    for line in verdict_lines(report_record(report), as_json):
-        print(line)
-    if wishes.report:
-        print(judging.wrote_text(write_report(wishes.report, report, args.force), as_json))
-    return 0 if report.passed else 1
-
-
-def _edited(args: argparse.Namespace, opened: Any) -> Tuple[Any, List[Any], Dict[str, Any]]:
-    """The edited model, the records of its edits, and what the report tells of it."""
-    from fairseq_rome.cli.history import with_patch_files
-    from fairseq_rome.cli.judging import edits_in
-    from fairseq_rome.cli.session import reopened
-    from fairseq_rome.host.checkpoint import fingerprint, read_state
     from fairseq_rome.patch import patch_paths
 
-    if args.edited:
-        state = read_state(args.edited, trust=args.trust_checkpoint)
-        told = {"edited": {"path": args.edited, "fingerprint": fingerprint(state)}}
-        return reopened(opened, state, args), edits_in(state), told
-    paths = patch_paths(args.edit_patches)
-    state, _ = with_patch_files(args.path, opened.state, paths, opened.translator.model.state_dict())
-    return reopened(opened, state, args), edits_in(state), {"patches": paths}
+    evaluation = evaluation_options(own, own.seed)
+    model, progress, as_json = model_spec("fairseq-edit-eval", own, rest, own.seed)
+    sample = own.edit_sample if own.edit_sample is not None else _SAMPLE * (not own.test_set)
+    return EvalCommand(
+        model, progress, as_json, own.edited, tuple(patch_paths(own.edit_patches)), own.edit_hooks, own.edit_pref,
+        own.edit_task, evaluation, sample, own.report, own.force, ("fairseq-edit-eval", *argv),
+    )  # fmt: skip
 
 
-def _edit_file(args: argparse.Namespace, languages: Tuple[str, str]) -> Any:
-    from fairseq_rome.cli.judging import with_task
+def _run(command: EvalCommand) -> int:
+    from fairseq_rome.cli.rendering import JsonPrinter, Printer
+    from fairseq_rome.report import check_folder, write_report
     from fairseq_rome.text.requests import EditFile, read_edit_file
+    from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_sets, make_report
+    from fairseq_rome.workbench.opening import open_model
+    from fairseq_rome.workbench.workbench import MOST_READ, Workbench
 
-    if not args.edit_pref:
-        return EditFile(())
-    return with_task(read_edit_file(args.edit_pref, *languages), args.edit_task)
+    if command.report:
+        check_folder(command.report, command.force)
+    bench = Workbench(open_model(command.model, command.progress))
+    edited = bench.compared(command.edited, command.patches, command.hooks)
+    sets = load_test_sets(command.evaluation.test_sets, bench.model.translator.codec)
+    edit_file = EditFile(())
+    if command.edit_pref:
+        edit_file = read_edit_file(command.edit_pref, *bench.languages).with_task(command.task)
+    edit_file = bench.check_requests(edit_file)
+    corpus = bench.background(command.evaluation.seed, most=MOST_READ)
+    checkpoint = command.edited or bench.model.path
+    comparison = comparison_of_records(edit_file, edited.edits, corpus, command.sample, checkpoint)
+    report = make_report(bench.model, edited, comparison, sets, command.evaluation, corpus, command.words)
+    say = JsonPrinter() if command.as_json else Printer()
+    say.report(report)
+    if command.report:
+        say.wrote_files(write_report(command.report, report, command.force))
+    return 0 if report.passed else 1
 
 
 def cli_main() -> None:

@@ -39,11 +39,11 @@ def telling_if_written(path: str) -> Iterator[None]:
     Raises:
         KeyboardInterrupt: with that text.
     """
-    before = _identity(path)
+    before = _identity(path) if path else None
     try:
         yield
     except KeyboardInterrupt:
-        if _identity(path) == before:
+        if not path or _identity(path) == before:
             raise
         raise KeyboardInterrupt(f"{path} was already written whole") from None
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from fairseq_rome.cli.command import import_fairseq, run
-from fairseq_rome.cli.parsing import add_edit_file, add_trust, command_parser, with_fairseq
+from fairseq_rome.cli.parsing import add_edit_file, add_trust, command_parser, model_spec
 from fairseq_rome.errors import EditError
+
+if TYPE_CHECKING:
+    from argparse import _ActionsContainer as Group
+
+    from fairseq_rome.host.decoding import Progress
+    from fairseq_rome.text.requests import EditRequest
+    from fairseq_rome.tracing import LocateSettings, RankedSite
+    from fairseq_rome.tracing.trace_folder import TraceFolder
+    from fairseq_rome.workbench.specs import ModelSpec
+    from fairseq_rome.workbench.workbench import Workbench
 
 PROG = "fairseq-edit-locate"
 USAGE = "fairseq-edit-locate DATA --path MODEL --edit-pref PREF -s SRC -t TGT --save-dir DIR [options]"
@@ -62,6 +73,33 @@ exit status:
 """
 
 
+@dataclass(frozen=True)
+class LocateCommand:
+    """One run of the command, as it was asked for.
+
+    Args:
+        model: what to trace.
+        progress: wraps long loops.
+        as_json: whether each line of output is a JSON object.
+        edit_pref: the edit file.
+        settings: of the trace.
+        folder: where arrays and heat maps go.
+        arrays: format of the arrays.
+        images: format of the heat maps.
+        force: whether files of an earlier run are replaced.
+    """
+
+    model: ModelSpec
+    progress: Progress
+    as_json: bool
+    edit_pref: str
+    settings: LocateSettings
+    folder: str
+    arrays: str
+    images: str
+    force: bool
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command.
 
@@ -74,7 +112,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     Raises:
         SystemExit: after printing the help.
     """
-    return run(PROG, _parse_and_run, argv)
+    return run(PROG, lambda words: _run(parse(words)), argv)
 
 
 def own_parser() -> argparse.ArgumentParser:
@@ -98,7 +136,7 @@ def own_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_tracing(group: Any) -> None:
+def _add_tracing(group: Group) -> None:
     group.add_argument(
         "--locate-mode", choices=("noise", "carry"), default="noise",
         help="noise: what restores the behaviour after noise; carry: what brings the wanted segment when it is "
@@ -119,124 +157,72 @@ def _add_tracing(group: Any) -> None:
     group.add_argument("--seed", type=int, default=1, help="seed of every random choice (default: 1)")
 
 
-def _parse_and_run(argv: Optional[Sequence[str]]) -> int:
+def parse(argv: Sequence[str]) -> LocateCommand:
+    """What the words of a command line ask for.
+
+    Raises:
+        EditError: for options that can't be.
+        SystemExit: after printing the help.
+    """
     own, rest = own_parser().parse_known_args(argv)
     if own.seed < 0:
         raise EditError(f"--seed is {own.seed}, expected at least 0")
     import_fairseq()
-    return _run(with_fairseq("fairseq-edit-locate", own, rest, own.seed))
+    from fairseq_rome.tracing import LocateSettings
 
-
-def _run(args: argparse.Namespace) -> int:
-    from fairseq_rome.cli.session import check_symbols, open_checkpoint
-    from fairseq_rome.cli.traces import TraceFolder
-    from fairseq_rome.host.corpus import load_corpus
-    from fairseq_rome.text.requests import read_edit_file
-    from fairseq_rome.tracing import CARRY, LocateSettings
-
+    model, progress, as_json = model_spec(PROG, own, rest, own.seed)
     settings = LocateSettings(
-        args.locate_mode, args.locate_noise, args.locate_samples, args.seed, args.locate_batch_tokens
+        own.locate_mode, own.locate_noise, own.locate_samples, own.seed, own.locate_batch_tokens
     )
-    languages = (args.source_lang, args.target_lang)
+    return LocateCommand(
+        model, progress, as_json, own.edit_pref, settings, own.save_dir, own.locate_format, own.locate_figures,
+        own.force,
+    )  # fmt: skip
+
+
+def _run(command: LocateCommand) -> int:
+    from fairseq_rome.text.requests import read_edit_file
+    from fairseq_rome.tracing.trace_folder import TraceFolder
+    from fairseq_rome.workbench.opening import open_model
+    from fairseq_rome.workbench.workbench import Workbench
+
+    values = command.model.options.values
+    languages = [code for code in (values["source_lang"], values["target_lang"]) if code]
     # A slip in the edit file is told before the checkpoint is opened, unless the languages are still to be found.
-    edit_file = read_edit_file(args.edit_pref, *languages) if all(languages) else None
-    opened = open_checkpoint(args)
-    edit_file = edit_file or read_edit_file(args.edit_pref, *opened.languages)
-    check_symbols(edit_file, opened.translator.codec)
+    edit_file = read_edit_file(command.edit_pref, *languages) if len(languages) == 2 else None
+    bench = Workbench(open_model(command.model, command.progress))
+    edit_file = bench.check_requests(edit_file or read_edit_file(command.edit_pref, *bench.languages))
     names = [request.id for request in edit_file.requests]
-    folder = TraceFolder.made(args.save_dir, names, args.locate_format, args.locate_figures, args.force)
-    carries = settings.mode == CARRY
-    corpus = load_corpus(opened.task, opened.translator.codec, args.seed) if carries else None
-    return _trace_all(
-        opened.translator, edit_file.requests, settings, corpus, folder, args.log_format == "json"
-    )
+    folder = TraceFolder.made(command.folder, names, command.arrays, command.images, command.force)
+    return _trace_all(bench, edit_file.requests, command.settings, folder, command.as_json)
 
 
 def _trace_all(
-    translator: Any, requests: Sequence[Any], settings: Any, corpus: Any, folder: Any, as_json: bool
+    bench: Workbench, requests: Sequence[EditRequest], settings: LocateSettings, folder: TraceFolder, as_json: bool
 ) -> int:
-    from fairseq_rome.tracing import locate, ranked_sites
+    from fairseq_rome.cli.trace_rendering import failed_text, traced_text, traces_verdict
+    from fairseq_rome.tracing import ranked_sites
 
-    hypotheses = translator.translate([request.source for request in requests])
-    ranked: Dict[str, Any] = {}
+    ranked: Dict[str, List[RankedSite]] = {}
     try:
-        for request, before in zip(requests, hypotheses):
+        for request in requests:
             started = time.perf_counter()
             try:
-                trace = locate(translator, request, before, settings, corpus)
+                trace, said = bench.traced(request, settings)
             except EditError as error:
-                print(_failed(request.id, str(error), as_json), flush=True)
+                print(failed_text(request.id, str(error), as_json), flush=True)
                 continue
             files = folder.write(trace)
             ranked[request.id] = ranked_sites(trace)
             seconds = time.perf_counter() - started
-            print(_traced(trace, before.text, ranked[request.id], files, seconds, as_json), flush=True)
+            print(traced_text(trace, said, ranked[request.id], files, seconds, as_json), flush=True)
     except KeyboardInterrupt:
         told = f"requests traced into {folder.path}: {len(ranked)}" if ranked else ""
         raise KeyboardInterrupt(told) from None
     if ranked:
         folder.write_sites(ranked)
-    print(_verdict(len(requests), len(ranked), folder.path, as_json), flush=True)
+    print(traces_verdict(len(requests), len(ranked), folder.path, as_json), flush=True)
     return 0 if len(ranked) == len(requests) else 1
-
-
-def _failed(name: str, reason: str, as_json: bool) -> str:
-    if as_json:
-        return _json({"id": name, "traced": False, "reason": reason})
-    return f"request {name}: not traced ({reason})"
-
-
-def _traced(
-    trace: Any, output: str, ranked: Sequence[Any], files: Sequence[str], seconds: float, as_json: bool
-) -> str:
-    from fairseq_rome.tracing import site_list
-
-    if as_json:
-        sites = [{"site": str(one.site), "effect": one.effect} for one in ranked]
-        names = ("id", "mode", "source", "segment", "trigger", "clean", "corrupted")
-        record = {name: getattr(trace, name) for name in names}
-        return _json(
-            {**record, "output": output, "traced": True, "details": dict(trace.details), "sites": sites,
-             "files": list(files), "seconds": round(seconds, 3)}
-        )  # fmt: skip
-    rows = [
-        ("source", trace.source),
-        ("output", output),
-        ("segment", trace.segment),
-        ("trigger", trace.trigger),
-        *_runs(trace),
-        ("effects", ", ".join(f"{one.site} {one.effect:.4f}" for one in ranked)),
-        ("site", site_list(ranked)),
-        ("files", ", ".join(files)),
-        ("time", f"{seconds:.1f} s"),
-    ]
-    return "\n".join([f"request {trace.id}: traced", *(f"  {name:10s}{value}" for name, value in rows)])
-
-
-def _runs(trace: Any) -> List[Tuple[str, str]]:
-    """The probabilities of the two runs, under the names that they have in the mode."""
-    if trace.mode == "noise":
-        return [("clean", f"{trace.clean:.4f}"), ("corrupted", f"{trace.corrupted:.4f}")]
-    positive = f"{trace.details['positive_source']} -> {trace.details['positive_target']}"
-    return [
-        ("positive", positive),
-        ("clean", f"{trace.clean:.4f} (first subword, in the positive sentence)"),
-        ("corrupted", f"{trace.corrupted:.4f} (first subword, in the request's sentence)"),
-    ]
-
-
-def _verdict(requests: int, traced: int, path: str, as_json: bool) -> str:
-    if as_json:
-        return _json({"requests": requests, "traced": traced, "wrote": path if traced else None})
-    total = f"{requests} {'request' if requests == 1 else 'requests'}: {traced} traced"
-    rest = f", {requests - traced} not" if traced < requests else ""
-    return f"{total}{rest}\n" + (f"wrote {path}" if traced else "nothing was written")
-
-
-def _json(record: Dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(record, ensure_ascii=False)
 
 
 def cli_main() -> None:

@@ -1,12 +1,22 @@
-"""Options that several commands share, and fairseq's own beside them."""
+"""Options that several commands share, and what becomes of them: frozen values, in which no Namespace is left."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn, Sequence
+import hashlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, NoReturn, Optional, Sequence, Tuple
 
+from fairseq_rome.cli.interrupts import held_back
 from fairseq_rome.errors import EditError
-from fairseq_rome.evaluation.conditions import METRICS
+from fairseq_rome.evaluation.conditions import METRICS, Condition
+
+if TYPE_CHECKING:
+    from argparse import _ActionsContainer as Group
+
+    from fairseq_rome.host.decoding import Progress
+    from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
 
 FAIRSEQ = """\
 The options of fairseq-generate are taken, and mean the same (fairseq-generate
@@ -24,6 +34,10 @@ that you translate with:
                        whether an edit holds
   --cpu, --fp16, --batch-size, --user-dir, --model-overrides, --log-format json
 """
+# fairseq-generate itself does these around its search, or they let no two runs be compared.
+_NOT_TAKEN = (
+    "sampling", "prefix_size", "constraints", "lm_path", "score_reference", "replace_unk", "retain_dropout",
+)  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,7 +66,7 @@ def command_parser(prog: str, usage: str, description: str, epilog: str, path_ro
     return parser
 
 
-def add_edit_file(group: Any, required: bool = True) -> None:
+def add_edit_file(group: Group, required: bool = True) -> None:
     """The options that name the edit file."""
     group.add_argument(
         "--edit-pref", metavar="PREF", required=required,
@@ -67,7 +81,7 @@ def add_edit_file(group: Any, required: bool = True) -> None:
     )  # fmt: skip
 
 
-def add_trust(group: Any) -> None:
+def add_trust(group: Group) -> None:
     """The option that lets a checkpoint run code."""
     group.add_argument(
         "--trust-checkpoint", action="store_true",
@@ -75,7 +89,7 @@ def add_trust(group: Any) -> None:
     )  # fmt: skip
 
 
-def add_evaluation(group: Any) -> None:
+def add_evaluation(group: Group) -> None:
     """The options of an evaluation."""
     group.add_argument(
         "--test-set", metavar="SET", action="append", default=[],
@@ -85,14 +99,13 @@ def add_evaluation(group: Any) -> None:
     group.add_argument(
         "--gate", metavar="CONDITION", action="append", default=[],
         help="exit with 1 unless a figure meets a condition, such as 'locality>=0.995' or 'bleu_delta>=-0.2'; may be "
-        "given several times; a figure that can't be measured fails its gate. Figures, which fairseq-edit-eval --help "
-        "explains: " + ", ".join(METRICS),
+        "given several times; a figure that can't be measured fails its condition. Figures, which fairseq-edit-eval "
+        "--help explains: " + ", ".join(METRICS),
     )  # fmt: skip
     group.add_argument(
-        "--report",
-        metavar="DIR",
+        "--report", metavar="DIR", default="",
         help="write report.html, report.json and edit_card.md there, whatever the verdict",
-    )
+    )  # fmt: skip
     group.add_argument(
         "--report-figures", type=int, default=8, metavar="N",
         help="trace the first N requests for the report's heat maps, some seconds each (default: %(default)s)",
@@ -104,20 +117,94 @@ def add_evaluation(group: Any) -> None:
     )  # fmt: skip
 
 
-def with_fairseq(prog: str, own: argparse.Namespace, rest: Sequence[str], seed: int) -> argparse.Namespace:
-    """The options of fairseq-generate, with a command's own beside them.
+def evaluation_options(own: argparse.Namespace, seed: int) -> EvaluationOptions:
+    """What the options of an evaluation ask for.
+
+    Raises:
+        EditError: for a condition or a number that can't be.
+    """
+    from fairseq_rome.workbench.specs import EvaluationOptions
+
+    if own.report_figures < 0:
+        raise EditError(f"--report-figures is {own.report_figures}, expected a number of at least 0")
+    conditions = tuple(Condition.parse(text) for given in own.gate for text in given.split(","))
+    figures = own.report_figures if own.report else 0
+    return EvaluationOptions(tuple(dict.fromkeys(own.test_set)), conditions, figures, seed)
+
+
+def model_spec(
+    prog: str,
+    own: argparse.Namespace,
+    rest: Sequence[str],
+    seed: int,
+    patches: Sequence[str] = (),
+    cache: Optional[str] = None,
+) -> Tuple[ModelSpec, Progress, bool]:
+    """What a command opens: the options of fairseq-generate with those of ours that concern the model.
 
     Args:
         prog: name of the command, for messages.
         own: the command's own options, parsed.
         rest: what was left.
         seed: of every random choice.
+        patches: patch files whose edits are made in the checkpoint as it is read.
+        cache: `--edit-cache`; None for the user's folder.
+
+    Returns:
+        The spec, the progress bar that is asked for, and whether output is JSON.
 
     Raises:
-        EditError: for options that fairseq-generate does not take.
+        EditError: for options that fairseq-generate does not take, or that are not taken here.
     """
+    import torch
     from fairseq import options
 
+    from fairseq_rome.host.configuration import FairseqOptions
+    from fairseq_rome.workbench.specs import ModelSpec
+
     parser = Parser(prog=prog, parents=[options.get_generation_parser()], add_help=False, allow_abbrev=False)
-    found = options.parse_args_and_arch(parser, input_args=[*rest, "--seed", str(seed)])
-    return argparse.Namespace(**{**vars(found), **vars(own), "seed": seed})
+    values = vars(options.parse_args_and_arch(parser, input_args=[*rest, "--seed", str(seed)]))
+    for name in _NOT_TAKEN:
+        if values.get(name):
+            raise EditError(f"--{name.replace('_', '-')} is not taken here, expected plain beam search")
+    found = FairseqOptions({**values, "seed": seed})
+    device = "cuda" if torch.cuda.is_available() and not values["cpu"] else "cpu"
+    spec = ModelSpec(
+        found, device, bool(values["fp16"]), getattr(own, "edit_input", "raw") == "bpe", tuple(patches),
+        own.trust_checkpoint,
+    )  # fmt: skip
+    with held_back():  # fairseq logs all of its settings where it is interrupted here
+        _ = found.cfg
+    folder = cache_folder(cache, spec.overrides())
+    return ModelSpec(**{**vars(spec), "cache": folder}), progress_bar(values), values["log_format"] == "json"
+
+
+def cache_folder(given: Optional[str], overrides: Mapping[str, Any]) -> Optional[str]:
+    """Where statistics are kept; None for `--edit-cache none`.
+
+    They are known by the model's weights. With other settings these compute something else, so overrides have a folder
+    of their own within `--edit-cache`, or the user's cache folder.
+    """
+    if given == "none":
+        return None
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    folder = given or os.path.join(home, "fairseq_rome")
+    if not overrides:
+        return folder
+    return os.path.join(folder, hashlib.sha256(repr(dict(overrides)).encode()).hexdigest()[:16])
+
+
+def progress_bar(values: Mapping[str, Any]) -> Progress:
+    """The progress bar of fairseq in the format asked for; silent with `--no-progress-bar` or outside a terminal."""
+    from fairseq.logging import progress_bar as bars
+
+    from fairseq_rome.host.decoding import silent
+
+    shown = values["log_format"] or ("tqdm" if sys.stderr.isatty() else None)
+    if values["no_progress_bar"] or shown is None:
+        return silent
+
+    def wrap(items: Sequence[Any], label: str) -> Iterable[Any]:
+        return bars.progress_bar(items, log_format=shown, log_interval=values["log_interval"], prefix=label)
+
+    return wrap

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Sequence, Tuple
 
 from fairseq_rome.cli.parsing import Parser, add_trust
+
+if TYPE_CHECKING:
+    from fairseq_rome.workbench.patching import OutputSpec
 
 PROG = "fairseq-edit-patch"
 DESCRIPTION = """\
@@ -80,9 +84,54 @@ written.
 """
 
 
+@dataclass(frozen=True)
+class PatchCommand:
+    """One run of the command, as it was asked for.
+
+    Args:
+        name: `show`, `apply`, `revert`, `merge` or `diff`.
+        files: checkpoints and patch files, in the order given.
+        output: where the new file goes; its path is empty where none is written.
+        ids: requests whose patches to take out.
+        everything: whether every patch is to be taken out.
+        as_json: whether each line of output is a JSON object.
+    """
+
+    name: str
+    files: Tuple[str, ...]
+    output: OutputSpec
+    ids: Tuple[str, ...]
+    everything: bool
+    as_json: bool
+
+
+def parse(argv: Sequence[str]) -> PatchCommand:
+    """What the words of a command line ask for.
+
+    Raises:
+        EditError: for options that can't be.
+        SystemExit: after printing the help.
+    """
+    own = own_parser().parse_args(argv)
+    given = vars(own)
+    files = [given[name] for name in ("base", "edited", "first", "second") if name in given]
+    files += [*given.get("files", ()), *given.get("patches", ())]
+    from fairseq_rome.workbench.patching import OutputSpec
+
+    output = OutputSpec(
+        given.get("save_to", ""), given.get("force", False), given.get("trust_checkpoint", False)
+    )
+    return PatchCommand(
+        own.command, tuple(files), output, tuple(given.get("id", ())), given.get("all", False), given.get("json", False)
+    )
+
+
 def own_parser() -> argparse.ArgumentParser:
     """The command's options; each sub-command has a help of its own."""
-    parser = _parser(Parser, prog=PROG, description=DESCRIPTION, epilog=EPILOG)
+    parser = Parser(
+        prog=PROG, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=Parser, title="commands",
         description=f"{PROG} COMMAND --help explains each.",
@@ -125,17 +174,13 @@ def own_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _parser(make: Any, **texts: str) -> Any:
-    return make(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **texts)
+def _command(commands: argparse._SubParsersAction[Parser], name: str, short: str, description: str) -> Parser:
+    return commands.add_parser(
+        name, help=short, description=description, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
 
 
-def _command(commands: Any, name: str, short: str, description: str) -> Any:
-    def make(**options: Any) -> Any:
-        return commands.add_parser(name, help=short, **options)
-
-    return _parser(make, description=description)
-
-
-def _add_output(parser: Any, what: str) -> None:
+def _add_output(parser: Parser, what: str) -> None:
     parser.add_argument("--save-to", metavar="FILE", required=True, help=f"where {what} goes")
     parser.add_argument("--force", action="store_true", help="overwrite FILE if it exists")

@@ -1,4 +1,4 @@
-"""Gates: conditions on an evaluation's figures, such as `locality>=0.995`, on which a pipeline can stop."""
+"""Conditions on an evaluation's figures, such as `locality>=0.995`, on which a pipeline can stop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ METRICS: Dict[str, str] = {
     "repetition_delta": "growth of the share of outputs with repetition, where it is largest",
     "fault_delta": "growth of the share of outputs that a task's checker objects to, where it is largest",
 }
-"""The figures that a gate can be set on, with their meaning."""
+"""The figures that a condition can be set on, with their meaning."""
 
 _OPERATORS: Dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -61,42 +61,43 @@ class Condition:
         """
         found = _FORM.fullmatch(text)
         if found is None:
-            raise EditError(f"gate {text!r}: expected FIGURE>=NUMBER, for example locality>=0.995")
+            raise EditError(f"condition {text!r}: expected FIGURE>=NUMBER, for example locality>=0.995")
         metric, comparison, number = found.groups()
         if metric not in METRICS:
-            raise EditError(f"gate {text!r}: no figure {metric!r}, expected one of: {', '.join(METRICS)}")
+            raise EditError(f"condition {text!r}: no figure {metric!r}, expected one of: {', '.join(METRICS)}")
         try:
             bound = float(number)
         except ValueError:
-            raise EditError(f"gate {text!r}: {number!r} is no number") from None
+            raise EditError(f"condition {text!r}: {number!r} is no number") from None
         if bound != bound:
-            raise EditError(f"gate {text!r}: nothing compares with NaN, expected a number")
+            raise EditError(f"condition {text!r}: nothing compares with NaN, expected a number")
         return cls(metric, comparison, bound)
 
 
 @dataclass(frozen=True)
 class ConditionResult:
-    """What became of a gate.
+    """What became of a condition.
 
     Args:
-        gate: the gate.
-        value: the figure; None if it could not be measured, and then the gate has not passed.
+        condition: the condition.
+        value: the figure; None if it could not be measured, and then the condition is not met.
     """
 
-    gate: Condition
+    condition: Condition
     value: Optional[float]
 
     @property
     def passed(self) -> bool:
         """Whether the figure was measured and meets the condition."""
-        return self.value is not None and _OPERATORS[self.gate.comparison](self.value, self.gate.bound)
+        return self.value is not None and _OPERATORS[self.condition.comparison](self.value, self.condition.bound)
 
     def __str__(self) -> str:
         if self.value is None:
-            return f"gate {self.gate}: failed, nothing to measure {self.gate.metric} on"
-        return f"gate {self.gate}: {'passed' if self.passed else 'failed'}, {self.gate.metric} is {self.value:.6g}"
+            return f"condition {self.condition}: failed, nothing to measure {self.condition.metric} on"
+        state = "met" if self.passed else "failed"
+        return f"condition {self.condition}: {state}, {self.condition.metric} is {self.value:.6g}"
 
 
-def check_conditions(gates: Sequence[Condition], metrics: Mapping[str, float]) -> List[ConditionResult]:
-    """Hold gates against an evaluation's figures (`Evaluation.metrics`)."""
-    return [ConditionResult(gate, metrics.get(gate.metric)) for gate in gates]
+def check_conditions(conditions: Sequence[Condition], metrics: Mapping[str, float]) -> List[ConditionResult]:
+    """Hold conditions against an evaluation's figures (`Evaluation.metrics`)."""
+    return [ConditionResult(one, metrics.get(one.metric)) for one in conditions]

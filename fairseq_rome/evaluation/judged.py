@@ -186,7 +186,7 @@ class Evaluation:
         return [probe for request in self.counted for probe in request.probes if probe.wrong_before]
 
     def metrics(self) -> Dict[str, float]:
-        """The figures that gates are set on, by name; what could not be measured is left out.
+        """The figures that conditions are set on, by name; what could not be measured is left out.
 
         Of several test sets the worst counts.
         """

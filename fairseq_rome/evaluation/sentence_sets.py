@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
@@ -46,38 +46,38 @@ def plain_set(name: str, kind: str, sources: Sequence[str], codec: TextCodec) ->
     return SentenceSet(name, kind, tuple(sources), tuple(map(codec.source, sources)))
 
 
-def load_test_set(spec: str, task: Any, codec: TextCodec) -> SentenceSet:
+def load_test_set(spec: str, codec: TextCodec) -> SentenceSet:
     """A test set with references: raw text by prefix, or else a subset of DATA.
 
     Args:
         spec: a prefix of the files PREFIX.SRC and PREFIX.TGT, or the name of a subset such as `test`.
-        task: the task, which loads subsets.
         codec: text to tokens and back.
 
     Raises:
         EditError: if there is neither, or a sentence lacks its reference.
     """
-    source_path, target_path = f"{spec}.{task.cfg.source_lang}", f"{spec}.{task.cfg.target_lang}"
+    adapter = codec.adapter
+    source_path, target_path = (f"{spec}.{language}" for language in adapter.languages)
     if os.path.exists(source_path) or os.path.exists(target_path):
         return _raw_set(spec, source_path, target_path, codec)
-    try:
-        task.load_dataset(spec)
-    except FileNotFoundError as error:
+    split = adapter.load_split(spec)
+    if split is None:
         raise EditError(
-            f"test set {spec!r}: neither the files {source_path} and {target_path} nor a subset of "
-            f"{task.cfg.data}"
-        ) from error
-    items = [task.dataset(spec)[index] for index in range(len(task.dataset(spec)))]
-    if any(item["target"] is None for item in items):
-        raise EditError(f"test set {spec!r}: no references in {task.cfg.data}, expected a target side")
-    # A language symbol behind the end symbol (mBART) is added by the data set for inference.
-    words = [content(item["source"], task.source_dictionary) for item in items]
+            f"test set {spec!r}: neither the files {source_path} and {target_path} nor a subset of {adapter.data}"
+        )
+    sources: List[torch.Tensor] = []
+    targets: List[torch.Tensor] = []
+    for source, target in (adapter.pair(split[index]) for index in range(len(split))):
+        if target is None:
+            raise EditError(f"test set {spec!r}: no references in {adapter.data}, expected a target side")
+        sources.append(source)
+        targets.append(target)
     return SentenceSet(
         spec, TEST,
-        tuple(codec.source_text(tokens) for tokens in words),
-        tuple(item["source"][: len(tokens) + 1].long() for item, tokens in zip(items, words)),
-        tuple(codec.target_text(content(item["target"], task.target_dictionary)) for item in items),
-        tuple(item["target"].long() for item in items),
+        tuple(codec.source_text(content(source, adapter.source_dictionary)) for source in sources),
+        tuple(sources),
+        tuple(codec.target_text(content(target, adapter.target_dictionary)) for target in targets),
+        tuple(targets),
     )  # fmt: skip
 
 

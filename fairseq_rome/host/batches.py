@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Sequence
 
 import torch
-from fairseq import utils
 from fairseq.data import data_utils
 from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.adapters.base import TaskAdapter
 
 
 @dataclass(frozen=True)
@@ -51,26 +51,18 @@ class Batcher:
     """Makes padded samples for a task.
 
     Args:
-        task: the fairseq task; sources go through its own data set for inference, which adds language
-            symbols.
+        adapter: of the task, which adds its language symbols to sources.
         start: the token that the task's generator feeds to the decoder first.
         device: where the samples are to be.
     """
 
-    task: Any
+    adapter: TaskAdapter
     start: int
     device: torch.device
 
     def sources(self, sources: Sequence[Tensor]) -> Dict[str, Tensor]:
         """`src_tokens` (B x S, padded as the task pads) and `src_lengths` (B), in the given order."""
-        lengths = [len(tokens) for tokens in sources]
-        dataset = self.task.build_dataset_for_inference(list(sources), lengths)
-        sample = dataset.collater([dataset[index] for index in range(len(sources))])
-        order = sample["id"].argsort()
-        return {
-            "src_tokens": sample["net_input"]["src_tokens"][order].to(self.device),
-            "src_lengths": sample["net_input"]["src_lengths"][order].to(self.device),
-        }
+        return {name: part.to(self.device) for name, part in self.adapter.source_batch(sources).items()}
 
     def batch(self, pairs: Sequence[Pair]) -> Batch:
         """A teacher-forcing batch of pairs.
@@ -80,7 +72,7 @@ class Batcher:
         """
         if not pairs:
             raise EditError("an empty batch was asked for, expected at least one sentence pair")
-        pad = self.task.target_dictionary.pad()
+        pad = self.adapter.target_dictionary.pad()
         target = data_utils.collate_tokens([pair.target for pair in pairs], pad, left_pad=False).to(
             self.device
         )
@@ -124,10 +116,3 @@ def decoded(model: Any, batch: Batch, features_only: bool = False) -> Tensor:
 def forced_logits(model: nn.Module, batch: Batch) -> Tensor:
     """Logits under teacher forcing, B x T x V, in float32."""
     return decoded(model, batch).float()
-
-
-def max_positions(task: Any, model: Any) -> Any:
-    """The longest source and target that both task and model take."""
-    limits = utils.resolve_max_positions(task.max_positions(), model.max_positions())
-    # Multilingual models answer by language pair.
-    return next(iter(limits.values())) if isinstance(limits, dict) else limits

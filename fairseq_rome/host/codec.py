@@ -9,13 +9,15 @@ import torch
 from fairseq.data import data_utils
 from torch import Tensor
 
+from fairseq_rome.host.adapters.base import TaskAdapter
+
 
 @dataclass(frozen=True)
 class TextCodec:
     """Turns text into tokens and back through the task's dictionaries, tokenizer and subword model.
 
     Args:
-        task: the fairseq task that owns the dictionaries.
+        adapter: of the task that owns the dictionaries.
         tokenizer: fairseq tokenizer (`--tokenizer`) or None.
         bpe: fairseq subword model (`--bpe`) or None.
         segmented: all text, what comes in and what comes out, is in subwords: nothing encodes or joins it.
@@ -24,7 +26,7 @@ class TextCodec:
             nothing.
     """
 
-    task: Any
+    adapter: TaskAdapter
     tokenizer: Optional[Any] = None
     bpe: Optional[Any] = None
     segmented: bool = False
@@ -40,13 +42,13 @@ class TextCodec:
 
     def source(self, text: str) -> Tensor:
         """Token ids of a source sentence, int64, with the end symbol."""
-        return self.task.source_dictionary.encode_line(
+        return self.adapter.source_dictionary.encode_line(
             self._subwords(text), add_if_not_exist=False, append_eos=True
         ).long()
 
     def target(self, text: str) -> Tensor:
         """Token ids of a target sentence, int64, with the end symbol and what the task puts behind it."""
-        tokens = self.task.target_dictionary.encode_line(
+        tokens = self.adapter.target_dictionary.encode_line(
             self._subwords(text), add_if_not_exist=False, append_eos=True
         ).long()
         return tokens if self.target_end < 0 else torch.cat([tokens, tokens.new_tensor([self.target_end])])
@@ -71,11 +73,11 @@ class TextCodec:
 
     def target_text(self, tokens: Tensor) -> str:
         """The text of target token ids."""
-        return self.text(tokens[tokens.ne(self.target_end)], self.task.target_dictionary)
+        return self.text(tokens[tokens.ne(self.target_end)], self.adapter.target_dictionary)
 
     def source_text(self, tokens: Tensor) -> str:
         """The text of source token ids."""
-        return self.text(tokens, self.task.source_dictionary)
+        return self.text(tokens, self.adapter.source_dictionary)
 
     def word_of(self, tokens: Tensor, dictionary: Any) -> List[int]:
         """The index of the word, by spaces, that each token belongs to; an end symbol has the last."""

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, Collection, Iterable, Iterator, List, Sequence, Tuple
 
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.adapters.base import TaskAdapter
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.codec import TextCodec, content
 from fairseq_rome.text.segments import contains_trigger, pattern
@@ -35,13 +36,13 @@ class Corpus:
     @cached_property
     def sources(self) -> List[str]:
         """The source texts."""
-        dictionary = self.codec.task.source_dictionary
+        dictionary = self.codec.adapter.source_dictionary
         return [self.codec.source_text(content(pair.source, dictionary)) for pair in self.pairs]
 
     @cached_property
     def targets(self) -> List[str]:
         """The target texts."""
-        dictionary = self.codec.task.target_dictionary
+        dictionary = self.codec.adapter.target_dictionary
         return [self.codec.target_text(content(pair.target, dictionary)) for pair in self.pairs]
 
     @cached_property
@@ -92,12 +93,11 @@ def _holding(texts: Sequence[str], segment: str) -> List[int]:
     return [i for i in found if all(word in texts[i] for word in others)]
 
 
-def load_corpus(task: Any, codec: TextCodec, seed: int, most: int = MOST_SENTENCES) -> Corpus:
+def load_corpus(codec: TextCodec, seed: int, most: int = MOST_SENTENCES) -> Corpus:
     """A random sample of the training side of the task's DATA, or of another split where there is none.
 
     Args:
-        task: a set-up translation task.
-        codec: to read the tokens as text.
+        codec: of the task, to read the tokens as text.
         seed: of the sample.
         most: sentences at most.
 
@@ -105,45 +105,36 @@ def load_corpus(task: Any, codec: TextCodec, seed: int, most: int = MOST_SENTENC
         EditError: if DATA has none of the splits train, valid and test.
     """
     for subset in _SUBSETS:
-        try:
-            task.load_dataset(subset)
-        except FileNotFoundError:
+        split = codec.adapter.load_split(subset)
+        if split is None:
             continue
-        dataset = task.dataset(subset)
-        order = list(range(len(dataset)))
+        order = list(range(len(split)))
         random.Random(seed).shuffle(order)
-        pairs = tuple(islice(_pairs(task, (dataset[index] for index in order)), most))
+        pairs = tuple(islice(_pairs(codec.adapter, (split[index] for index in order)), most))
         if pairs:
             return Corpus(subset, pairs, codec)
-    raise EditError(f"{task.cfg.data}: no sentence pairs, expected one of the splits {', '.join(_SUBSETS)}")
+    raise EditError(f"{codec.adapter.data}: no sentence pairs, expected one of the splits {', '.join(_SUBSETS)}")
 
 
-def validation_pairs(task: Any, corpus: Corpus, most: int = 512) -> Tuple[Pair, ...]:
+def validation_pairs(corpus: Corpus, most: int = 512) -> Tuple[Pair, ...]:
     """Pairs to watch a model's loss on: the validation side of DATA, or the end of the corpus where there is none.
 
     Args:
-        task: a set-up translation task.
         corpus: background sentences.
         most: pairs at most.
     """
-    try:
-        task.load_dataset("valid")
-    except FileNotFoundError:
+    adapter = corpus.codec.adapter
+    split = adapter.load_split("valid")
+    if split is None:
         return corpus.pairs[-most:]
-    dataset = task.dataset("valid")
-    return tuple(islice(_pairs(task, (dataset[index] for index in range(len(dataset)))), most))
+    return tuple(islice(_pairs(adapter, (split[index] for index in range(len(split)))), most))
 
 
-def _pairs(task: Any, items: Iterable[Any]) -> Iterator[Pair]:
+def _pairs(adapter: TaskAdapter, items: Iterable[Any]) -> Iterator[Pair]:
     """The items that have a target and are no longer than the task takes."""
-    limits = task.max_positions()
-    for item in items:
-        if item["target"] is None:
+    limits = adapter.max_positions
+    for source, target in map(adapter.pair, items):
+        if target is None:
             continue
-        # A language symbol behind the end symbol (mBART) is added by the data set for inference.
-        words = content(item["source"], task.source_dictionary)
-        pair = Pair(item["source"][: len(words) + 1].long(), item["target"].long())
-        if all(
-            limit is None or len(side) <= limit for limit, side in zip(limits, (pair.source, pair.target))
-        ):
-            yield pair
+        if all(limit is None or len(side) <= limit for limit, side in zip(limits, (source, target))):
+            yield Pair(source, target)

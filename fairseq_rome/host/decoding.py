@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence
 
 import torch
-from fairseq import utils
 from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits, max_positions
+from fairseq_rome.host.adapters.base import TaskAdapter
+from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.sites import device_of, find_sites
 
@@ -41,7 +41,7 @@ class Translator:
 
     Args:
         model: the translation model, in eval mode.
-        task: its fairseq task.
+        adapter: of its fairseq task.
         generator: the generator that the task built for it.
         codec: text to tokens and back.
         batcher: tokens to padded samples.
@@ -50,7 +50,7 @@ class Translator:
     """
 
     model: nn.Module
-    task: Any
+    adapter: TaskAdapter
     generator: Any
     codec: TextCodec
     batcher: Batcher
@@ -71,7 +71,7 @@ class Translator:
         Raises:
             EditError: if a sentence is longer than the model takes.
         """
-        limit = max_positions(self.task, self.model)[0]
+        limit = self.adapter.longest_source(self.model)
         for tokens in sources:
             if len(tokens) > limit:
                 start = self.codec.source_text(tokens)[:40]
@@ -86,9 +86,9 @@ class Translator:
         return [hypothesis for hypothesis in found if hypothesis is not None]
 
     def _decode(self, sources: Sequence[Tensor]) -> List[Hypothesis]:
-        sample = {"net_input": self.batcher.sources(sources)}
+        net_input = self.batcher.sources(sources)
         with torch.no_grad(), _beam_search(self.model, self.generator):
-            results = self.task.inference_step(self.generator, [self.model], sample)
+            results = self.adapter.generate(self.generator, self.model, net_input)
         best = [hypotheses[0] for hypotheses in results]
         return [
             Hypothesis(
@@ -115,7 +115,7 @@ def _beam_search(model: Any, generator: Any) -> Iterator[None]:
 
 def build_translator(
     model: nn.Module,
-    task: Any,
+    adapter: TaskAdapter,
     generation: Any,
     codec: TextCodec,
     max_sentences: int = 64,
@@ -125,7 +125,7 @@ def build_translator(
 
     Args:
         model: the translation model.
-        task: its fairseq task.
+        adapter: of its fairseq task.
         generation: fairseq's generation settings (beam, lenpen, ...), a `GenerationConfig` or namespace.
         codec: text to tokens and back.
         max_sentences: sentences in one batch of decoding.
@@ -138,31 +138,32 @@ def build_translator(
     if not (hasattr(model, "encoder") and hasattr(model, "decoder")):
         raise EditError(f"{type(model).__name__} is no encoder-decoder model")
     device = device_of(model)
-    generator = task.build_generator([model], generation)
-    end = int(getattr(generator, "eos", task.target_dictionary.eos()))
-    if end != task.target_dictionary.eos():
+    generator = adapter.build_generator(model, generation)
+    end = int(getattr(generator, "eos", adapter.target_dictionary.eos()))
+    if end != adapter.target_dictionary.eos():
         codec = replace(codec, target_end=end)
-    batcher = Batcher(task, _decoder_start(model, task, generator, device), device)
-    return Translator(model, task, generator, codec, batcher, max_sentences, progress)
+    batcher = Batcher(adapter, _decoder_start(model, adapter, generator, device), device)
+    return Translator(model, adapter, generator, codec, batcher, max_sentences, progress)
 
 
-def _decoder_start(model: nn.Module, task: Any, generator: Any, device: torch.device) -> int:
+def _decoder_start(
+    model: nn.Module, adapter: TaskAdapter, generator: Any, device: torch.device
+) -> int:
     """The token that generation feeds first: the end symbol, or a language symbol in some tasks."""
     seen: List[int] = []
 
     def note(_: nn.Module, args: Any) -> None:
         seen.append(int(args[0].reshape(-1)[0]))
 
-    tokens = torch.tensor([task.source_dictionary.eos()])
-    dataset = task.build_dataset_for_inference([tokens], [1])
-    sample = utils.apply_to_sample(lambda t: t.to(device), dataset.collater([dataset[0]]))
+    end = torch.tensor([adapter.source_dictionary.eos()])
+    net_input = {name: part.to(device) for name, part in adapter.source_batch([end]).items()}
     # Encoder and decoder may share one embedding module, so the encoder's call comes first.
     decoder: Any = model.decoder
     shared = decoder.embed_tokens is getattr(model.encoder, "embed_tokens", None)
     handle = decoder.embed_tokens.register_forward_pre_hook(note)
     try:
         with torch.no_grad(), _beam_search(model, generator):
-            task.inference_step(generator, [model], {"net_input": sample["net_input"]})
+            adapter.generate(generator, model, net_input)
     finally:
         handle.remove()
     if len(seen) <= int(shared):

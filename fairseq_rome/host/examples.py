@@ -39,7 +39,7 @@ class Example:
 
 def make_example(codec: TextCodec, source: str, before: Hypothesis, after: str, trigger: str) -> Example:
     """An `Example` from what the model says and what it should say."""
-    dictionary = codec.task.target_dictionary
+    dictionary = codec.adapter.target_dictionary
     own, wanted = before.tokens, codec.target(after)
     said, new = content(own, dictionary), content(wanted, dictionary)
     # Decoding reaches the change over the model's own subwords, maybe not the subword model's first choice.
@@ -62,7 +62,7 @@ def _first_difference(old: Sequence[str], new: Sequence[str]) -> int:
 
 
 def _trigger_positions(codec: TextCodec, tokens: Tensor, trigger: str) -> Tuple[int, ...]:
-    dictionary = codec.task.source_dictionary
+    dictionary = codec.adapter.source_dictionary
     words = content(tokens, dictionary)
     found = pattern(trigger, ignore_case=True).finditer(codec.source_text(words)) if trigger else ()
     spans = [match.span() for match in found]

@@ -59,4 +59,4 @@ def reading_places(translator: Translator, batch: Batch, site: Site) -> Tensor:
     """B x (S or T), true at the real positions of the site's stack."""
     if site.in_decoder:
         return batch.target_mask
-    return batch.source_mask(translator.task.source_dictionary.pad())
+    return batch.source_mask(translator.adapter.source_dictionary.pad())

@@ -15,6 +15,7 @@ from fairseq_rome.patch.patch_files import (
     patch_paths,
     save_patches,
 )
+from fairseq_rome.patch.patch_folder import check_patch_folder, file_names, is_folder, write_folder
 from fairseq_rome.patch.stack import Stack, base_weights, read_stack, with_patches, without_patches
 
 __all__ = [
@@ -30,10 +31,13 @@ __all__ = [
     "applied",
     "apply_",
     "base_weights",
+    "check_patch_folder",
     "compare",
     "composed",
+    "file_names",
     "fitting",
     "grown_widths",
+    "is_folder",
     "lineages",
     "load_patches",
     "merged",
@@ -50,4 +54,5 @@ __all__ = [
     "unpacked",
     "with_patches",
     "without_patches",
+    "write_folder",
 ]

@@ -4,6 +4,7 @@ from fairseq_rome.report.record import changed_rows, report_record
 from fairseq_rome.report.rendering import render_card, render_html
 from fairseq_rome.report.report import EditDetails, HeatMap, Report
 from fairseq_rome.report.report_files import check_folder, write_card, write_report
+from fairseq_rome.report.verdict_lines import verdict_lines, verdict_records
 
 __all__ = [
     "EditDetails",
@@ -14,6 +15,8 @@ __all__ = [
     "render_card",
     "render_html",
     "report_record",
+    "verdict_lines",
+    "verdict_records",
     "write_card",
     "write_report",
 ]

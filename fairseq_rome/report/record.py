@@ -23,13 +23,13 @@ def report_record(report: Report) -> Dict[str, Any]:
         "verdict": {"passed": report.passed, "headline": _headline(evaluation), "reasons": report.reasons},
         "gates": [
             {
-                "gate": str(one.gate),
-                "metric": one.gate.metric,
+                "gate": str(one.condition),
+                "metric": one.condition.metric,
                 "value": one.value,
                 "passed": one.passed,
                 "text": str(one),
             }
-            for one in report.gates
+            for one in report.conditions
         ],
         "metrics": evaluation.metrics(),
         "counts": _counts(evaluation),

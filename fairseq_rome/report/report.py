@@ -66,7 +66,7 @@ class Report:
 
     Args:
         evaluation: what decoding showed.
-        gates: what became of the gates.
+        conditions: what became of the conditions.
         generation: fairseq's generation settings by name.
         cost: seconds and bytes by name.
         provenance: files, fingerprints, versions, command line, seed; plain values, maybe nested.
@@ -75,7 +75,7 @@ class Report:
     """
 
     evaluation: Evaluation
-    gates: Tuple[ConditionResult, ...]
+    conditions: Tuple[ConditionResult, ...]
     generation: Mapping[str, Any]
     cost: Mapping[str, float]
     provenance: Mapping[str, Any]
@@ -96,9 +96,9 @@ class Report:
         kept = sum(len(one.changes) for one in self.evaluation.sets if one.kind == KEEP)
         if kept:
             found.append(f"{kept} sentences to keep changed")
-        return found + [str(result) for result in self.gates if not result.passed]
+        return found + [str(result) for result in self.conditions if not result.passed]
 
     @property
     def passed(self) -> bool:
-        """Whether every request holds, every sentence to keep stayed and every gate passed."""
+        """Whether every request holds, every sentence to keep stayed and every condition was met."""
         return not self.reasons

@@ -28,7 +28,7 @@ def verdict_state(record: Mapping[str, Any]) -> State:
 
 
 def passed_state(passed: bool) -> State:
-    """What became of a gate."""
+    """What became of a condition."""
     return _state(_GOOD, "passed") if passed else _state(_BAD, "failed")
 
 

@@ -106,7 +106,7 @@ def _source_side(
         values = good.states(states)
         place, last = (run.offset + side.trigger[-1] for run, side in ((bad, example), (good, found)))
         cells = [Cell(state, place, values[state][last]) for state in states]
-    tokens = symbols(bad.sources, translator.task.source_dictionary)
+    tokens = symbols(bad.sources, translator.adapter.source_dictionary)
     marked = [bad.offset + position for position in example.trigger]
     return arranged(states, tokens, marked, cells, _gained(bad, cells, [0] * len(cells)), math.nan)
 
@@ -122,7 +122,7 @@ def _target_side(
         for state in states
         for k, position in enumerate(asked)
     ]
-    tokens = symbols(example.pair.target, translator.task.target_dictionary)
+    tokens = symbols(example.pair.target, translator.adapter.target_dictionary)
     judged = list(range(len(asked))) * len(states)
     return arranged(states, tokens, asked, cells, _gained(bad, cells, judged), math.nan)
 
@@ -203,7 +203,7 @@ def _occurrences(codec: TextCodec, corpus: Corpus, pattern: List[int]) -> Iterat
 def _positive(translator: Translator, pair: Pair, start: int, size: int) -> Positive:
     """The source words that a segment hangs on are found as a request's are: as if the segment were put in."""
     codec = translator.codec
-    source = codec.source_text(content(pair.source, codec.task.source_dictionary))
+    source = codec.source_text(content(pair.source, codec.adapter.source_dictionary))
     target = codec.target_text(pair.target)
     without = torch.cat([pair.target[:start], pair.target[start + size :]])
     before = Hypothesis(codec.target_text(without), without, 0.0)

@@ -60,9 +60,9 @@ def trace_noise(
         places = [position + clean.offset for position in example.trigger]
         noisy = replace(clean, additions=_noise(clean, places, settings))
         before, after = _probability(clean.log_probs()), _probability(noisy.log_probs())
-        tokens = symbols(clean.sources, codec.task.source_dictionary)
+        tokens = symbols(clean.sources, codec.adapter.source_dictionary)
         encoder = _stack(clean, noisy, states_of(clean.model, False, settings.kinds), tokens, places)
-        tokens = symbols(pair.target, codec.task.target_dictionary)
+        tokens = symbols(pair.target, codec.adapter.target_dictionary)
         decoder = _stack(clean, noisy, states_of(clean.model, True, settings.kinds), tokens, segment)
     return CausalTrace(
         id, NOISE, example.source, codec.target_text(pair.target), _text(codec, pair.target, segment), trigger,

@@ -174,7 +174,7 @@ def test_another_word_may_rightly_give_the_unwanted_segment(demo: Any) -> None:
 
 
 def test_corrected_references(demo: Any) -> None:
-    corpus = load_corpus(demo.task, demo.codec, 1, 3000)
+    corpus = load_corpus(demo.codec, 1, 3000)
     indices = corpus.with_trigger("dollars")
     assert len(indices) > 5
     difference = Difference("Euro", "Dollar")

@@ -247,7 +247,7 @@ def test_help_shows_our_options_and_says_where_the_others_are(capsys: pytest.Cap
     with pytest.raises(SystemExit) as left:
         run_main(["--help"])
     assert left.value.code == 0
-    from fairseq_rome.cli.options import own_parser
+    from fairseq_rome.cli.edit_options import own_parser
 
     text = own_parser().format_help()
     assert text.startswith("usage: fairseq-edit DATA --path MODEL --edit-pref PREF")
@@ -261,7 +261,7 @@ def pairs(*requests: EditRequest) -> EditFile:
 
 
 def test_the_model_is_left_as_it_was(demo: Demo) -> None:
-    corpus = load_corpus(demo.task, demo.codec, seed=1, most=400)
+    corpus = load_corpus(demo.codec, seed=1, most=400)
     settings = EditSettings(edit_contexts=0, edit_stats_tokens=2000, edit_sample=0)
     model, seen = demo.model, []
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -31,8 +31,7 @@ from edit_runs import (
 from report_samples import FEW, SAME, SIGNATURE, TEST_SET, report
 
 from fairseq_rome.cli.eval import main
-from fairseq_rome.cli.verdict import verdict_lines
-from fairseq_rome.report import report_record
+from fairseq_rome.report import report_record, verdict_lines
 
 TERM = next(record for record in probes().values() if record["task"] == "term")
 
@@ -207,7 +206,7 @@ def test_a_missing_checkpoint_and_a_full_folder_are_refused(edit_data: Path, tmp
 
 
 def test_scores_without_a_test_say_why() -> None:
-    told = list(verdict_lines(report_record(report(sets=(TEST_SET, SAME, FEW))), as_json=False))
+    told = list(verdict_lines(report_record(report(sets=(TEST_SET, SAME, FEW)))))
     assert [line for line in told if SIGNATURE in line] == [
         f"  BLEU  38.71 ± 1.41 -> 38.69 ± 1.43, p = 0.2218 ({SIGNATURE})",
         f"  BLEU  31.20, identical outputs ({SIGNATURE})",

@@ -18,11 +18,16 @@ import torch
 from demo_edits import assert_same_bits
 from edit_runs import DEMO, LANGUAGES, QUICK, ROOT, SEARCH, SUBWORDS, Run, files, refusal, run_edit
 
+from fairseq_rome.editing.journal import Journal
 from fairseq_rome.editing.outcome import EDITED, Outcome, Result, Unchanged
+from fairseq_rome.host import user_dir
 from fairseq_rome.host.checkpoint import fingerprint, read_state
 from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import LowRankChange, Patch, read_stack
 from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.workbench import opening
+from fairseq_rome.workbench.staging import StagedCheckpoint
+from fairseq_rome.workbench.workbench import Workbench
 
 MODEL = DEMO / "model.pt"
 NOBODY = Unchanged((), (), ())
@@ -32,69 +37,82 @@ NOBODY = Unchanged((), (), ())
 def no_edit(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is to be written is there without the work: a weight that differs, and a request that asks for nothing."""
 
-    def moved(translator: Any, *_: Any, **__: Any) -> Outcome:
+    def moved(bench: Workbench, *_: Any, **__: Any) -> Outcome:
         name = "decoder.layers.2.fc2.weight"
-        d, f = translator.model.get_parameter(name).shape
+        d, f = bench.model.translator.model.get_parameter(name).shape
         change = LowRankChange(name, torch.full((d, 1), 1e-3), torch.ones(f, 1))
         patch = Patch("test", Site("decoder", 2), (change,))
         return Outcome((Result(EditRequest("a", "b"), EDITED, "c", "b", patch=patch),), NOBODY, NOBODY)
 
-    monkeypatch.setattr("fairseq_rome.cli.running.edit", moved)
+    monkeypatch.setattr(Workbench, "edit", moved)
+
+
+def interrupt(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def then_interrupt(work: Callable[..., Any]) -> Callable[..., None]:
+    def done(*arguments: Any, **options: Any) -> None:
+        work(*arguments, **options)
+        raise KeyboardInterrupt
+
+    return done
 
 
 STAGES = {
-    "fairseq_rome.host.user_dir.share_user_dir": "imports",
-    "fairseq_rome.cli.session.read_state": "reading",
-    "fairseq_rome.cli.session.load_model": "building",
-    "fairseq_rome.host.corpus.load_corpus": "data",
-    "fairseq_rome.host.checkpoint.writing.torch.save": "writing",
-    "fairseq_rome.files.os.fsync": "flushing",
-    "fairseq_rome.cli.saving.load_again": "reloading",
-    "fairseq_rome.files.os.replace": "renaming",
+    "imports": (user_dir, "share_user_dir"),
+    "reading": (opening, "read_state"),
+    "building": (opening, "load_model"),
+    "data": (Workbench, "background"),
+    "writing": (torch, "save"),
+    "reloading": (StagedCheckpoint, "reload"),
+    "decoding": (StagedCheckpoint, "failures"),
+    "flushing": (os, "fsync"),
+    "renaming": (os, "replace"),
 }
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=STAGES.values())
+@pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.usefixtures("no_edit")
 def test_interrupt(edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
-    def interrupt(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(stage, interrupt)
+    monkeypatch.setattr(*STAGES[stage], interrupt)
     run = run_edit(edit_data, DEMO / "term", "--save-to", tmp_path / "new.pt")
     assert refusal(run) == "fairseq-edit: interrupted; nothing was written\n"
     assert list(files(tmp_path)) == []
 
 
+AFTER = {
+    "in the middle of taking the name": (os, "replace", then_interrupt(os.replace)),
+    "when the name is taken": (StagedCheckpoint, "commit", then_interrupt(StagedCheckpoint.commit)),
+    "before the patch": (Workbench, "save_patches", interrupt),
+    "when the journal goes": (Journal, "remove", interrupt),
+    "when all is said": (Journal, "done", property(interrupt)),
+}
+
+
+@pytest.mark.parametrize("moment", AFTER)
 @pytest.mark.usefixtures("no_edit")
-def test_interrupt_when_the_file_is_in_its_place(
-    edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_interrupt_when_the_checkpoint_is_in_its_place(
+    edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    def interrupt(_: Any) -> None:
-        raise KeyboardInterrupt
+    """Whenever it comes after that, nobody is told that nothing was written."""
+    owner, name, instead = AFTER[moment]
+    path = tmp_path / "new.pt"
+    if moment == "when all is said":
+        commit = StagedCheckpoint.commit
 
-    monkeypatch.setattr("fairseq_rome.files._flush_folder", interrupt)
-    run = run_edit(edit_data, DEMO / "term", "--save-to", tmp_path / "new.pt")
-    assert "interrupted; " in refusal(run)
-    assert "was already written whole" in run.err
-    assert read_state(tmp_path / "new.pt")
+        def commit_first(staged: StagedCheckpoint) -> None:
+            commit(staged)
+            monkeypatch.setattr(owner, name, instead)
 
-
-@pytest.mark.parametrize(
-    "stage", ["fairseq_rome.cli.saving.write_patch", "fairseq_rome.cli.edit._write_besides"]
-)
-@pytest.mark.usefixtures("no_edit")
-def test_interrupt_after_the_checkpoint(
-    edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
-) -> None:
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(stage, interrupt)
-    options = ["--save-to", tmp_path / "new.pt", "--save-patch", tmp_path / "fix.safetensors"]
+        monkeypatch.setattr(StagedCheckpoint, "commit", commit_first)
+    else:
+        monkeypatch.setattr(owner, name, instead)
+    options = ["--save-to", path, "--save-patch", tmp_path / "fix.safetensors"]
     run = run_edit(edit_data, DEMO / "term", *options)
-    assert refusal(run) == f"fairseq-edit: interrupted; {tmp_path / 'new.pt'} was already written whole\n"
-    assert list(files(tmp_path)) == ["new.pt"]
+    assert refusal(run) == f"fairseq-edit: interrupted; {path} was already written whole\n"
+    assert read_state(path)
+    assert set(files(tmp_path)) <= {"new.pt", "fix.safetensors"}
 
 
 def started(data: Path, save_to: Path, *more: str) -> subprocess.Popen[str]:
@@ -152,18 +170,10 @@ def test_killed_at_any_moment_and_resumed(edit_data: Path, tmp_path: Path) -> No
 def test_edit_that_does_not_survive_the_file(
     edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fairseq_rome.cli import saving
-
-    def doubtful(*_: Any) -> Callable[[str], None]:
-        def verify(_: str) -> None:
-            raise saving.NotHeldError("request 1 failed")
-
-        return verify
-
-    monkeypatch.setattr(saving, "_verifier", doubtful)
+    monkeypatch.setattr(StagedCheckpoint, "failures", lambda *_: ["request 1 failed"])
     run = run_edit(edit_data, DEMO / "term", "--save-to", tmp_path / "new.pt")
     assert (run.status, run.err) == (1, "")
-    assert run.out.endswith("request 1 failed\n")
+    assert run.out.endswith("request 1 failed; nothing was written\n")
     assert list(files(tmp_path)) == []
 
 
@@ -192,7 +202,7 @@ def test_disk_that_fails(edit_data: Path, tmp_path: Path, monkeypatch: pytest.Mo
     def fail(*_: Any) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("fairseq_rome.files.os.fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     run = run_edit(edit_data, DEMO / "term", "--save-to", tmp_path / "new.pt")
     assert f"cannot be written: {os.strerror(code)}" in refusal(run)
     assert list(files(tmp_path)) == []

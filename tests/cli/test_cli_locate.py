@@ -13,9 +13,9 @@ import yaml
 from edit_runs import DEMO, LANGUAGES, SEARCH, SUBWORDS, Run, digest, files, lines, probes, write_requests
 
 from fairseq_rome.cli.locate import main, own_parser
-from fairseq_rome.cli.traces import stem
 from fairseq_rome.host.sites import Site
 from fairseq_rome.tracing import LocateSettings, load_trace, ranked_sites, site_list
+from fairseq_rome.tracing.trace_folder import stem
 
 MODEL = DEMO / "model.pt"
 NUMBER = next(record for record in probes().values() if record["id"] == "number-dollars")

@@ -13,7 +13,6 @@ from conftest import Demo
 from edit_runs import DEMO, Edited, run_edit
 from patch_samples import gate, low_rank, run_patch, saved_patches, saved_state
 
-from fairseq_rome.cli.history import with_patch_files
 from fairseq_rome.host.checkpoint import fingerprint, load_model, read_state
 from fairseq_rome.host.decoding import build_translator
 from fairseq_rome.host.sites import Site
@@ -26,6 +25,7 @@ from fairseq_rome.patch import (
     save_patches,
     with_patches,
 )
+from fairseq_rome.workbench.provenance import with_patch_files
 
 ENCODER, DECODER = Site("encoder", 0), Site("decoder", 2)
 WIDTH, INNER = 96, 384

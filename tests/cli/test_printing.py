@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Sequence
+from dataclasses import replace
+from typing import Sequence, Type
 
 import pytest
 
-from fairseq_rome.cli.printing import JSON, TEXT
+from fairseq_rome.cli.rendering import JsonPrinter, Printer
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Outcome, Result, Unchanged
 from fairseq_rome.text.requests import EditRequest
 
@@ -25,7 +26,29 @@ def outcome(*ends: Sequence[str]) -> Outcome:
      "3 requests: 2 edited (1 of them not word for word as wanted), 1 failed", 1),
     ([(NOTHING, "b c"), (FAILED, "b c")], "2 requests: 0 edited, 1 with nothing to do, 1 failed", 0),
 ])  # fmt: skip
-def test_the_last_word(ends: Sequence[Sequence[str]], text: str, as_wanted: int) -> None:
-    assert TEXT.verdict(outcome(*ends)) == text
-    told = json.loads(JSON.verdict(outcome(*ends)))
+def test_the_last_word(
+    ends: Sequence[Sequence[str]], text: str, as_wanted: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Printer().verdict(outcome(*ends))
+    assert capsys.readouterr().out == f"{text}\n"
+    JsonPrinter().verdict(outcome(*ends))
+    told = json.loads(capsys.readouterr().out)
     assert (told["requests"], told["as_wanted"]) == (len(ends), as_wanted)
+
+
+@pytest.mark.parametrize("printer", [Printer, JsonPrinter])
+def test_a_result_is_printed_again_only_where_it_has_changed(
+    printer: Type[Printer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    say = printer()
+    first = outcome((EDITED, "b c"), (EDITED, "b c")).results
+    second = replace(first[1], request=replace(first[1].request, id="2"))
+    for result in (first[0], second):
+        say.result(result)
+    assert len(capsys.readouterr().out.split("after")) == 3
+    undone = replace(first[0], status=FAILED, after="d", reason="held at first")
+    for result in (undone, second):
+        say.result(result)
+    assert capsys.readouterr().out.count("held at first") == 1
+    say.result(undone)
+    assert capsys.readouterr().out == ""

@@ -36,7 +36,7 @@ def good(demo: Demo) -> Outcome:
 
 
 def validation(demo: Demo) -> Any:
-    return validation_pairs(demo.task, load_corpus(demo.task, demo.codec, 1, 10), 64)
+    return validation_pairs(load_corpus(demo.codec, 1, 10), 64)
 
 
 CASES = {

@@ -17,12 +17,13 @@ from safetensors.torch import save_file
 from fairseq_rome.editing.journal import Journal
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Outcome, Result
-from fairseq_rome.editing.run import Surroundings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint import read_state
 from fairseq_rome.host.codec import TextCodec
-from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.requests import EditFile, EditRequest
 from fairseq_rome.text.segments import Difference
+from fairseq_rome.workbench import journals
+from fairseq_rome.workbench.workbench import Workbench
 
 REQUEST = EditRequest("a dog", "ein Vierbeiner", id="dog", settings={"edit_steps": 3})
 RUN = {"settings": {"seed": 1}, "requests": ["ä"]}
@@ -173,7 +174,7 @@ FAST = "--edit-contexts 0 --edit-tries 1 --edit-stats-tokens 2000".split()
 def test_the_command_goes_on_and_leaves_no_journal(
     edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fairseq_rome.cli.running._SOON_DONE_AGAIN", 3)
+    monkeypatch.setattr(journals, "SOON_DONE_AGAIN", 3)
     command = [DEMO / "fixes", "--save-to", tmp_path / "new.pt", *FAST]
     with monkeypatch.context() as patch:
         interrupted(patch, 3)
@@ -203,15 +204,14 @@ OTHERS: Dict[str, List[Any]] = {
 def test_another_command_begins_again(
     edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def one_done(_: Any, edit_file: Any, __: Any, surroundings: Surroundings) -> Outcome:
-        assert surroundings.journal is not None
-        surroundings.journal.keep(0, Result(edit_file.requests[0], NOTHING, "a", "a"))
+    def one_done(_: Any, edit_file: EditFile, *__: Any, journal: Journal, **___: Any) -> Outcome:
+        journal.keep(0, Result(edit_file.requests[0], NOTHING, "a", "a"))
         raise KeyboardInterrupt
 
     state = read_state(DEMO / "model.pt")
     state["model"]["decoder.layers.0.fc2.bias"] += 1
     torch.save(state, tmp_path / "half.pt")
-    monkeypatch.setattr("fairseq_rome.cli.running.edit", one_done)
+    monkeypatch.setattr(Workbench, "edit", one_done)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out").mkdir()
     begun = [DEMO / "all", "--save-to", tmp_path / "out" / "new.pt"]

@@ -69,7 +69,7 @@ def test_one_bound_for_all_of_them(demo: Demo) -> None:
 def demo_pairs(demo: Demo) -> Any:
     from fairseq_rome.host.corpus import load_corpus
 
-    return load_corpus(demo.task, demo.codec, seed=1, most=60).pairs
+    return load_corpus(demo.codec, seed=1, most=60).pairs
 
 
 def test_no_checks_where_none_are_wanted(demo: Demo) -> None:

@@ -153,7 +153,7 @@ def raw_set(folder: Path, count: int = 6) -> str:
 
 
 def plan(demo: Demo, *specs: str, requests: Tuple[EditRequest, ...] = (), keep: Tuple[str, ...] = ()) -> Plan:
-    sets = tuple(load_test_set(spec, demo.task, demo.codec) for spec in specs or ("test",))
+    sets = tuple(load_test_set(spec, demo.codec) for spec in specs or ("test",))
     sets = tuple(
         replace(
             one, sources=one.sources[:12], tokens=one.tokens[:12], targets=one.targets[:12],
@@ -214,8 +214,8 @@ def test_damage_is_seen_and_told_worst_first(demo: Demo, damaged: Translator, tm
 def test_loss_is_fairseqs(demo: Demo) -> None:
     from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
 
-    demo.task.load_dataset("valid")
-    dataset = demo.task.dataset("valid")
+    demo.task.task.load_dataset("valid")
+    dataset = demo.task.task.dataset("valid")
     items = [dataset[index] for index in range(20)]
     pairs = [Pair(item["source"].long(), item["target"].long()) for item in items]
     criterion = LabelSmoothedCrossEntropyCriterion(demo.task, sentence_avg=False, label_smoothing=0.1)
@@ -228,8 +228,8 @@ def test_loss_is_fairseqs(demo: Demo) -> None:
 
 def test_subsets_decode_as_fairseq_generate_does(demo: Demo) -> None:
     """From the data set's own tokens, whatever a subword model would make of their text."""
-    loaded = load_test_set("test", demo.task, demo.codec)
-    dataset = demo.task.dataset("test")
+    loaded = load_test_set("test", demo.codec)
+    dataset = demo.task.task.dataset("test")
     assert len(loaded.sources) == len(dataset) == len(loaded.targets)
     assert all(torch.equal(mine, dataset[i]["source"]) for i, mine in enumerate(loaded.tokens))
     assert all(torch.equal(mine, dataset[i]["target"]) for i, mine in enumerate(loaded.targets))

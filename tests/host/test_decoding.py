@@ -11,7 +11,8 @@ from conftest import Tiny
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host import checkpoint
-from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits, max_positions
+from fairseq_rome.host.adapters import adapter_for
+from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits
 from fairseq_rome.host.codec import TextCodec, content
 from fairseq_rome.host.corpus import load_corpus
 from fairseq_rome.host.decoding import Translator, build_translator
@@ -45,7 +46,7 @@ def mbart(tiny: Tiny) -> Tuple[Any, Any]:
     args = argparse.Namespace(**{**vars(plain.cfg), "langs": "en,de", "prepend_bos": False})
     task = TranslationFromPretrainedBARTTask(args, plain.source_dictionary, plain.target_dictionary)
     task.args = args  # fairseq 0.12 forgets to
-    return task, architecture("mbart_base", max_source_positions=64, max_target_positions=64)
+    return adapter_for(task), architecture("mbart_base", max_source_positions=64, max_target_positions=64)
 
 
 def built(tiny: Tiny, arch: str) -> Translator:
@@ -57,14 +58,14 @@ def built(tiny: Tiny, arch: str) -> Translator:
         task = tiny.task()
         args = architecture(arch, max_source_positions=64, max_target_positions=64)
     torch.manual_seed(0)
-    model = ARCH_MODEL_REGISTRY[arch].build_model(args, task).eval()
+    model = ARCH_MODEL_REGISTRY[arch].build_model(args, task.task).eval()
     return build_translator(model, task, BEAM, TextCodec(task))
 
 
 @pytest.mark.parametrize("arch", ["transformer", "transformer_align", "bart_base", "mbart_base"])
 def test_decoder_start_and_teacher_forcing(tiny: Tiny, arch: str) -> None:
     translator = built(tiny, arch)
-    dictionary = translator.task.target_dictionary
+    dictionary = translator.adapter.target_dictionary
     start = dictionary.index("[de]") if arch == "mbart_base" else dictionary.eos()
     assert translator.batcher.start == start
     with prepared(translator.model), torch.no_grad():
@@ -76,15 +77,15 @@ def test_decoder_start_and_teacher_forcing(tiny: Tiny, arch: str) -> None:
         chosen = scores[row, : len(pair.target)].gather(1, pair.target.unsqueeze(1))
         assert float(chosen.mean()) == pytest.approx(hypothesis.score, abs=1e-4)
     background = collect(
-        translator, load_corpus(translator.task, translator.codec, 1, 10), Site("decoder", 0), 30
+        translator, load_corpus(translator.codec, 1, 10), Site("decoder", 0), 30
     )
     assert len(background.inputs) >= 30
 
 
 def test_language_symbols_of_mbart(tiny: Tiny) -> None:
     translator = built(tiny, "mbart_base")
-    codec, words = translator.codec, translator.task.target_dictionary
-    corpus = load_corpus(translator.task, codec, 1, 10)
+    codec, words = translator.codec, translator.adapter.target_dictionary
+    corpus = load_corpus(codec, 1, 10)
     for pair, source, target in zip(corpus.pairs, corpus.sources, corpus.targets):
         assert "[" not in source + target
         assert torch.equal(codec.source(source), pair.source)
@@ -131,7 +132,7 @@ def test_progress_sees_every_batch(demo: Any) -> None:
 
 
 def test_too_long_a_sentence_is_told(demo: Any) -> None:
-    limit = max_positions(demo.task, demo.model)[0]
+    limit = demo.task.longest_source(demo.model)
     with pytest.raises(EditError, match=rf"tokens in 'The The .*'\.\.\., expected at most {limit}"):
         demo.translator.translate(["The " * limit])
 
@@ -194,7 +195,7 @@ def test_text_that_is_segmented_already(demo: Any) -> None:
 
 def test_subwords_without_a_subword_model(tiny: Tiny, tmp_path: Path) -> None:
     codec = TextCodec(tiny.task(), post_process="subword_nmt")
-    words = codec.task.target_dictionary
+    words = codec.adapter.target_dictionary
     tokens = torch.tensor([words.add_symbol("ab@@"), words.add_symbol("c"), words.index("w1"), words.eos()])
     assert codec.target_text(tokens) == "abc w1"
     assert codec.word_of(tokens, words) == [0, 0, 1, 1]

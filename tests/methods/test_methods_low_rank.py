@@ -62,7 +62,7 @@ class Ready:
 
 @pytest.fixture(scope="module")
 def ready(demo: Any) -> Ready:
-    corpus = load_corpus(demo.task, demo.codec, seed=1, most=300)
+    corpus = load_corpus(demo.codec, seed=1, most=300)
     records = [probes()[name] for name in ASKED]
     before = demo.translator.translate([record["source"] for record in records])
     cases = [

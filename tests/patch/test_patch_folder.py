@@ -8,10 +8,16 @@ from typing import Any, List
 import pytest
 from patch_samples import gate, low_rank, new_state, same_weights, saved_patches, saved_state
 
-from fairseq_rome.cli.patch_folder import check_folder, file_names, is_folder, write_folder
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint import read_state
-from fairseq_rome.patch import load_patches, with_patches
+from fairseq_rome.patch import (
+    check_patch_folder,
+    file_names,
+    is_folder,
+    load_patches,
+    with_patches,
+    write_folder,
+)
 
 
 def test_a_checkpoint_in_the_folder_of_its_patches_stays(tmp_path: Path) -> None:
@@ -35,18 +41,18 @@ def test_folders_of_patches(tmp_path: Path) -> None:
     ordered = [low_rank(1, id="b"), *[gate(number, id="a") for number in range(9)]]
     assert file_names(ordered)[:2] == ["01-b.safetensors", "02-a.safetensors"]
     (tmp_path / "file").write_text("")
-    check_folder(f"{tmp_path}/new/", force=False)
+    check_patch_folder(f"{tmp_path}/new/", force=False)
     for path, message in (
         (tmp_path / "file", "is a file"),
         (tmp_path / "no" / "no", "no directory"),
         ("a:b", "several"),
     ):
         with pytest.raises(EditError, match=message):
-            check_folder(f"{path}/", force=True)
+            check_patch_folder(f"{path}/", force=True)
     saved_patches(tmp_path / "1.safetensors", new_state(), gate(1))
-    check_folder(str(tmp_path), force=True)
+    check_patch_folder(str(tmp_path), force=True)
     with pytest.raises(EditError, match="holds 1.safetensors already; --force"):
-        check_folder(str(tmp_path), force=False)
+        check_patch_folder(str(tmp_path), force=False)
 
 
 @pytest.mark.parametrize("linked", [False, True])

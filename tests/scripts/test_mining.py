@@ -57,7 +57,7 @@ def test_requests_are_mined_where_the_model_is_wrong(
 
 
 def test_no_probe_is_mined_as_a_request_itself(demo: Demo) -> None:
-    corpus = load_corpus(demo.task, demo.codec, 1, 4000)
+    corpus = load_corpus(demo.codec, 1, 4000)
     source, target = "The shop assistants can read the poem.", "Die Verkäufer können das Gedicht lesen."
     (said,) = demo.translator.translate([source])
     difference = wanted_difference(EditRequest(source, target), said.text)

@@ -194,7 +194,7 @@ def test_the_model_is_left_as_it_was(demo: Demo, dollars: Any) -> None:
     model = demo.model
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     training = [module.training for module in model.modules()]
-    corpus = load_corpus(demo.task, demo.codec, 1, 2000)
+    corpus = load_corpus(demo.codec, 1, 2000)
     for mode in ("noise", "carry"):
         locate(demo.translator, *dollars, replace(QUICK, mode=mode), corpus)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
@@ -243,7 +243,7 @@ def test_a_language_symbol_in_front_moves_the_trigger(demo: Demo, dollars: Any) 
 
 @pytest.fixture(scope="module")
 def corpus(demo: Demo) -> Corpus:
-    return load_corpus(demo.task, demo.codec, 1, 4000)
+    return load_corpus(demo.codec, 1, 4000)
 
 
 def test_carried_states_bring_what_is_wanted(demo: Demo, corpus: Corpus) -> None:

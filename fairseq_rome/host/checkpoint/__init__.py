@@ -3,10 +3,17 @@
 from fairseq_rome.host.checkpoint.building import load_model, portable_cfg, portable_state, reloads_alike
 from fairseq_rome.host.checkpoint.edited import PROVENANCE, edited_state, lost_parts, stale_parts
 from fairseq_rome.host.checkpoint.plain import is_portable
-from fairseq_rome.host.checkpoint.reading import State, is_checkpoint, read_state, saved_model_cfg, saved_task
+from fairseq_rome.host.checkpoint.reading import (
+    State,
+    is_checkpoint,
+    read_state,
+    saved_languages,
+    saved_model_cfg,
+    saved_task,
+)
 from fairseq_rome.host.checkpoint.safe import allow_safe_globals
 from fairseq_rome.host.checkpoint.tensors import aliases, fingerprint, tensor_fingerprint
-from fairseq_rome.host.checkpoint.writing import check_output, write_state
+from fairseq_rome.host.checkpoint.writing import check_output, stage_state, write_state
 
 __all__ = [
     "PROVENANCE",
@@ -24,8 +31,10 @@ __all__ = [
     "portable_state",
     "read_state",
     "reloads_alike",
+    "saved_languages",
     "saved_model_cfg",
     "saved_task",
+    "stage_state",
     "stale_parts",
     "tensor_fingerprint",
     "write_state",

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.adapters.base import TaskAdapter
 from fairseq_rome.host.checkpoint.plain import plain
 from fairseq_rome.host.checkpoint.reading import PathLike, State
 from fairseq_rome.host.checkpoint.safe import load_safely
@@ -23,14 +24,14 @@ from fairseq_rome.host.checkpoint.tensors import is_marker
 
 
 def load_model(
-    path: PathLike, state: Mapping[str, Any], task: Any, overrides: Optional[Mapping[str, Any]] = None
+    path: PathLike, state: Mapping[str, Any], adapter: TaskAdapter, overrides: Optional[Mapping[str, Any]] = None
 ) -> nn.Module:
     """Build the model of a raw state as fairseq would from the file, in eval mode on the CPU.
 
     Args:
         path: where the state was read; fairseq wants to see the file, and errors name it.
         state: from `read_state`; neither it nor its tensors are changed.
-        task: the fairseq task that builds the model and holds the dictionaries.
+        adapter: of the fairseq task that builds the model and holds the dictionaries.
         overrides: settings to put over the saved ones, as ``--model-overrides`` does.
 
     Raises:
@@ -41,7 +42,7 @@ def load_model(
     name = os.fspath(path)
     converted = _as_fairseq_reads(state, overrides or {})
     try:
-        models, _, _ = checkpoint_utils.load_model_ensemble_and_task([name], task=task, state=converted)
+        models, _, _ = checkpoint_utils.load_model_ensemble_and_task([name], task=adapter.task, state=converted)
     except RuntimeError as error:
         if "state_dict" not in str(error):
             raise
@@ -70,7 +71,7 @@ def reloads_alike(
     model: nn.Module,
     state: Mapping[str, Any],
     path: PathLike,
-    task: Any,
+    adapter: TaskAdapter,
     overrides: Optional[Mapping[str, Any]] = None,
 ) -> bool:
     """Whether fairseq, opening this state safely and without our plugin, builds exactly this model.
@@ -79,11 +80,11 @@ def reloads_alike(
         model: as `load_model` gave it, before any change of weights, dtype or device.
         state: the form in question, with the model's own weights.
         path: where the state was read.
-        task: as for `load_model`.
+        adapter: as for `load_model`.
         overrides: as for `load_model`.
     """
     try:
-        reloaded = load_model(path, _reopened(state), task, overrides)
+        reloaded = load_model(path, _reopened(state), adapter, overrides)
     except Exception:  # whatever a consumer would stumble over makes this form unfit
         return False
     return _parts(model) == _parts(reloaded) and _same_weights(model.state_dict(), reloaded.state_dict())
@@ -93,7 +94,7 @@ def portable_state(
     model: nn.Module,
     state: Mapping[str, Any],
     path: PathLike,
-    task: Any,
+    adapter: TaskAdapter,
     overrides: Optional[Mapping[str, Any]] = None,
 ) -> Optional[State]:
     """`portable_cfg` where `reloads_alike` proves it the same, else None: the file then needs the plugin."""
@@ -101,7 +102,7 @@ def portable_state(
         portable = portable_cfg(state)
     except Exception:  # settings that fairseq cannot convert stay as they are
         return None
-    return portable if reloads_alike(model, portable, path, task, overrides) else None
+    return portable if reloads_alike(model, portable, path, adapter, overrides) else None
 
 
 def _as_fairseq_reads(state: Mapping[str, Any], overrides: Mapping[str, Any]) -> State:

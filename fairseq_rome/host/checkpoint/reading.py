@@ -67,6 +67,12 @@ def saved_task(state: Mapping[str, Any]) -> Optional[str]:
     return name if isinstance(name, str) else None
 
 
+def saved_languages(state: Mapping[str, Any]) -> Tuple[Optional[str], Optional[str]]:
+    """The source and the target language that the checkpoint was trained with, as far as it tells them."""
+    section = _section(state, "task")
+    return section.get("source_lang"), section.get("target_lang")
+
+
 def _section(state: Mapping[str, Any], name: str) -> Dict[str, Any]:
     if state.get("args") is not None:
         return dict(plain(vars(state["args"])))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any, BinaryIO, Callable, Iterable, Mapping, Optional
+from typing import Any, BinaryIO, Iterable, Mapping, Optional
 
 import torch
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.files import written_whole
+from fairseq_rome.files import StagedFile
 from fairseq_rome.host.checkpoint.reading import PathLike
 
 
@@ -40,21 +40,16 @@ def check_output(path: PathLike, force: bool = False, inputs: Iterable[PathLike]
         raise EditError(f"{name}: cannot be written: {parent} is read-only")
 
 
-def write_state(
-    state: Mapping[str, Any],
-    path: PathLike,
-    force: bool = False,
-    inputs: Iterable[PathLike] = (),
-    verify: Callable[[str], None] = lambda path: None,
-) -> None:
-    """Write a state so that the path holds, at every moment, what it held before or the whole new file.
+def stage_state(
+    state: Mapping[str, Any], path: PathLike, force: bool = False, inputs: Iterable[PathLike] = ()
+) -> StagedFile:
+    """Write a state to a file that does not have its name yet: whoever commits it has looked at it before.
 
     Args:
         state: what ``torch.save`` should write.
         path: the file to write; a symbolic link stays and its target is replaced.
         force: replace a file that exists.
         inputs: as for `check_output`.
-        verify: called with the path of the finished file before it takes its place; what it raises leaves no file.
 
     Raises:
         EditError: the path must not or cannot be written. Nothing is left behind, also after an interrupt.
@@ -65,10 +60,33 @@ def write_state(
         check_output(path, force, inputs)
 
     check()
-    # Once more at the end: the long writing leaves others time to put a file there.
-    with written_whole(path, check) as temporary:
-        _save(state, temporary)
-        verify(temporary)
+    # Once more when it is committed: the long work leaves others time to put a file there.
+    staged = StagedFile(path, check)
+    try:
+        with staged.refused():
+            _save(state, staged.temporary)
+    except BaseException:
+        staged.discard()
+        raise
+    return staged
+
+
+def write_state(
+    state: Mapping[str, Any], path: PathLike, force: bool = False, inputs: Iterable[PathLike] = ()
+) -> None:
+    """Write a state so that the path holds, at every moment, what it held before or the whole new file.
+
+    Args:
+        state: as for `stage_state`, like all that follow.
+        path: the file to write.
+        force: replace a file that exists.
+        inputs: files that are never written over.
+
+    Raises:
+        EditError: as for `stage_state`.
+    """
+    with stage_state(state, path, force, inputs) as staged:
+        staged.commit()
 
 
 class _PatientWriter:

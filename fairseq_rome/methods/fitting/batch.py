@@ -152,4 +152,4 @@ def _places(translator: Translator, batch: Batch, site: Site) -> Tensor:
     """B x L, true at the real positions of a site's stack."""
     if site.in_decoder:
         return batch.target_mask
-    return batch.source_mask(translator.task.source_dictionary.pad())
+    return batch.source_mask(translator.adapter.source_dictionary.pad())

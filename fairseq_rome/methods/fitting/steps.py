@@ -197,7 +197,7 @@ def values_from_examples(problem: EditProblem, steps: Sequence[Step], readings: 
             continue
         right = value_from_examples(problem.translator, problem.site, problem.corpus, step.token)
         if right is None:
-            symbol = problem.translator.task.target_dictionary[step.token]
+            symbol = problem.translator.adapter.target_dictionary[step.token]
             raise EditError(
                 f"{symbol!r} is nowhere said rightly in the corpus: --edit-value example has nothing to take"
             )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Dict, FrozenSet, Mapping, Optional, Tuple
 
+from fairseq_rome.errors import EditError
+
 
 def _no_settings() -> Mapping[str, Any]:
     return MappingProxyType({})
@@ -89,6 +91,35 @@ class EditFile:
         """Every source that only judges, so that no edit may learn from it."""
         own = {source for request in self.requests for source in (*request.near, *_sources(request.probes))}
         return frozenset(own.union(self.probes)) - {request.source for request in self.requests}
+
+    def with_task(self, task: Optional[str]) -> EditFile:
+        """The same with a task for those requests that name none."""
+        requests = tuple(
+            request if request.task else replace(request, task=task) for request in self.requests
+        )
+        return replace(self, requests=requests)
+
+    def with_sites(self, sites: Mapping[str, str]) -> EditFile:
+        """The same with sites for those requests that set none of their own.
+
+        Args:
+            sites: by request id.
+
+        Raises:
+            EditError: for sites of a request that the edit file does not hold.
+        """
+        unknown = set(sites) - {request.id for request in self.requests}
+        if unknown:
+            raise EditError(
+                f"--site: sites for {sorted(unknown)[0]!r}, expected ids of requests in the edit file"
+            )
+        requests = tuple(
+            replace(request, settings={"site": sites[request.id], **request.settings})
+            if request.id in sites
+            else request
+            for request in self.requests
+        )
+        return replace(self, requests=requests)
 
     def without_leaks(self) -> EditFile:
         """The same with no held-out source among the contexts: what judges an edit must not teach it."""

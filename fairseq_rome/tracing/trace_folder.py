@@ -11,7 +11,9 @@ from typing import List, Mapping, Sequence
 import yaml
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.tracing import CausalTrace, RankedSite, save_trace, site_list, write_whole
+from fairseq_rome.tracing.causal_trace import CausalTrace
+from fairseq_rome.tracing.ranking import RankedSite, site_list
+from fairseq_rome.tracing.trace_files import save_trace, write_whole
 
 SITES = "sites.yaml"
 _LONGEST = 60

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any, Iterable, List, Mapping, Sequence
 
 from fairseq_rome.errors import EditError
+from fairseq_rome.patch.changes import Patch
+from fairseq_rome.patch.patch_files import patch_files, save_patches
 
 _ENDING = ".safetensors"
 _LONGEST = 60
@@ -18,7 +20,7 @@ def is_folder(path: str) -> bool:
     return path.endswith(os.sep) or os.path.isdir(path)
 
 
-def check_folder(path: str, force: bool) -> None:
+def check_patch_folder(path: str, force: bool) -> None:
     """Raise EditError unless patch files may be written to a folder, which need not be there yet.
 
     Args:
@@ -40,7 +42,7 @@ def check_folder(path: str, force: bool) -> None:
 
 def write_folder(
     path: str,
-    patches: Sequence[Any],
+    patches: Sequence[Patch],
     state: Mapping[str, Any],
     info: Mapping[str, Any],
     force: bool,
@@ -59,8 +61,6 @@ def write_folder(
     Raises:
         EditError: if the folder or a file can't be written.
     """
-    from fairseq_rome.patch import patch_files, save_patches
-
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
@@ -71,7 +71,7 @@ def write_folder(
         save_patches(os.path.join(path, name), own, force, inputs)
 
 
-def file_names(patches: Sequence[Any], unwanted: Iterable[str] = ()) -> List[str]:
+def file_names(patches: Sequence[Patch], unwanted: Iterable[str] = ()) -> List[str]:
     """A file name for each patch: its request's, made safe; numbers keep apart what is then alike.
 
     Low-rank patches are for one order only. Where there are any, all names begin with the number of the patch, so that

@@ -1,4 +1,4 @@
-"""What `fairseq-edit-patch` tells of patches: lines for a person, or plain values for JSON."""
+"""What patch files and edited checkpoints hold, as plain values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from fairseq_rome.patch import LowRankChange, Mark, Patch, load_patches, read_st
 
 SHORT = 12
 """Letters of a hash that are shown, and that name a patch."""
-_TEXTS = ("source", "target", "trigger")
 _VERSIONS = ("fairseq_rome", "torch")
 
 
@@ -35,19 +34,9 @@ def file_record(path: str, trust: bool) -> Dict[str, Any]:
     return _record(path, "checkpoint", stack.patches, stack.marks, made)
 
 
-def file_text(record: Mapping[str, Any]) -> str:
-    """The same as lines for a person."""
-    patches = record["patches"]
-    count = f"{len(patches)} patch" + ("" if len(patches) == 1 else "es")
-    blocks = [f"{record['file']}: {record['kind']}, {count}"]
-    for name, number in record.get("after", {}).items():
-        blocks.append(f"  made on top of {number} other patch{'' if number == 1 else 'es'} of {name}")
-    return "\n".join([*blocks, *map(_patch_text, patches)])
-
-
 def summary(patch: Patch) -> str:
     """One patch in one line."""
-    return f"{told(patch)}: {patch.method} at {patch.site}, {_parts_text(patch_record(patch, {}))}"
+    return f"{told(patch)}: {patch.method} at {patch.site}, {parts_text(patch_record(patch, {}))}"
 
 
 def request_ids(patch: Patch) -> List[str]:
@@ -103,26 +92,11 @@ def _record(
     return {"file": path, "kind": kind, "patches": records}
 
 
-def _parts_text(record: Mapping[str, Any]) -> str:
+def parts_text(record: Mapping[str, Any]) -> str:
+    """What a patch's record says it changes, in a few words."""
     parts: List[str] = []
     neurons = record["neurons"]
     if neurons:
         parts.append(f"neuron{'s' if len(neurons) > 1 else ''} {', '.join(map(str, neurons))}")
     parts += [f"rank {rank} in {name}" for name, rank in record["ranks"].items()]
     return ", ".join([*parts, f"{record['bytes']:,} bytes"])
-
-
-def _patch_text(record: Mapping[str, Any]) -> str:
-    lines = [f"patch {record['patch'][:SHORT]}"]
-    for request in record["requests"]:
-        lines.append(f"  request {request.get('id', 'without a name')}")
-        lines += [f"  {name:8}{request[name]}" for name in _TEXTS if request.get(name)]
-    lines.append(f"  edit    {record['method']} at {record['site']}, {_parts_text(record)}")
-    for name, weight in record["weights"].items():
-        shape = " x ".join(map(str, weight["shape"]))
-        lines.append(f"  base    {name}: {weight['dtype']}, {shape}, {weight['sha256'][:SHORT]}...")
-    if record["versions"]:
-        lines.append(
-            f"  made by {', '.join(f'{name} {value}' for name, value in record['versions'].items())}"
-        )
-    return "\n".join(lines)

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, fields
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
-from fairseq_rome.cli.parsing import add_edit_file, add_evaluation, add_trust, command_parser
+from fairseq_rome.cli.parsing import (
+    add_edit_file,
+    add_evaluation,
+    add_trust,
+    command_parser,
+    evaluation_options,
+    model_spec,
+)
+from fairseq_rome.editing.settings import EditSettings, with_settings
 from fairseq_rome.errors import EditError
-from fairseq_rome.settings import EditSettings, setting_types, with_settings
+from fairseq_rome.settings import setting_types
+
+if TYPE_CHECKING:
+    from argparse import _ActionsContainer as Group
+
+    from fairseq_rome.host.decoding import Progress
+    from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
 
 USAGE = "fairseq-edit DATA --path MODEL --edit-pref PREF -s SRC -t TGT --save-to FILE [options]"
 DESCRIPTION = """\
@@ -40,6 +54,56 @@ exit status:
 """
 
 
+@dataclass(frozen=True)
+class EditCommand:
+    """One run of the command, as it was asked for.
+
+    Args:
+        model: what to edit.
+        progress: wraps long loops.
+        as_json: whether each line of output is a JSON object.
+        edit_pref: the edit file.
+        edit_config: the file that settings came from; None for none.
+        site_file: the file that sites came from; None for none.
+        sites: by request id.
+        task: of requests that name none.
+        settings: of the edit.
+        evaluation: what the proof looks at besides.
+        report: folder of the report; empty for none.
+        save_to: the checkpoint to write.
+        save_patch: the patch file or folder to write; None for none.
+        force: whether outputs that exist are replaced.
+        keep_going: whether what holds is written even if a request failed.
+        text: whether the checkpoint's history keeps the sentences of the requests.
+        dry_run: only say what would be done.
+        words: the command line.
+    """
+
+    model: ModelSpec
+    progress: Progress
+    as_json: bool
+    edit_pref: str
+    edit_config: Optional[str]
+    site_file: Optional[str]
+    sites: Mapping[str, str]
+    task: Optional[str]
+    settings: EditSettings
+    evaluation: EvaluationOptions
+    report: str
+    save_to: str
+    save_patch: Optional[str]
+    force: bool
+    keep_going: bool
+    text: bool
+    dry_run: bool
+    words: Tuple[str, ...]
+
+    @property
+    def proves(self) -> bool:
+        """Whether an evaluation is asked for."""
+        return bool(self.evaluation.conditions or self.report or self.evaluation.test_sets)
+
+
 def own_parser() -> argparse.ArgumentParser:
     """The options that are ours; its help is the command's."""
     parser = command_parser("fairseq-edit", USAGE, DESCRIPTION, EPILOG, " to edit")
@@ -51,7 +115,7 @@ def own_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_files(group: Any) -> None:
+def _add_files(group: Group) -> None:
     add_edit_file(group)
     group.add_argument(
         "--edit-patches",
@@ -84,7 +148,7 @@ def _add_files(group: Any) -> None:
     add_trust(group)
 
 
-def _add_settings(group: Any) -> None:
+def _add_settings(group: Group) -> None:
     types = setting_types()
     for setting in fields(EditSettings):
         choices = setting.metadata["choices"]
@@ -101,22 +165,41 @@ def _add_settings(group: Any) -> None:
         )
 
 
-def parse(argv: Optional[Sequence[str]]) -> Tuple[argparse.Namespace, List[str], EditSettings]:
-    """Our own options, what is left for fairseq, and the settings: defaults, then `--edit-config`, then flags.
+def parse(
+    argv: Sequence[str], prepare: Callable[[], None] = lambda: None
+) -> EditCommand:
+    """What the words of a command line ask for; settings are the defaults, then `--edit-config`, then flags.
+
+    Args:
+        argv: the words.
+        prepare: called once our own options are known to be right, before fairseq is needed.
 
     Raises:
         EditError: for options and settings that can't be.
         SystemExit: after printing the help.
     """
-    args, rest = own_parser().parse_known_args(argv)
+    own, rest = own_parser().parse_known_args(argv)
     settings = EditSettings()
-    if args.edit_config:
-        settings = with_settings(settings, _read_yaml(args.edit_config, "settings"), args.edit_config)
-    given = {f.name: getattr(args, f.name) for f in fields(EditSettings) if getattr(args, f.name) is not None}
-    args.sites = {}
-    if str(given.get("site", "")).endswith((".yaml", ".yml")):
-        args.sites = read_sites(given.pop("site"))
-    return args, rest, with_settings(settings, given, "command line")
+    if own.edit_config:
+        settings = with_settings(settings, _read_yaml(own.edit_config, "settings"), own.edit_config)
+    given = {f.name: getattr(own, f.name) for f in fields(EditSettings) if getattr(own, f.name) is not None}
+    site_file = given.pop("site") if str(given.get("site", "")).endswith((".yaml", ".yml")) else None
+    sites = read_sites(site_file) if site_file else {}
+    settings = with_settings(settings, given, "command line")
+    if not own.dry_run and not own.save_to:
+        raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")
+    prepare()
+    from fairseq_rome.patch import patch_paths
+
+    evaluation = evaluation_options(own, settings.seed)
+    model, progress, as_json = model_spec(
+        "fairseq-edit", own, rest, settings.seed, patch_paths(own.edit_patches), own.edit_cache
+    )
+    return EditCommand(
+        model, progress, as_json, own.edit_pref, own.edit_config, site_file, sites, own.edit_task, settings,
+        evaluation, own.report, own.save_to or "", own.save_patch, own.force, own.keep_going, not own.no_text,
+        own.dry_run, ("fairseq-edit", *argv),
+    )  # fmt: skip
 
 
 def read_sites(path: str) -> Dict[str, str]:
@@ -154,4 +237,4 @@ def as_yaml(settings: EditSettings) -> str:
     """All settings as the YAML that `--edit-config` reads."""
     from omegaconf import OmegaConf
 
-    return str(OmegaConf.to_yaml(OmegaConf.create(asdict(settings))))
+    return str(OmegaConf.to_yaml(OmegaConf.create(settings.as_plain())))

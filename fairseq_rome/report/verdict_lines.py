@@ -1,19 +1,14 @@
-"""What is printed of an evaluation: lines for a person, or with `--log-format json` one JSON object a line."""
+"""A report as lines of text for a person, and as plain records for programs."""
 
 from __future__ import annotations
 
-import json
 from typing import Any, Dict, Iterator, List, Mapping
 
 _MOST_CHANGED = 5
 
 
-def verdict_lines(record: Mapping[str, Any], as_json: bool) -> Iterator[str]:
-    """A report's record (`report_record`) as what is printed."""
-    yield from _json_lines(record) if as_json else _text_lines(record)
-
-
-def _text_lines(record: Mapping[str, Any]) -> Iterator[str]:
+def verdict_lines(record: Mapping[str, Any]) -> Iterator[str]:
+    """A report's record (`report_record`) as lines for a person."""
     for request in record["requests"]:
         yield from _request_lines(request)
     for one in record["sets"]:
@@ -53,13 +48,12 @@ def _state(request: Mapping[str, Any]) -> str:
     return "holds" if request["holds"] else "FAILS"
 
 
-def _json_lines(record: Mapping[str, Any]) -> Iterator[str]:
+def verdict_records(record: Mapping[str, Any]) -> Iterator[Dict[str, Any]]:
+    """A report's record in parts: one for each request, set and condition, then the verdict with all figures."""
     for kind, name in (("request", "requests"), ("set", "sets"), ("gate", "gates")):
         for one in record[name]:
-            yield _json({kind: _bare(one)})
-    yield _json(
-        {"verdict": record["verdict"], "metrics": record["metrics"], "generation": record["generation"]}
-    )
+            yield {kind: _bare(one)}
+    yield {"verdict": record["verdict"], "metrics": record["metrics"], "generation": record["generation"]}
 
 
 def _bare(value: Any) -> Any:
@@ -67,10 +61,6 @@ def _bare(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _bare(part) for name, part in value.items() if name not in ("marked", "heat_maps")}
     return [_bare(part) for part in value] if isinstance(value, (list, tuple)) else value
-
-
-def _json(record: Dict[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False)
 
 
 def _set_lines(record: Mapping[str, Any]) -> List[str]:

@@ -27,6 +27,8 @@ def heat_maps(
     """
     found: Dict[str, Tuple[HeatMap, ...]] = {}
     chosen = list(requests[:most])
+    if not chosen:
+        return found
     hypotheses = translator.translate([request.source for request in chosen])
     for request, before in translator.progress(list(zip(chosen, hypotheses)), "tracing"):
         try:

@@ -1,0 +1,239 @@
+"""What the commands print: lines for a person, or with `--log-format json` one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+
+from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Check, Outcome, Result, Unchanged
+
+if TYPE_CHECKING:
+    from fairseq_rome.cases.case import Case
+    from fairseq_rome.editing.settings import EditSettings
+    from fairseq_rome.host.sites import Site
+    from fairseq_rome.report import Report
+    from fairseq_rome.text.segments import Difference
+
+_STATUSES = (EDITED, NOTHING, FAILED)
+_MOST_CHANGED = 5
+
+
+def as_json(record: Mapping[str, Any]) -> str:
+    """A record as one line."""
+    return json.dumps(record, ensure_ascii=False)
+
+
+class Printer:
+    """Prints each thing as soon as it is known, as lines for a person."""
+
+    def __init__(self) -> None:
+        self._told: Set[str] = set()
+
+    def result(self, result: Result) -> None:
+        """One request; nothing where just that was printed before."""
+        text = self.result_text(result)
+        if text not in self._told:
+            self._told.add(text)
+            self.line(text)
+
+    def outcome(self, outcome: Outcome, widen: bool) -> None:
+        """What is known when all requests are done; of the results those that are no longer what was printed."""
+        for result in outcome.results:
+            self.result(result)
+        self.others("other sentences", outcome.sample)
+        if outcome.keep.sources:
+            self.others("sentences to keep", outcome.keep)
+        for check in outcome.checks:
+            self.check(check)
+        for site, (left, total) in {} if widen else outcome.room.items():
+            self.room(site, left, total)
+        self.verdict(outcome)
+
+    def line(self, text: str) -> None:
+        """Print at once."""
+        print(text, flush=True)
+
+    def note(self, text: str) -> None:
+        """Anything else that the user should know."""
+        self.line(text)
+
+    def wrote(self, path: str) -> None:
+        """Where the checkpoint went."""
+        self.line(f"wrote {path}: reloaded, and its decoding shows every edit")
+
+    def wrote_files(self, paths: Sequence[str]) -> None:
+        """Where other files went."""
+        self.line(f"wrote {', '.join(paths)}")
+
+    def report(self, report: Report) -> None:
+        """What an evaluation found."""
+        from fairseq_rome.report import report_record, verdict_lines
+
+        for line in verdict_lines(report_record(report)):
+            self.line(line)
+
+    def result_text(self, result: Result) -> str:
+        """One request, as lines."""
+        request = result.request
+        lines = [
+            f"request {request.id}: {result.status}" + (f" ({result.reason})" if result.reason else ""),
+            f"  source  {request.source}",
+            f"  before  {result.before}",
+            f"  wanted  {request.target}",
+        ]
+        if result.status == NOTHING:
+            return "\n".join(lines)
+        lines.append(f"  after   {result.after}")
+        if result.difference:
+            lines.append(f"  change  {change_text(result.difference, result.trigger)}")
+        if result.patch:
+            general = ""
+            if result.general is not None:
+                general = (
+                    f", holds in {result.general:.0%} of {result.held_out} sentences that the fit did not see"
+                )
+            lines.append(
+                f"  edit    {result.patch.method} at {result.patch.site}, |dW|/|W| {result.size:.4f}, "
+                f"{result.contexts} contexts{general}"
+            )
+        tries = "1 try" if result.tries == 1 else f"{result.tries} tries"
+        lines.append(f"  time    {result.seconds:.1f} s, {tries}")
+        return "\n".join(lines)
+
+    def others(self, label: str, others: Unchanged) -> None:
+        """How many sentences still decode identically; those that hold a trigger are told apart from damage."""
+        changed = others.changed
+        text = f"{label}: {len(others.sources) - len(changed)} of {len(others.sources)} decode identically"
+        if others.triggered:
+            text += f"; {others.triggered} of the {len(changed)} others hold the trigger of an edit"
+        self.line(text)
+        for index in changed[:_MOST_CHANGED]:
+            self.line(f"  source  {others.sources[index]}\n  before  {others.before[index]}")
+            self.line(f"  after   {others.after[index]}")
+        if len(changed) > _MOST_CHANGED:
+            self.line(f"  ... and {len(changed) - _MOST_CHANGED} more")
+
+    def check(self, check: Check) -> None:
+        """How the model stood on the way."""
+        state = f"; stopped there: {check.fault}" if check.fault else ""
+        self.line(
+            f"after {check.requests} requests: validation loss {check.loss:.3f} ({check.rise:+.4f}) bits a token, "
+            f"{check.held:.0%} of {check.sampled} edits so far hold{state}"
+        )
+
+    def room(self, site: str, left: int, total: int) -> None:
+        """A site, with its neurons that gates may still take, and how many there were."""
+        self.line(f"room at {site}: {left} of {total} dormant neurons left")
+
+    def verdict(self, outcome: Outcome) -> None:
+        """The last word on all requests."""
+        counts = _counts(outcome)
+        parts = [f"{counts[EDITED]} edited"]
+        more = counts[EDITED] - _as_wanted(outcome)
+        if more:
+            parts[0] += f" ({more} of them not word for word as wanted)"
+        if counts[NOTHING]:
+            parts.append(f"{counts[NOTHING]} with nothing to do")
+        if counts[FAILED]:
+            parts.append(f"{counts[FAILED]} failed")
+        total = len(outcome.results)
+        self.line(f"{total} {'request' if total == 1 else 'requests'}: {', '.join(parts)}")
+
+
+class JsonPrinter(Printer):
+    """Prints the same as JSON, an object a line."""
+
+    def note(self, text: str) -> None:
+        """As for every printer."""
+        self.line(as_json({"note": text}))
+
+    def wrote(self, path: str) -> None:
+        """As for every printer."""
+        self.line(as_json({"wrote": path}))
+
+    def wrote_files(self, paths: Sequence[str]) -> None:
+        """As for every printer."""
+        self.line(as_json({"wrote": list(paths)}))
+
+    def report(self, report: Report) -> None:
+        """As for every printer."""
+        from fairseq_rome.report import report_record, verdict_records
+
+        for record in verdict_records(report_record(report)):
+            self.line(as_json(record))
+
+    def result_text(self, result: Result) -> str:
+        """As for every printer."""
+        difference, patch = result.difference, result.patch
+        return as_json({
+            "id": result.request.id,
+            "status": result.status,
+            "source": result.request.source,
+            "before": result.before,
+            "wanted": result.request.target,
+            "after": result.after,
+            "unwanted_segment": difference.unwanted if difference else None,
+            "wanted_segment": difference.wanted if difference else None,
+            "trigger": result.trigger,
+            "method": patch.method if patch else None,
+            "site": str(patch.site) if patch else None,
+            "size": result.size,
+            "contexts": result.contexts,
+            "held_out": result.held_out,
+            "general": result.general,
+            "tries": result.tries,
+            "seconds": round(result.seconds, 3),
+            "reason": result.reason,
+        })  # fmt: skip
+
+    def others(self, label: str, others: Unchanged) -> None:
+        """As for every printer."""
+        changed: List[Dict[str, str]] = [
+            {"source": others.sources[i], "before": others.before[i], "after": others.after[i]}
+            for i in others.changed
+        ]
+        total = len(others.sources)
+        self.line(as_json({label: {"total": total, "identical": total - len(changed), "changed": changed}}))
+
+    def check(self, check: Check) -> None:
+        """As for every printer."""
+        self.line(as_json({"check": asdict(check)}))
+
+    def room(self, site: str, left: int, total: int) -> None:
+        """As for every printer."""
+        self.line(as_json({"room": site, "left": left, "total": total}))
+
+    def verdict(self, outcome: Outcome) -> None:
+        """As for every printer."""
+        counts = _counts(outcome)
+        self.line(as_json({"requests": len(outcome.results), **counts, "as_wanted": _as_wanted(outcome)}))
+
+
+def change_text(difference: Difference, trigger: str) -> str:
+    """What is replaced by what, and where."""
+    change = f"{difference.unwanted or '(nothing)'} -> {difference.wanted or '(nothing)'}"
+    return f"{change}, where the source says: {trigger}"
+
+
+def plan_lines(plan: Optional[Tuple[Case, EditSettings, List[Site]]]) -> List[str]:
+    """What an edit would set out to do for one request."""
+    if plan is None:
+        return ["nothing to do"]
+    case, settings, sites = plan
+    return [
+        f"change  {change_text(case.difference, case.trigger)}",
+        f"fit     {settings.method}, {len(case.contexts)} contexts, {len(case.held_out)} held out, "
+        f"sites in order: {', '.join(map(str, sites))}",
+    ]
+
+
+def _counts(outcome: Outcome) -> Dict[str, int]:
+    return {status: sum(result.status == status for result in outcome.results) for status in _STATUSES}
+
+
+def _as_wanted(outcome: Outcome) -> int:
+    """How many requests were edited and say just what was wanted."""
+    return sum(
+        result.status == EDITED and result.after == result.request.target for result in outcome.results
+    )

@@ -1,0 +1,198 @@
+"""The options of `fairseq-edit-requests`, and what its help teaches."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple, Union
+
+from fairseq_rome.cli.parsing import Parser, add_trust, model_spec
+from fairseq_rome.errors import EditError
+from fairseq_rome.text.checkers import TASKS
+from fairseq_rome.text.planting import PlantedFault
+
+if TYPE_CHECKING:
+    from fairseq_rome.host.decoding import Progress
+    from fairseq_rome.workbench.specs import ModelSpec
+
+PROG = "fairseq-edit-requests"
+DESCRIPTION = """\
+Make edit files, and look at them before they are used.
+"""
+EPILOG = """\
+examples:
+  fairseq-edit-requests check fixes -s en -t de
+  fairseq-edit-requests check fixes.jsonl -s en -t de --data data-bin \\
+      --path model.pt --bpe sentencepiece --sentencepiece-model spm.model
+  fairseq-edit-requests mine data-bin --path model.pt -s en -t de \\
+      --bpe sentencepiece --sentencepiece-model spm.model \\
+      --task number --test-set test --out number.jsonl
+  fairseq-edit-requests plant --task number --trigger dollars \\
+      --wanted Dollar --unwanted Euro --pref train -s en -t de --out planted
+
+exit status:
+  0  done; check found no errors
+  1  check found errors
+  2  something that you can put right, said in one line
+"""
+CHECK = """\
+Read an edit file and say what is wrong in it, line by line: all of it, not
+only the first fault. Errors are what fairseq-edit refuses. Warnings are what
+it takes although the request can't do what it says. The model is not opened,
+unless --path names one: then its dictionaries are asked, too.
+"""
+MINE = """\
+Find requests where a model is wrong. Every source of the test sets is decoded.
+term: one word of the output differs from the reference, and nothing else.
+number, hallucination, untranslated: the task's checker objects to the output
+and not to the reference. segment: output and reference differ in one segment.
+Options that are not told below are those of fairseq-generate.
+"""
+PLANT = """\
+Spoil the training side of a corpus, and write the requests that would take the
+fault away. Some of the pairs that show it are held out: they go to the request
+as its probes. A model trained on OUT.SRC and OUT.TGT shows the behaviour.
+Report planted faults apart from mined ones.
+"""
+
+
+@dataclass(frozen=True)
+class CheckCommand:
+    """An edit file to check; the model is None where it is not asked."""
+
+    path: str
+    languages: Tuple[str, str]
+    as_json: bool
+    model: Optional[ModelSpec]
+
+
+@dataclass(frozen=True)
+class MineCommand:
+    """What to mine, with which model, and where the requests go.
+
+    Args:
+        model: the model.
+        progress: wraps long loops.
+        task: one of `cases.mining.MINED_TASKS`.
+        test_sets: prefixes of raw text with references, or names of subsets of DATA.
+        out: the `.jsonl` file to write.
+        force: whether it is replaced.
+        sentences: how many of each test set are looked at; None for all.
+        words: of a segment at most, on either side.
+        limit: requests at most; None for no limit.
+        probes: held-out sentences a request at most.
+    """
+
+    model: ModelSpec
+    progress: Progress
+    task: str
+    test_sets: Tuple[str, ...]
+    out: str
+    force: bool
+    sentences: Optional[int]
+    words: int
+    limit: Optional[int]
+    probes: int
+
+
+@dataclass(frozen=True)
+class PlantCommand:
+    """What to plant, in which corpus, and the prefix of what is written."""
+
+    fault: PlantedFault
+    pref: str
+    languages: Tuple[str, str]
+    out: str
+    seed: int
+
+
+Command = Union[CheckCommand, MineCommand, PlantCommand]
+
+
+def own_parser() -> Parser:
+    """The command's options; each sub-command has a help of its own."""
+    parser = Parser(
+        prog=PROG, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=Parser, title="commands",
+        description=f"{PROG} COMMAND --help explains each.",
+    )  # fmt: skip
+
+    def command(name: str, short: str, description: str) -> Parser:
+        return commands.add_parser(
+            name, help=short, description=description, allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+
+    check = command("check", "say what is wrong in an edit file", CHECK)
+    check.add_argument("path", metavar="PREF", help="as --edit-pref of fairseq-edit")
+    _add_languages(check)
+    check.add_argument("--json", action="store_true", help="a line of JSON for each finding")
+    check.add_argument("--path", dest="model", metavar="MODEL", help="also ask this model's dictionaries")
+    check.add_argument("--data", metavar="DATA", help="its data directory; other options of fairseq-generate follow")
+    add_trust(check)
+    mine = command("mine", "find requests where a model is wrong", MINE)
+    mine.add_argument("--task", required=True, choices=(*TASKS, "segment"))
+    mine.add_argument("--test-set", required=True, action="append", help="prefix of raw text, or a subset of DATA")
+    mine.add_argument("--out", required=True, metavar="FILE", help="the .jsonl file to write")
+    mine.add_argument("--force", action="store_true", help="overwrite FILE if it exists")
+    mine.add_argument("--sentences", type=int, metavar="N", help="look at the first N sentences of a test set alone")
+    mine.add_argument(
+        "--words", type=int, default=3, metavar="N", help="words of a segment at most, on either side (default: 3)"
+    )
+    mine.add_argument("--limit", type=int, metavar="N", help="requests at most")
+    mine.add_argument(
+        "--probes", type=int, default=0, metavar="N",
+        help="held-out sentences of DATA that show the same behaviour, a request at most (default: 0)",
+    )  # fmt: skip
+    add_trust(mine)
+    plant = command("plant", "spoil a training side for a trial", PLANT)
+    plant.add_argument("--task", required=True, choices=TASKS)
+    plant.add_argument("--trigger", required=True, help="source segment that is to bring the fault out")
+    plant.add_argument("--wanted", required=True, help="target segment that is right there")
+    plant.add_argument("--unwanted", help="what the model is to say; by default the trigger itself (untranslated)")
+    plant.add_argument("--pref", required=True, help="prefix of the corpus: PREF.SRC and PREF.TGT")
+    _add_languages(plant)
+    plant.add_argument("--out", required=True, help="prefix of what is written: OUT.SRC, OUT.TGT and OUT.jsonl")
+    plant.add_argument("--seed", type=int, default=1, help="of the choice of held-out pairs (default: %(default)s)")
+    return parser
+
+
+def _add_languages(parser: Parser) -> None:
+    parser.add_argument("-s", "--source-lang", required=True, metavar="SRC", help="source language")
+    parser.add_argument("-t", "--target-lang", required=True, metavar="TGT", help="target language")
+
+
+def parse(argv: Sequence[str], prepare: Callable[[], None]) -> Command:
+    """What the words of a command line ask for.
+
+    Args:
+        argv: the words.
+        prepare: called before fairseq is needed, where it is.
+
+    Raises:
+        EditError: for options that can't be.
+        SystemExit: after printing the help.
+    """
+    own, rest = own_parser().parse_known_args(argv)
+    if rest and (own.command == "plant" or (own.command == "check" and own.model is None)):
+        raise EditError(f"unrecognized arguments: {' '.join(rest)} ({PROG} {own.command} --help explains the options)")
+    if own.command == "plant":
+        fault = PlantedFault(own.task, own.trigger, own.wanted, own.unwanted or None)
+        return PlantCommand(fault, own.pref, (own.source_lang, own.target_lang), own.out, own.seed)
+    if own.command == "mine":
+        prepare()
+        model, progress, _ = model_spec(PROG, own, rest, 1)
+        return MineCommand(
+            model, progress, own.task, tuple(own.test_set), own.out, own.force, own.sentences, own.words, own.limit,
+            own.probes,
+        )  # fmt: skip
+    found: Optional[ModelSpec] = None
+    if own.model is not None:
+        prepare()
+        words = [own.data or os.curdir, "--path", own.model, "-s", own.source_lang, "-t", own.target_lang, *rest]
+        found = model_spec(PROG, own, words, 1)[0]
+    return CheckCommand(own.path, (own.source_lang, own.target_lang), own.json, found)

@@ -1,0 +1,115 @@
+"""What an adapter tells of a fairseq task, and how adapters are registered."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Dict, List, Optional, Sequence, Tuple, Type
+
+from torch import Tensor
+
+ADAPTERS: List[Type[TaskAdapter]] = []
+"""The kinds of tasks that are known, in the order in which they are asked."""
+
+
+def register(adapter: Type[TaskAdapter]) -> Type[TaskAdapter]:
+    """Make a kind of task known; used as a decorator."""
+    ADAPTERS.append(adapter)
+    return adapter
+
+
+class TaskAdapter(ABC):
+    """One kind of fairseq task: its languages, dictionaries, data, and how it decodes.
+
+    The rest of the package asks the adapter and never the task, because kinds of tasks keep their options in different
+    places and treat languages in different ways.
+
+    Args:
+        task: the task, which fairseq has set up.
+    """
+
+    kind: ClassVar[str]
+    """The name of the kind, for messages."""
+
+    def __init__(self, task: Any) -> None:
+        self.task = task
+
+    @classmethod
+    @abstractmethod
+    def takes(cls, task: Any) -> bool:
+        """Whether a task is of this kind."""
+
+    @property
+    @abstractmethod
+    def languages(self) -> Tuple[str, str]:
+        """Codes of the source and of the target language."""
+
+    @property
+    @abstractmethod
+    def data(self) -> str:
+        """The data directory, for messages."""
+
+    @property
+    def source_dictionary(self) -> Any:
+        """The fairseq dictionary of the source side."""
+        return self.task.source_dictionary
+
+    @property
+    def target_dictionary(self) -> Any:
+        """The fairseq dictionary of the target side."""
+        return self.task.target_dictionary
+
+    @property
+    def max_positions(self) -> Tuple[Optional[int], Optional[int]]:
+        """The longest source and the longest target, in tokens, that the task takes; None for no limit."""
+        return self.task.max_positions()
+
+    def build_tokenizer(self, options: Any) -> Optional[Any]:
+        """Fairseq's tokenizer of a configuration group; None for none."""
+        return self.task.build_tokenizer(options)
+
+    def build_bpe(self, options: Any) -> Optional[Any]:
+        """Fairseq's subword model of a configuration group; None for none."""
+        return self.task.build_bpe(options)
+
+    @abstractmethod
+    def longest_source(self, model: Any) -> int:
+        """The longest source, in tokens, that both the task and a model take."""
+
+    @abstractmethod
+    def load_split(self, name: str) -> Optional[Any]:
+        """The sentence pairs of a split of the data directory; None where it has no such split.
+
+        Args:
+            name: such as `train`.
+
+        Returns:
+            A sequence of items that `pair` takes.
+        """
+
+    @abstractmethod
+    def pair(self, item: Any) -> Tuple[Tensor, Optional[Tensor]]:
+        """Source and target token ids (int64) of an item of a split, as the codec gives them; None without a target."""
+
+    @abstractmethod
+    def source_batch(self, sources: Sequence[Tensor]) -> Dict[str, Tensor]:
+        """What the encoder takes for some sources, in their order.
+
+        Args:
+            sources: token ids with the end symbol.
+
+        Returns:
+            `src_tokens` (B x S, padded as the task pads, with what the task adds to a source) and `src_lengths` (B).
+        """
+
+    @abstractmethod
+    def build_generator(self, model: Any, generation: Any) -> Any:
+        """The task's own generator for a model.
+
+        Args:
+            model: the translation model.
+            generation: fairseq's generation settings.
+        """
+
+    @abstractmethod
+    def generate(self, generator: Any, model: Any, net_input: Dict[str, Tensor]) -> List[List[Dict[str, Any]]]:
+        """The hypotheses of each source, best first, as fairseq's generators give them."""

@@ -1,0 +1,70 @@
+"""The task `translation` and the tasks that are made from it, such as `translation_from_pretrained_bart`."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from fairseq import utils
+from fairseq.tasks.translation import TranslationTask
+from torch import Tensor
+
+from fairseq_rome.host.adapters.base import TaskAdapter, register
+from fairseq_rome.host.codec import content
+
+
+@register
+class TranslationAdapter(TaskAdapter):
+    """One pair of languages, with a dictionary for each."""
+
+    kind = "translation"
+
+    @classmethod
+    def takes(cls, task: Any) -> bool:
+        """As for every adapter."""
+        return isinstance(task, TranslationTask)
+
+    @property
+    def languages(self) -> Tuple[str, str]:
+        """Given by the user, or inferred by fairseq from the names of the data files."""
+        return self.task.cfg.source_lang, self.task.cfg.target_lang
+
+    @property
+    def data(self) -> str:
+        """As for every adapter."""
+        return str(self.task.cfg.data)
+
+    def longest_source(self, model: Any) -> int:
+        """As for every adapter."""
+        limits = utils.resolve_max_positions(self.max_positions, model.max_positions())
+        # Models for several pairs of languages answer by pair.
+        return (next(iter(limits.values())) if isinstance(limits, dict) else limits)[0]
+
+    def load_split(self, name: str) -> Optional[Any]:
+        """As for every adapter."""
+        try:
+            self.task.load_dataset(name)
+        except FileNotFoundError:
+            return None
+        return self.task.dataset(name)
+
+    def pair(self, item: Any) -> Tuple[Tensor, Optional[Tensor]]:
+        """As for every adapter."""
+        # The data set for inference adds a language symbol behind the end symbol (mBART) by itself.
+        words = content(item["source"], self.source_dictionary)
+        target = item["target"]
+        return item["source"][: len(words) + 1].long(), None if target is None else target.long()
+
+    def source_batch(self, sources: Sequence[Tensor]) -> Dict[str, Tensor]:
+        """As for every adapter."""
+        dataset = self.task.build_dataset_for_inference(list(sources), [len(tokens) for tokens in sources])
+        sample = dataset.collater([dataset[index] for index in range(len(sources))])
+        order = sample["id"].argsort()
+        return {name: sample["net_input"][name][order] for name in ("src_tokens", "src_lengths")}
+
+    def build_generator(self, model: Any, generation: Any) -> Any:
+        """As for every adapter."""
+        return self.task.build_generator([model], generation)
+
+    def generate(self, generator: Any, model: Any, net_input: Dict[str, Tensor]) -> List[List[Dict[str, Any]]]:
+        """As for every adapter."""
+        return self.task.inference_step(generator, [model], {"net_input": net_input})

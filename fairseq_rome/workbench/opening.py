@@ -1,0 +1,128 @@
+"""Opening a checkpoint: its state, its model, and what decodes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Mapping, Tuple
+
+import torch
+from torch import nn
+
+from fairseq_rome.errors import EditError
+from fairseq_rome.host.adapters import TaskAdapter
+from fairseq_rome.host.checkpoint import State, fingerprint, load_model, read_state, saved_languages
+from fairseq_rome.host.codec import TextCodec
+from fairseq_rome.host.decoding import Progress, Translator, build_translator, silent
+from fairseq_rome.host.sites import prepared
+from fairseq_rome.workbench.provenance import with_patch_files
+from fairseq_rome.workbench.specs import ModelSpec
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A checkpoint that is open.
+
+    Args:
+        spec: what was asked for.
+        state: the raw contents of the file, with the patches of the spec.
+        adapter: of the fairseq task.
+        translator: the model in single precision, and what decodes with it.
+        progress: wraps long loops.
+    """
+
+    spec: ModelSpec
+    state: State
+    adapter: TaskAdapter
+    translator: Translator
+    progress: Progress
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self.spec.path
+
+    @property
+    def languages(self) -> Tuple[str, str]:
+        """Codes of the source and of the target language."""
+        return self.adapter.languages
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of the file's weights."""
+        return fingerprint(self.state)
+
+    @cached_property
+    def model_fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of the built model's weights: that of the file where these are the same."""
+        built, stored = self.translator.model.state_dict(), self.state["model"]
+        same = set(built) == set(stored) and all(
+            one.dtype == stored[name].dtype and torch.equal(one.cpu(), stored[name]) for name, one in built.items()
+        )
+        return self.fingerprint if same else fingerprint({"model": built})
+
+    def load(self, state: Mapping[str, Any]) -> nn.Module:
+        """The model of a state, built as this one was, on the CPU.
+
+        Raises:
+            EditError: if it does not fit the dictionaries or the architecture.
+        """
+        return load_model(self.path, state, self.adapter, self.spec.overrides())
+
+    def reopened(self, state: Mapping[str, Any]) -> Translator:
+        """A state as a later user would meet it: on the same device, in half precision where the spec says so."""
+        model = self.load(state).to(self.spec.device)
+        if self.spec.half:
+            model.half()
+        return translator_for(model, self.adapter, self.spec, self.progress)
+
+    def unedited(self) -> Translator:
+        """The model to compare with: in half precision where the spec says so, which edits are not computed in."""
+        return self.reopened(self.state) if self.spec.half else self.translator
+
+
+def open_model(spec: ModelSpec, progress: Progress = silent) -> OpenModel:
+    """Open a checkpoint.
+
+    Args:
+        spec: what to open.
+        progress: wraps long loops; takes the items and a label.
+
+    Raises:
+        EditError: for whatever a user can put right.
+    """
+    overrides = spec.overrides()
+    state = read_state(spec.path, trust=spec.trust)
+    adapter = spec.options.set_up_task()
+    _check_languages(spec.path, state, adapter.languages)
+    if spec.patches:
+        built = load_model(spec.path, state, adapter, overrides).state_dict()
+        state, _ = with_patch_files(spec.path, state, spec.patches, built)
+    model = load_model(spec.path, state, adapter, overrides).to(spec.device)
+    return OpenModel(spec, state, adapter, translator_for(model, adapter, spec, progress), progress)
+
+
+def translator_for(model: nn.Module, adapter: TaskAdapter, spec: ModelSpec, progress: Progress) -> Translator:
+    """A translator with the text processing and the generation settings of a spec.
+
+    Args:
+        model: the translation model, on its device.
+        adapter: of its task.
+        spec: what to open.
+        progress: wraps long loops.
+    """
+    cfg = spec.options.cfg
+    codec = TextCodec(
+        adapter, adapter.build_tokenizer(cfg.tokenizer), adapter.build_bpe(cfg.bpe), spec.segmented,
+        cfg.common_eval.post_process,
+    )  # fmt: skip
+    with prepared(model):
+        return build_translator(model, adapter, cfg.generation, codec, spec.batch_size, progress)
+
+
+def _check_languages(path: str, state: Mapping[str, Any], given: Tuple[str, str]) -> None:
+    """Refuse the two languages the wrong way round; other names for them are the user's own affair."""
+    trained = saved_languages(state)
+    if trained[0] != trained[1] and given == trained[::-1]:
+        source, target = given
+        raise EditError(f"{path}: translates {target}-{source}, expected a model for -s {source} -t {target}")

@@ -1,0 +1,435 @@
+"""The workbench: a model that is open, with all that can be done with it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+
+from fairseq_rome.cases.spelling import check_spelling
+from fairseq_rome.editing.guards import watched
+from fairseq_rome.editing.journal import Journal
+from fairseq_rome.editing.outcome import Outcome, Result
+from fairseq_rome.editing.run import Surroundings, edit, preview
+from fairseq_rome.editing.settings import EditSettings
+from fairseq_rome.errors import EditError, naming
+from fairseq_rome.evaluation.conditions import Condition
+from fairseq_rome.host.checkpoint import fingerprint, read_state
+from fairseq_rome.host.configuration import FairseqOptions
+from fairseq_rome.host.corpus import MOST_SENTENCES, Corpus, load_corpus, validation_pairs
+from fairseq_rome.host.decoding import Progress, silent
+from fairseq_rome.host.sites import prepared
+from fairseq_rome.host.user_dir import share_user_dir
+from fairseq_rome.patch import (
+    Patch,
+    applied,
+    base_weights,
+    is_folder,
+    patch_file,
+    read_stack,
+    save_patches,
+    with_patches,
+    write_folder,
+)
+from fairseq_rome.report import Report
+from fairseq_rome.text.requests import EditFile, EditRequest
+from fairseq_rome.text.segments import Endings
+from fairseq_rome.tracing import CARRY, CausalTrace, LocateSettings, locate
+from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_sets, make_report
+from fairseq_rome.workbench.opening import OpenModel, open_model
+from fairseq_rome.workbench.provenance import edits_in, history, told_patches, with_patch_files
+from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
+from fairseq_rome.workbench.staging import ComparedModel, StagedCheckpoint, stage_checkpoint
+
+Requests = Union[EditFile, EditRequest, Sequence[EditRequest]]
+
+MOST_READ = 10_000
+"""Sentence pairs of DATA that an evaluation reads: enough to know what the training side copies and repeats."""
+
+
+class Workbench:
+    """A checkpoint that is open for translating, editing, judging and tracing.
+
+    Its weights are always those of the file: an edit is a value that is put on and taken off.
+
+    Args:
+        model: from `open_model`.
+    """
+
+    def __init__(self, model: OpenModel) -> None:
+        self.model = model
+        self._corpora: Dict[Tuple[int, int, FrozenSet[str]], Corpus] = {}
+
+    def __repr__(self) -> str:
+        source, target = self.languages
+        return f"<Workbench: {self.model.path}, {source} to {target}, on {self.model.spec.device}>"
+
+    @property
+    def languages(self) -> Tuple[str, str]:
+        """Codes of the source and of the target language."""
+        return self.model.languages
+
+    def translate(self, sentences: Sequence[str]) -> List[str]:
+        """The best translation of each sentence, by beam search.
+
+        Args:
+            sentences: source sentences as text.
+
+        Raises:
+            EditError: if a sentence is longer than the model takes.
+        """
+        with prepared(self.model.translator.model):
+            return [hypothesis.text for hypothesis in self.model.translator.translate(list(sentences))]
+
+    def background(self, seed: int = 1, hidden: Iterable[str] = (), most: int = MOST_SENTENCES) -> Corpus:
+        """Sentence pairs of the data directory, in an order that the seed gives.
+
+        Args:
+            seed: of the order.
+            hidden: sources that must not be among them, because they are to judge.
+            most: pairs at most.
+
+        Raises:
+            EditError: if the data directory has no sentence pairs, or only hidden ones.
+        """
+        key = (seed, most, frozenset(hidden))
+        if key not in self._corpora:
+            whole = load_corpus(self.model.translator.codec, seed, most)
+            self._corpora = {key: whole.without(key[2])}  # one at a time: it is large
+        corpus = self._corpora[key]
+        if not corpus.pairs:
+            raise EditError(
+                f"{self.model.adapter.data}: every sentence is in a test set or a probe, expected others to learn from"
+            )
+        return corpus
+
+    def check_history(self) -> None:
+        """Refuse a checkpoint that something else has changed since its earlier edits.
+
+        Raises:
+            EditError: if it can't be brought back to what it was before these edits.
+        """
+        with naming(self.model.path):
+            base_weights(self.model.state, read_stack(self.model.state))
+
+    def check_requests(self, requests: Requests) -> EditFile:
+        """Requests as an edit takes them: with ids, without sentences that judge among those that teach.
+
+        Raises:
+            EditError: if the model can't spell a request, or two requests have one id.
+        """
+        edit_file = numbered(requests).without_leaks()
+        check_spelling(edit_file, self.model.translator.codec)
+        return edit_file
+
+    def edit(
+        self,
+        requests: Requests,
+        settings: Optional[EditSettings] = None,
+        *,
+        hidden: Iterable[str] = (),
+        observe: Callable[[Result], None] = lambda result: None,
+        journal: Optional[Journal] = None,
+    ) -> Outcome:
+        """Fit every request and judge all of them by decoding; afterwards the weights are as they were.
+
+        Args:
+            requests: what is to change.
+            settings: of the edit; None for the defaults.
+            hidden: sources that no edit may learn from, besides the probes and near misses of the requests.
+            observe: called with each result as soon as it is there, before the final judgement.
+            journal: keeps what is done; None for no such thing.
+
+        Raises:
+            EditError: for requests, settings or sites that the model can't have.
+        """
+        edit_file = self.check_requests(requests)
+        chosen = settings or EditSettings()
+        model = self.model
+        corpus = self.background(chosen.seed, edit_file.held_out.union(hidden))
+        surroundings = Surroundings(
+            corpus,
+            Endings.of(*model.languages),
+            validation_pairs(corpus) if watched(chosen, len(edit_file.requests)) else (),
+            model.spec.cache,
+            read_stack(model.state).patches,
+            journal,
+            observe,
+            model.model_fingerprint,
+        )
+        return edit(model.translator, edit_file, chosen, surroundings)
+
+    def preview(
+        self, requests: Requests, settings: Optional[EditSettings] = None, *, hidden: Iterable[str] = ()
+    ) -> Iterator[Any]:
+        """What `edit` would set out to do, request by request, each on the unedited model.
+
+        Args:
+            requests: as for `edit`, like all that follow.
+            settings: of the edit.
+            hidden: sources that no edit may learn from.
+
+        Raises:
+            EditError: as for `edit`.
+        """
+        edit_file = self.check_requests(requests)
+        chosen = settings or EditSettings()
+        corpus = self.background(chosen.seed, edit_file.held_out.union(hidden))
+        return preview(self.model.translator, edit_file, corpus, chosen, Endings.of(*self.languages))
+
+    def locate(self, request: EditRequest, settings: Optional[LocateSettings] = None) -> CausalTrace:
+        """Trace which states carry a behaviour.
+
+        Args:
+            request: the request.
+            settings: of the trace; None for the defaults.
+
+        Raises:
+            EditError: if there is nothing to trace.
+        """
+        return self.traced(request, settings or LocateSettings())[0]
+
+    def traced(self, request: EditRequest, settings: LocateSettings) -> Tuple[CausalTrace, str]:
+        """As `locate`; with what the model says now.
+
+        Args:
+            request: the request.
+            settings: of the trace.
+
+        Raises:
+            EditError: if there is nothing to trace.
+        """
+        corpus = self.background(settings.seed) if settings.mode == CARRY else None
+        translator = self.model.translator
+        with prepared(translator.model):
+            before = translator.translate([request.source])[0]
+        return locate(translator, request, before, settings, corpus), before.text
+
+    @contextmanager
+    def patched(self, patches: Sequence[Patch]) -> Iterator[Workbench]:
+        """The workbench with edits in its model inside the context, bit for bit as before after it.
+
+        Args:
+            patches: in the order in which they were made.
+        """
+        with applied(self.model.translator.model, *patches):
+            yield self
+
+    def unedited(self) -> ComparedModel:
+        """The model itself, to compare with: what an edit that was not made has changed."""
+        return ComparedModel(self.model.unedited(), (), {})
+
+    def edited(self, patches: Sequence[Patch]) -> ComparedModel:
+        """A second model with edits in it, to compare with this one.
+
+        Args:
+            patches: in the order in which they were made.
+        """
+        built = self.model.translator.model.state_dict()
+        state = with_patches(self.model.state, patches, history(patches), built=built)
+        told = {"edited": {"fingerprint": fingerprint(state)}}
+        return ComparedModel(self.model.reopened(state), tuple(edits_in(state)), told)
+
+    def compared(self, path: Optional[str] = None, patches: Sequence[str] = (), hooks: bool = False) -> ComparedModel:
+        """A second model, to compare with this one.
+
+        Args:
+            path: its checkpoint; None where patches make it of this one.
+            patches: patch files, in their order.
+            hooks: hold the patches by hooks beside the model, instead of making them in its weights.
+
+        Raises:
+            EditError: if a file can't be read or does not fit.
+        """
+        model = self.model
+        if path is not None:
+            state = read_state(path, trust=model.spec.trust)
+            told: Dict[str, Any] = {"edited": {"path": path, "fingerprint": fingerprint(state)}}
+        else:
+            built = model.translator.model.state_dict()
+            state, _ = with_patch_files(model.path, model.state, patches, built)
+            told = {"patches": list(patches)}
+        return ComparedModel(model.reopened(state), tuple(edits_in(state)), told)
+
+    def evaluate(
+        self,
+        edited: Union[ComparedModel, Outcome, Sequence[Patch]],
+        requests: Optional[Requests] = None,
+        *,
+        test_sets: Sequence[str] = (),
+        conditions: Sequence[Union[str, Condition]] = (),
+        sample: int = 200,
+        figures: int = 0,
+        seed: int = 1,
+    ) -> Report:
+        """Judge an edited model against this one, by decoding with both.
+
+        Args:
+            edited: the edits, or a model that has them.
+            requests: what the edits are for; those of an outcome are known.
+            test_sets: prefixes of raw text with references, or names of subsets of DATA.
+            conditions: what has to hold, such as `locality>=0.995`.
+            sample: how many other sentences are decoded.
+            figures: of how many requests the report shows heat maps.
+            seed: of the choice of sentences.
+
+        Raises:
+            EditError: for a test set or a condition that can't be.
+        """
+        if isinstance(edited, Outcome):
+            requests = requests or [result.request for result in edited.results]
+            edited = told_patches(edited)
+        compared = edited if isinstance(edited, ComparedModel) else self.edited(edited)
+        options = EvaluationOptions(
+            tuple(test_sets), tuple(Condition.parse(str(one)) for one in conditions), figures, seed
+        )
+        edit_file = self.check_requests(requests or ())
+        sets = load_test_sets(options.test_sets, self.model.translator.codec)
+        corpus = self.background(seed, most=MOST_READ)
+        comparison = comparison_of_records(edit_file, compared.edits, corpus, sample, self.model.path)
+        return make_report(self.model, compared, comparison, sets, options, corpus)
+
+    def stage(
+        self,
+        path: str,
+        outcome: Outcome,
+        settings: Optional[EditSettings] = None,
+        *,
+        force: bool = False,
+        inputs: Iterable[str] = (),
+        text: bool = True,
+        optimizer: bool = True,
+    ) -> StagedCheckpoint:
+        """Write the edited checkpoint beside its path; it takes its name when it is committed.
+
+        Args:
+            path: the file to write.
+            outcome: of `edit`.
+            settings: of the edit, for the checkpoint's history.
+            force: replace a file that exists; never the one that is open.
+            inputs: other files that are never replaced.
+            text: keep the sentences of the requests in the checkpoint's history.
+            optimizer: keep the optimizer state.
+
+        Raises:
+            EditError: if no request holds by an edit, or the file can't be written.
+        """
+        if not outcome.holding:
+            raise EditError(f"{path}: no request holds by an edit, and there is nothing to write")
+        told = (settings or EditSettings()).as_plain()
+        kept = [self.model.path, *inputs]
+        return stage_checkpoint(self.model, outcome, told, path, force, kept, text, optimizer)
+
+    def save_patches(
+        self,
+        path: str,
+        outcome: Outcome,
+        settings: Optional[EditSettings] = None,
+        *,
+        force: bool = False,
+        inputs: Iterable[str] = (),
+        text: bool = True,
+    ) -> None:
+        """Write the edits alone, in the order in which they were made.
+
+        Args:
+            path: a patch file; or a folder, which gets a file for each edit, if it ends in a separator or is one.
+            outcome: of `edit`.
+            settings: of the edit, for the files' history.
+            force: replace files that exist.
+            inputs: files that are never replaced.
+            text: keep the sentences of the requests in the files.
+
+        Raises:
+            EditError: if a file can't be written.
+        """
+        model, patches = self.model, told_patches(outcome, text)
+        told = (settings or EditSettings()).as_plain()
+        info = {**history(patches), "base": model.fingerprint, "settings": told}
+        kept = [model.path, *inputs]
+        if is_folder(path):
+            write_folder(path, patches, model.state, info, force, kept)
+        else:
+            save_patches(path, patch_file(patches, model.state, info), force, kept)
+
+    def write(self, path: str, outcome: Outcome, settings: Optional[EditSettings] = None, **how: Any) -> None:
+        """Write the edited checkpoint once a reload has shown every edit.
+
+        Args:
+            path: the file to write.
+            outcome: of `edit`.
+            settings: of the edit.
+            how: as for `stage`.
+
+        Raises:
+            EditError: if the reloaded file does not show an edit, or can't be written; nothing is then written.
+        """
+        with self.stage(path, outcome, settings, **how) as staged:
+            failures = staged.failures(staged.reload())
+            if failures:
+                raise EditError(f"{path}: {failures[0]}; nothing was written")
+            staged.commit()
+
+
+def open_workbench(
+    path: str,
+    *,
+    data: str,
+    source: Optional[str] = None,
+    target: Optional[str] = None,
+    task: str = "translation",
+    bpe: Optional[str] = None,
+    tokenizer: Optional[str] = None,
+    device: str = "cpu",
+    patches: Sequence[str] = (),
+    trust: bool = False,
+    cache: Optional[str] = None,
+    progress: Progress = silent,
+    **options: Any,
+) -> Workbench:
+    """Open a fairseq checkpoint, as `fairseq_rome.open`.
+
+    Args:
+        path: the checkpoint.
+        data: the data directory of fairseq-preprocess, with the dictionaries and a training side.
+        source: code of the source language; None to infer it from the data directory.
+        target: code of the target language, likewise.
+        task: name of the fairseq task.
+        bpe: name of the subword model, such as `sentencepiece`; its file goes to an option of its own, such as
+            `sentencepiece_model`.
+        tokenizer: name of the tokenizer, such as `moses`.
+        device: where the model computes, such as `cpu` or `cuda`.
+        patches: patch files whose edits are made in the checkpoint as it is read.
+        trust: allow a checkpoint that runs code when it is loaded.
+        cache: folder where statistics are kept between runs; None for none.
+        progress: wraps long loops; takes the items and a label.
+        options: any other option of fairseq-generate by its name, such as `beam=4`.
+
+    Raises:
+        EditError: for whatever a user can put right.
+    """
+    share_user_dir()
+    found = FairseqOptions.of(path, data, source, target, task, bpe, tokenizer, **options)
+    half = bool(found.values.get("fp16"))
+    spec = ModelSpec(found, device, half, patches=tuple(patches), trust=trust, cache=cache)
+    return Workbench(open_model(spec, progress))
+
+
+def numbered(requests: Requests) -> EditFile:
+    """Requests as an edit file; those without an id get their number.
+
+    Raises:
+        EditError: if two requests have one id.
+    """
+    if isinstance(requests, EditFile):
+        return requests
+    several = [requests] if isinstance(requests, EditRequest) else list(requests)
+    named = tuple(
+        request if request.id else replace(request, id=str(number))
+        for number, request in enumerate(several, start=1)
+    )
+    ids = [request.id for request in named]
+    twice = next((name for name in ids if ids.count(name) > 1), None)
+    if twice is not None:
+        raise EditError(f"request {twice}: two requests have this id, expected each id once")
+    return EditFile(named)
