@@ -5,26 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
+from fairseq_rome.text.characters import LETTERS
+from fairseq_rome.text.languages.profile import profile_of
 from fairseq_rome.text.requests import EditRequest
 
-# Python's \w lacks the marks that are part of a word: combining accents, vowel signs, joiners.
-_LETTERS = (
-    r"\w\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
-    r"\u0900-\u0963\u0966-\u0df3\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ecd\u102b-\u103e"
-    r"\u17b4-\u17d3\u200c\u200d"
-)
 # Numbers with separators and hyphenated or apostrophised words are one word each.
-_WORD = re.compile(rf"[{_LETTERS}]+(?:[-'’.,][{_LETTERS}]+)*|[^{_LETTERS}\s]")
+_WORD = re.compile(rf"[{LETTERS}]+(?:[-'’.,][{LETTERS}]+)*|[^{LETTERS}\s]")
 _CHUNK = re.compile(r"\S+")
-_LETTER = re.compile(rf"[{_LETTERS}]")
-
-ENDINGS: Dict[str, Tuple[str, ...]] = {
-    "de": ("s", "es", "e", "en", "n", "er"),
-    "en": ("s", "es"),
-}
-"""Endings with which a term still counts as itself, by language; none in others."""
+_LETTER = re.compile(rf"[{LETTERS}]")
 
 
 @dataclass(frozen=True)
@@ -36,8 +26,8 @@ class Endings:
 
     @classmethod
     def of(cls, source_lang: str, target_lang: str) -> Endings:
-        """Those of two languages; none for a language that is not in the table."""
-        return cls(ENDINGS.get(source_lang, ()), ENDINGS.get(target_lang, ()))
+        """Those of two languages, as their profiles have them."""
+        return cls(profile_of(source_lang).endings, profile_of(target_lang).endings)
 
 
 @dataclass(frozen=True)
@@ -122,8 +112,8 @@ def pattern(segment: str, endings: Sequence[str] = (), ignore_case: bool = False
     first, last = segment[:1], segment[-1:]
     choice = "|".join(map(re.escape, sorted(endings, key=len, reverse=True)))
     suffix = f"((?:{choice})?)" if choice and last.isalpha() else "()"
-    head = rf"(?<![{_LETTERS}])" if _LETTER.match(first) else ""
-    tail = rf"(?![{_LETTERS}])" if _LETTER.match(last) else ""
+    head = rf"(?<![{LETTERS}])" if _LETTER.match(first) else ""
+    tail = rf"(?![{LETTERS}])" if _LETTER.match(last) else ""
     head += r"(?<!\d[.,'’])" if first.isdigit() else ""
     tail += r"(?![.,'’]\d)" if last.isdigit() else ""
     body = r"\s+".join(map(re.escape, segment.split()))

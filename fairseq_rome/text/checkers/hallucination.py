@@ -6,10 +6,11 @@ import re
 from collections import defaultdict
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
+from fairseq_rome.text.characters import WIDE
 from fairseq_rome.text.checkers.checker import Observation
 from fairseq_rome.text.checkers.memorised import Memory
 from fairseq_rome.text.checkers.repetition import oscillation, words
-from fairseq_rome.text.languages.lexicon import lexicon
+from fairseq_rome.text.languages.profile import profile_of
 
 _LEAST_PAIRS = 1000
 _OUTLIERS = 0.001
@@ -17,7 +18,7 @@ _MARGIN = 1.25
 _USUAL_RANGE = (0.4, 2.5)
 # Characters added to both sides: a short sentence says little about its ratio.
 _SMOOTHING = 10
-_IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_WIDE = re.compile(f"[{WIDE}]")
 _SHORTEST_SHARED = 3
 _UNRELATED_SOURCES = 3
 # Inflections of a word share its first letters.
@@ -40,7 +41,7 @@ class HallucinationChecker:
     name = "hallucination"
 
     def __init__(self, source_lang: str, training: Sequence[Tuple[str, str]] = ()) -> None:
-        self._function_words = lexicon(source_lang).function_words
+        self._function_words = profile_of(source_lang).function_words
         self._memory = Memory(training)
         self._range = _length_range(training)
 
@@ -92,8 +93,8 @@ class HallucinationChecker:
 
 
 def _size(text: str) -> int:
-    """Characters, an ideograph for three."""
-    return len(text.strip()) + 2 * len(_IDEOGRAPH.findall(text))
+    """Characters, a wide one counted as three."""
+    return len(text.strip()) + 2 * len(_WIDE.findall(text))
 
 
 def _ratio(source: str, output: str) -> float:

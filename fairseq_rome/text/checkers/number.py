@@ -7,7 +7,8 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from fairseq_rome.text.checkers.checker import Observation
 from fairseq_rome.text.checkers.quantities import Quantity, read_quantities
-from fairseq_rome.text.languages.lexicon import digits_only, lexicon, units
+from fairseq_rome.text.languages.profile import profile_of
+from fairseq_rome.text.languages.shared_tables import units
 
 # Below this, texts write numbers as words: they need not stand in digits on both sides.
 _SPELT_OUT = 13
@@ -31,9 +32,10 @@ class NumberChecker:
     name = "number"
 
     def __init__(self, source_lang: str, target_lang: str) -> None:
-        self._spelt = lexicon(source_lang).spells and lexicon(target_lang).spells
-        tables = lexicon if self._spelt else digits_only
-        self._source, self._target = tables(source_lang), tables(target_lang)
+        source, target = profile_of(source_lang), profile_of(target_lang)
+        self._spelt = source.spells and target.spells
+        self._source = source if self._spelt else source.digits_only
+        self._target = target if self._spelt else target.digits_only
         # Two models say the same for most sentences: what was read is not read again.
         self._known: Dict[Tuple[str, str], Optional[str]] = {}
 

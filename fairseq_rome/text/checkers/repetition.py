@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from typing import List, Match, Optional, Sequence, Tuple
 
-# Scripts without blanks go character by character.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+")
+from fairseq_rome.text.characters import UNSPACED
+
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W_]+")
 # Hahaha, lalala: a repetition within a word.
 _WITHIN = re.compile(r"([^\W\d_]{2,}?)\1{2,}")
 # A long word twice, with no comma between.

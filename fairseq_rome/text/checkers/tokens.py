@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import List, Mapping, Optional, Tuple, TypeVar
 
-from fairseq_rome.text.languages.lexicon import fold
+from fairseq_rome.text.languages.data_files import fold
 
 T = TypeVar("T")
 

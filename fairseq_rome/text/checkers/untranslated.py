@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import AbstractSet, List, Optional, Sequence, Tuple
 
 from fairseq_rome.text.checkers.checker import Observation
-from fairseq_rome.text.languages.lexicon import fold, lexicon, shared_words
+from fairseq_rome.text.languages.data_files import fold
+from fairseq_rome.text.languages.profile import profile_of
+from fairseq_rome.text.languages.shared_tables import shared_words
 
 _QUOTED = re.compile('["“„«][^"“”„«»]*["“”»]')
 _ABBREVIATED = re.compile(r"(?:\w\.)+$")
@@ -76,8 +78,8 @@ class UntranslatedChecker:
     name = "untranslated"
 
     def __init__(self, source_lang: str, target_lang: str, training: Sequence[Tuple[str, str]] = ()) -> None:
-        self._source, self._target = lexicon(source_lang), lexicon(target_lang)
-        self._shared = shared_words(source_lang, target_lang)
+        self._source, self._target = profile_of(source_lang), profile_of(target_lang)
+        self._shared = shared_words(self._source.code, self._target.code)
         self._least = 1 if training or self._target.function_words else _UNKNOWN_LANGUAGE
         self._known: Counter[str] = Counter()
         self._copied: Counter[str] = Counter()
