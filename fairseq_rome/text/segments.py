@@ -157,11 +157,13 @@ def holds(output: str, target: str, difference: Difference, endings: Sequence[st
         return False
     if not unwanted:
         return count(output, wanted, endings) >= count(target, wanted, endings)
-    return _outside(output, wanted, unwanted, endings) <= _outside(target, wanted, unwanted, endings)
+    return count_outside(output, wanted, unwanted, endings) <= count_outside(
+        target, wanted, unwanted, endings
+    )
 
 
-def _outside(text: str, wanted: str, unwanted: str, endings: Sequence[str]) -> int:
-    """Occurrences of the unwanted segment that are no part of the wanted one."""
+def count_outside(text: str, wanted: str, unwanted: str, endings: Sequence[str]) -> int:
+    """How often the unwanted segment stands in a text without being a part of the wanted one."""
     apart = count(wanted, unwanted, endings) and not count(unwanted, wanted, endings)
     rest = pattern(wanted, endings).sub("\0", text) if apart else text
     return count(rest, unwanted, endings)
