@@ -16,7 +16,8 @@ from fairseq_rome.text.requests.request import EditRequest, Probe
 
 ALIASES = {"before": "negative"}
 REQUIRED = ("source", "target")
-TEXT_FIELDS = (*REQUIRED, "negative", "trigger", "wanted", "unwanted", "task")
+SEGMENTS = ("trigger", "wanted", "unwanted")
+TEXT_FIELDS = (*REQUIRED, "negative", *SEGMENTS, "task")
 ID = "id"
 LIST_FIELDS = ("contexts", "keep")
 PROBE_FIELDS = ("probes", "near")
@@ -68,6 +69,18 @@ def parse_record(fields: Any, number: int, place: Place, faults: Faults) -> Opti
     keep = values.pop("keep", ())
     near = tuple(probe.source for probe in values.pop("near", ()))
     return Record(EditRequest(**values, near=near, origin=str(place)), place, keep)
+
+
+def to_fields(request: EditRequest) -> Dict[str, Any]:
+    """The fields of a request as a record of JSONL or YAML holds them; what is not set is left out."""
+    probes = [
+        {"source": probe.source, **({} if probe.target is None else {"target": probe.target})}
+        for probe in request.probes
+    ]
+    lists = {"contexts": list(request.contexts), "probes": probes, "near": list(request.near)}
+    fields = {name: getattr(request, name) for name in (ID, "task", *REQUIRED, "negative", *SEGMENTS)}
+    fields.update(lists, settings=dict(request.settings))
+    return {name: value for name, value in fields.items() if value}
 
 
 def _by_own_name(fields: Mapping[str, Any], place: Place, faults: Faults) -> Dict[str, Any]:
