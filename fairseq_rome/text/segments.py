@@ -1,4 +1,4 @@
-"""What differs between what a model says and what it should say, and where: text only, no model."""
+"""The segments in which two texts differ, and whether a text holds a segment. Text alone, without a model."""
 
 from __future__ import annotations
 
@@ -53,17 +53,21 @@ class Difference:
 def compare(before: str, after: str) -> Optional[Difference]:
     """The one segment in which two texts differ, whole words; None where they agree.
 
-    How wide the gaps between words are makes no difference. Several differences that are the same replacement
-    count as one, repeated; otherwise the segment runs from the first difference to the last.
+    The width of the gaps between words does not count. Several differences that are the same replacement count as
+    one, repeated; otherwise the segment runs from the first difference to the last.
     """
     if before.split() == after.split():
         return None
-    # Where the words agree, their spacing differs, as in `10 %` and `10%`.
+    # The words may agree while their spacing differs, as in `10 %` and `10%`.
     return _compare(before, after, _WORD) or _compare(before, after, _CHUNK)
 
 
 def wanted_difference(request: EditRequest, said: str) -> Optional[Difference]:
-    """What a request changes in what the model says, or in the unwanted output that it names; None for nothing."""
+    """What a request changes in the unwanted output that it names, or else in what the model says.
+
+    Returns:
+        The difference; None if there is none.
+    """
     found = compare(said if request.negative is None else request.negative, request.target)
     if found is None:
         return None
@@ -96,8 +100,8 @@ def changed_spans(before: Sequence[int], after: Sequence[int]) -> List[Tuple[int
     """Where `after` differs from `before`, in tokens.
 
     Returns:
-        (start, stop, old) for each difference: `after[start:stop]` stands where `before[old:]` went on
-        otherwise; start equals stop where something was only removed.
+        (start, stop, old) for each difference: `after[start:stop]` takes the place of what begins at `before[old]`;
+        start equals stop where something was only removed.
     """
     codes = SequenceMatcher(None, list(before), list(after), autojunk=False).get_opcodes()
     return [(j1, j2, i1) for kind, i1, _, j1, j2 in codes if kind != "equal"]
@@ -106,7 +110,7 @@ def changed_spans(before: Sequence[int], after: Sequence[int]) -> List[Tuple[int
 def pattern(segment: str, endings: Sequence[str] = (), ignore_case: bool = False) -> re.Pattern[str]:
     """Matches a segment as whole words, its last word with one of the endings or none (group 1).
 
-    A part of a number is no whole word: 5 is not in 1,5.
+    A part of a number is no whole word: 1,5 does not hold 5.
     """
     segment = segment.strip()
     first, last = segment[:1], segment[-1:]
@@ -131,14 +135,17 @@ def contains_trigger(source: str, trigger: str, endings: Sequence[str] = ()) -> 
 
 
 def correct(output: str, difference: Difference, endings: Sequence[str] = ()) -> Optional[str]:
-    """An output with the unwanted segment replaced, endings kept; None where it is not there."""
+    """An output with the unwanted segment replaced; None where the output does not hold it.
+
+    The ending of the unwanted segment is put behind the wanted one, whether or not that word takes this ending.
+    """
     if not difference.unwanted:
         return None
     found = pattern(difference.unwanted, endings)
     if not found.search(output):
         return None
     if not difference.wanted:
-        # One of the two gaps goes with it: the one before, for punctuation may follow.
+        # One of the two gaps is removed too: the one before, because punctuation may follow.
         return re.sub(rf"\s+{found.pattern}|{found.pattern}\s*", "", output)
     return found.sub(lambda match: difference.wanted + match.group(1), output)
 

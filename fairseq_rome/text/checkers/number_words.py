@@ -8,6 +8,7 @@ from typing import Optional
 
 from fairseq_rome.text.languages.profile import LanguageProfile
 
+# Letters; what begins with a shorter number word does so by chance.
 _SHORTEST = 3
 
 
@@ -25,7 +26,7 @@ def cardinal(form: str, language: LanguageProfile) -> Optional[Fraction]:
     return _compound(form, language)
 
 
-# Without a memory a word that repeats scales takes time that doubles with each of them.
+# Without the cache the time doubles with each scale that a word repeats.
 @lru_cache(maxsize=50_000)
 def _compound(form: str, language: LanguageProfile) -> Optional[Fraction]:
     """A compound of thousands, hundreds, tens and units, or one of its parts."""

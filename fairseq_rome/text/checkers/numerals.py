@@ -73,7 +73,7 @@ def _in_digits(tokens: List[Token], start: int, language: LanguageProfile) -> Nu
 
 
 def _day_and_month(tokens: List[Token], at: int, language: LanguageProfile) -> List[Fraction]:
-    """Two ordinals in digits, as `24.12.` is where a point stands before no decimals; else nothing."""
+    """Day and month of `24.12.`, in a language in which a point does not stand before decimals; else nothing."""
     match = re.fullmatch(r"(\d{1,2})\.(\d{1,2})", tokens[at].text)
     if not match or language.decimal != "," or _glued(tokens, at + 1) != ".":
         return []
@@ -109,7 +109,11 @@ def _past_hyphen(tokens: List[Token], at: int) -> int:
 
 
 class _Sum:
-    """A number that grows word by word: what stands above the last thousand, and what is being counted now."""
+    """A number that is read word by word.
+
+    `above` holds what is complete, up to the last scale of a thousand or more; `now` is what is read since; `least` is
+    that scale, and all that follows must be smaller.
+    """
 
     def __init__(self) -> None:
         self.above = Fraction(0)

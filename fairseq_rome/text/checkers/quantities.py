@@ -27,7 +27,7 @@ class Quantity:
         value: of the number.
         unit: its canonical unit, if it has one.
         sure: it has to be translated; False for what may be an article, a name or a part of a compound.
-        half_known: whether a time of day is before or after noon is told.
+        half_known: it is known whether a time of day is before or after noon.
     """
 
     value: Fraction
@@ -48,7 +48,7 @@ class Quantity:
 
         Args:
             other: a quantity of the other language.
-            any_unit: a number that has a unit on one side only agrees whatever the unit.
+            any_unit: a number with a unit agrees with the same number without one, whatever the unit.
         """
         if CLOCK in (self.unit, other.unit):
             return _same_time(self, other)
@@ -78,7 +78,7 @@ def _same_time(one: Quantity, other: Quantity) -> bool:
         return apart == 0 or (apart == _NOON and not (one.half_known and other.half_known))
     time, bare = (one, other) if one.unit == CLOCK else (other, one)
     hours, minutes = divmod(int(time.value), 60)
-    # At nine, at 9.30: told as a number alone.
+    # A time of day can be a number alone, as in `at nine` and `at 9.30`.
     return bare.unit is None and bare.value - Fraction(minutes, 100) in (hours, hours % 12, hours % 12 + 12)
 
 
