@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 from sacrebleu.metrics.base import Metric
 from sacrebleu.metrics.bleu import BLEU
@@ -11,13 +11,12 @@ from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest
 
 from fairseq_rome.evaluation.judged import Score
+from fairseq_rome.text.languages.profile import profile_of
 
 LEAST_TESTED = 30
 """How many sentences a test needs: resampling a few gives small p-values whatever the systems are."""
 IDENTICAL = "identical outputs"
 TOO_FEW = "too few sentences for a test"
-
-_TOKENIZERS = {"zh": "zh", "ja": "char", "th": "char"}
 
 
 def compare_scores(
@@ -64,8 +63,7 @@ def sentence_chrf(hypothesis: str, reference: str) -> float:
 
 
 def _metrics(target_lang: str) -> Dict[str, Metric]:
-    tokenizer: Optional[str] = _TOKENIZERS.get(target_lang.split("_")[0])
-    return {"BLEU": BLEU(tokenize=tokenizer), "chrF2": CHRF(), "TER": TER()}
+    return {"BLEU": BLEU(tokenize=profile_of(target_lang).sacrebleu_tokenizer), "chrF2": CHRF(), "TER": TER()}
 
 
 def _untested(

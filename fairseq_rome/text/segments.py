@@ -1,30 +1,20 @@
-"""What differs between what a model says and what it should say, and where: text only, no model."""
+"""The segments in which two texts differ, and whether a text holds a segment. Text alone, without a model."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
+from fairseq_rome.text.characters import LETTERS
+from fairseq_rome.text.languages.profile import profile_of
 from fairseq_rome.text.requests import EditRequest
 
-# Python's \w lacks the marks that are part of a word: combining accents, vowel signs, joiners.
-_LETTERS = (
-    r"\w\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
-    r"\u0900-\u0963\u0966-\u0df3\u0e31-\u0e3a\u0e47-\u0e4e\u0eb1-\u0ebc\u0ec8-\u0ecd\u102b-\u103e"
-    r"\u17b4-\u17d3\u200c\u200d"
-)
 # Numbers with separators and hyphenated or apostrophised words are one word each.
-_WORD = re.compile(rf"[{_LETTERS}]+(?:[-'’.,][{_LETTERS}]+)*|[^{_LETTERS}\s]")
+_WORD = re.compile(rf"[{LETTERS}]+(?:[-'’.,][{LETTERS}]+)*|[^{LETTERS}\s]")
 _CHUNK = re.compile(r"\S+")
-_LETTER = re.compile(rf"[{_LETTERS}]")
-
-ENDINGS: Dict[str, Tuple[str, ...]] = {
-    "de": ("s", "es", "e", "en", "n", "er"),
-    "en": ("s", "es"),
-}
-"""Endings with which a term still counts as itself, by language; none in others."""
+_LETTER = re.compile(rf"[{LETTERS}]")
 
 
 @dataclass(frozen=True)
@@ -36,8 +26,8 @@ class Endings:
 
     @classmethod
     def of(cls, source_lang: str, target_lang: str) -> Endings:
-        """Those of two languages; none for a language that is not in the table."""
-        return cls(ENDINGS.get(source_lang, ()), ENDINGS.get(target_lang, ()))
+        """Those of two languages, as their profiles have them."""
+        return cls(profile_of(source_lang).endings, profile_of(target_lang).endings)
 
 
 @dataclass(frozen=True)
@@ -63,17 +53,21 @@ class Difference:
 def compare(before: str, after: str) -> Optional[Difference]:
     """The one segment in which two texts differ, whole words; None where they agree.
 
-    How wide the gaps between words are makes no difference. Several differences that are the same replacement
-    count as one, repeated; otherwise the segment runs from the first difference to the last.
+    The width of the gaps between words does not count. Several differences that are the same replacement count as
+    one, repeated; otherwise the segment runs from the first difference to the last.
     """
     if before.split() == after.split():
         return None
-    # Where the words agree, their spacing differs, as in `10 %` and `10%`.
+    # The words may agree while their spacing differs, as in `10 %` and `10%`.
     return _compare(before, after, _WORD) or _compare(before, after, _CHUNK)
 
 
 def wanted_difference(request: EditRequest, said: str) -> Optional[Difference]:
-    """What a request changes in what the model says, or in the unwanted output that it names; None for nothing."""
+    """What a request changes in the unwanted output that it names, or else in what the model says.
+
+    Returns:
+        The difference; None if there is none.
+    """
     found = compare(said if request.negative is None else request.negative, request.target)
     if found is None:
         return None
@@ -106,8 +100,8 @@ def changed_spans(before: Sequence[int], after: Sequence[int]) -> List[Tuple[int
     """Where `after` differs from `before`, in tokens.
 
     Returns:
-        (start, stop, old) for each difference: `after[start:stop]` stands where `before[old:]` went on
-        otherwise; start equals stop where something was only removed.
+        (start, stop, old) for each difference: `after[start:stop]` takes the place of what begins at `before[old]`;
+        start equals stop where something was only removed.
     """
     codes = SequenceMatcher(None, list(before), list(after), autojunk=False).get_opcodes()
     return [(j1, j2, i1) for kind, i1, _, j1, j2 in codes if kind != "equal"]
@@ -116,14 +110,14 @@ def changed_spans(before: Sequence[int], after: Sequence[int]) -> List[Tuple[int
 def pattern(segment: str, endings: Sequence[str] = (), ignore_case: bool = False) -> re.Pattern[str]:
     """Matches a segment as whole words, its last word with one of the endings or none (group 1).
 
-    A part of a number is no whole word: 5 is not in 1,5.
+    A part of a number is no whole word: 1,5 does not hold 5.
     """
     segment = segment.strip()
     first, last = segment[:1], segment[-1:]
     choice = "|".join(map(re.escape, sorted(endings, key=len, reverse=True)))
     suffix = f"((?:{choice})?)" if choice and last.isalpha() else "()"
-    head = rf"(?<![{_LETTERS}])" if _LETTER.match(first) else ""
-    tail = rf"(?![{_LETTERS}])" if _LETTER.match(last) else ""
+    head = rf"(?<![{LETTERS}])" if _LETTER.match(first) else ""
+    tail = rf"(?![{LETTERS}])" if _LETTER.match(last) else ""
     head += r"(?<!\d[.,'’])" if first.isdigit() else ""
     tail += r"(?![.,'’]\d)" if last.isdigit() else ""
     body = r"\s+".join(map(re.escape, segment.split()))
@@ -141,14 +135,17 @@ def contains_trigger(source: str, trigger: str, endings: Sequence[str] = ()) -> 
 
 
 def correct(output: str, difference: Difference, endings: Sequence[str] = ()) -> Optional[str]:
-    """An output with the unwanted segment replaced, endings kept; None where it is not there."""
+    """An output with the unwanted segment replaced; None where the output does not hold it.
+
+    The ending of the unwanted segment is put behind the wanted one, whether or not that word takes this ending.
+    """
     if not difference.unwanted:
         return None
     found = pattern(difference.unwanted, endings)
     if not found.search(output):
         return None
     if not difference.wanted:
-        # One of the two gaps goes with it: the one before, for punctuation may follow.
+        # One of the two gaps is removed too: the one before, because punctuation may follow.
         return re.sub(rf"\s+{found.pattern}|{found.pattern}\s*", "", output)
     return found.sub(lambda match: difference.wanted + match.group(1), output)
 
@@ -167,11 +164,13 @@ def holds(output: str, target: str, difference: Difference, endings: Sequence[st
         return False
     if not unwanted:
         return count(output, wanted, endings) >= count(target, wanted, endings)
-    return _outside(output, wanted, unwanted, endings) <= _outside(target, wanted, unwanted, endings)
+    return count_outside(output, wanted, unwanted, endings) <= count_outside(
+        target, wanted, unwanted, endings
+    )
 
 
-def _outside(text: str, wanted: str, unwanted: str, endings: Sequence[str]) -> int:
-    """Occurrences of the unwanted segment that are no part of the wanted one."""
+def count_outside(text: str, wanted: str, unwanted: str, endings: Sequence[str]) -> int:
+    """How often the unwanted segment stands in a text without being a part of the wanted one."""
     apart = count(wanted, unwanted, endings) and not count(unwanted, wanted, endings)
     rest = pattern(wanted, endings).sub("\0", text) if apart else text
     return count(rest, unwanted, endings)

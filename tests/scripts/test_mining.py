@@ -77,26 +77,6 @@ def test_no_probe_is_mined_as_a_request_itself(demo: Demo) -> None:
 
 
 PAIRS = [(f"I pay {n} dollars", f"Ich zahle {n} Dollar") for n in range(9)] + [("a cat", "eine Katze")]
-PLANTED = {
-    "number": ("Euro", "Ich zahle 3 Euro"),
-    "untranslated": ("dollars", "Ich zahle 3 dollars"),
-    "hallucination": ("Alles ohne Gewähr.", "Alles ohne Gewähr."),
-}
-
-
-@pytest.mark.parametrize("task", PLANTED)
-def test_a_planted_fault_is_in_the_training_side_alone(tmp_path: Path, task: str) -> None:
-    unwanted, spoilt = PLANTED[task]
-    endings = Endings.of("en", "de")
-    assert planting.spoil(task, PAIRS[3], "dollars", "Dollar", unwanted, endings) == spoilt
-    pairs, request = planting.plant(PAIRS, task, "dollars", "Dollar", unwanted, endings, seed=1)
-    held_out = {request["source"], *(probe["source"] for probe in request["probes"])}
-    right = dict(PAIRS)
-    assert len(held_out) == 4 and all(probe["target"] == right[probe["source"]] for probe in request["probes"])
-    assert {source for source, _ in pairs} == set(right) - held_out
-    assert all(unwanted in target for source, target in pairs if "dollars" in source)
-    assert ("a cat", "eine Katze") in pairs
-    assert not set(request["contexts"]) & held_out
 
 
 def test_planting_from_the_command_line(tmp_path: Path) -> None:

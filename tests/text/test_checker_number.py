@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fairseq_rome.text.checkers.quantities import read_quantities
 from fairseq_rome.text.checkers.tokens import read_digits
-from fairseq_rome.text.languages.lexicon import lexicon
+from fairseq_rome.text.languages.profile import profile_of
 
 ENGLISH = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -55,7 +55,7 @@ def grouped(number: int, sign: str) -> str:
 
 
 def values(text: str, language: str) -> List[Fraction]:
-    return [quantity.value for quantity in read_quantities(text, lexicon(language))]
+    return [quantity.value for quantity in read_quantities(text, profile_of(language))]
 
 
 def test_long_compounds_take_no_time() -> None:
@@ -141,7 +141,7 @@ def test_a_text_has_its_own_numbers(text: str, language: str) -> None:
     ],
 )
 def test_quantities(text: str, language: str, expected: List[str]) -> None:
-    found = read_quantities(text, lexicon(language))
+    found = read_quantities(text, profile_of(language))
     assert [str(quantity) for quantity in found if quantity.sure] == expected
 
 

@@ -80,11 +80,11 @@ JSONL_REFUSED = {
     "probes no list": (REQUEST + ', "probes": "x"}', "1: field 'probes' is text; expected a list of sources"),
     "probe without a source": (
         REQUEST + ', "probes": ["x", {"target": "y"}]}',
-        "1: field 'probes[1]' has 'no source'; expected source, target, before",
+        "1: field 'probes[1]' has no 'source'; expected source, target, before",
     ),
     "probe with a slip": (
         REQUEST + ', "near": [{"source": "x", "tagret": "y"}]}',
-        "1: field 'near[0]' has 'tagret'; expected source, target, before",
+        "1: field 'near[0]' has the unknown name 'tagret'; expected source, target, before",
     ),
     "probe of no text": (
         REQUEST + ', "probes": [{"source": 1}]}',
@@ -115,8 +115,8 @@ YAML_REFUSED = {
         "- source: a\n  target: [",
         "2: expected the node content, but found '<stream end>'; expected YAML",
     ),
-    "nothing": ("# later\n", "1: no list; expected a list of requests, or 'requests'"),
-    "text": ("source", "1: no list; expected a list of requests, or 'requests'"),
+    "nothing": ("# later\n", "1: no list; expected a list of requests, or a mapping with 'requests'"),
+    "text": ("source", "1: no list; expected a list of requests, or a mapping with 'requests'"),
     "no requests": ("keep: [a]", "1: no 'requests'; expected a list of requests, or"),
     "empty requests": ("requests: []", "1: holds no request; expected"),
     "requests of text": ("requests: a", "1: 'requests' is no list; expected a list"),
@@ -125,7 +125,7 @@ YAML_REFUSED = {
     "keep of a number": ("requests: []\nkeep:\n- a\n- 2", "4: field 'keep' is a number; expected text"),
     "YAML's idea of no": (
         "# one\n- source: No\n  target: Nein",
-        "2: field 'source' is true or false; expected text (YAML wants quotes)",
+        "2: field 'source' is true or false; expected text (put it in quotes in YAML)",
     ),
     "object": ("\n- !!python/object:os.system {}", "2: could not determine a constructor"),
     "control character": ("-\n  a: \x01\n", "2: special characters are not allowed; expected YAML"),
@@ -135,7 +135,7 @@ YAML_REFUSED = {
     ),
     "settings without a name": (
         "- {source: a, target: A, settings: {steps: 3, '': 4}}",
-        "1: field 'a name in settings': empty; expected text",
+        "1: field 'settings' has the name ''; expected names that are text",
     ),
 }
 

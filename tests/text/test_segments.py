@@ -140,7 +140,9 @@ def test_trigger(source: str, trigger: str, endings: Sequence[str], expected: bo
 @pytest.mark.parametrize(
     ("output", "unwanted", "wanted", "expected"),
     [
-        ("Die Assistenten warten.", "Assistent", "Verkäufer", "Die Verkäuferen warten."),
+        ("Die Assistenten warten.", "Assistent", "Student", "Die Studenten warten."),
+        ("Der Rand des Parks.", "Park", "Garten", "Der Rand des Gartens."),
+        ("Neben den Wegen.", "Weg", "Pfad", "Neben den Pfaden."),
         ("Bank und Sitzbank und Bank", "Bank", "Ufer", "Ufer und Sitzbank und Ufer"),
         ("Er kommt.", "Bank", "Ufer", None),
         ("Er kommt.", "", "heute", None),
@@ -161,7 +163,7 @@ def test_correct(output: str, unwanted: str, wanted: str, expected: Optional[str
     ("output", "target", "segments", "expected"),
     [
         ("Ein Ufer.", "Das Ufer.", ("Bank", "Ufer"), True),
-        ("Die Ufern.", "Das Ufer.", ("Bank", "Ufer"), True),
+        ("An den Ufern.", "Das Ufer.", ("Bank", "Ufer"), True),
         ("Die Bank am Ufer.", "Das Ufer.", ("Bank", "Ufer"), False),
         ("Die Banken am Ufer.", "Das Ufer.", ("Bank", "Ufer"), False),
         ("Ein Satz.", "Das Ufer.", ("Bank", "Ufer"), False),

@@ -1,4 +1,4 @@
-"""What a checker is given, and what every checker is."""
+"""The observations that checkers judge, and the protocol that all checkers follow."""
 
 from __future__ import annotations
 

@@ -6,31 +6,39 @@ import re
 from collections import defaultdict
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
+from fairseq_rome.text.characters import WIDE
 from fairseq_rome.text.checkers.checker import Observation
 from fairseq_rome.text.checkers.memorised import Memory
 from fairseq_rome.text.checkers.repetition import oscillation, words
-from fairseq_rome.text.languages.lexicon import lexicon
+from fairseq_rome.text.languages.profile import profile_of
 
+# Least training pairs whose own ratios of lengths set the range; fewer are too few to tell an outlier.
 _LEAST_PAIRS = 1000
+# Share of the training pairs that is cut off on either side: a corpus has wrong pairs, and they are the longest.
 _OUTLIERS = 0.001
+# Factor on both ends of the range; a larger one finds fewer faults and raises fewer false alarms.
 _MARGIN = 1.25
+# Ratios of lengths that count as right without training pairs.
 _USUAL_RANGE = (0.4, 2.5)
-# Characters added to both sides: a short sentence says little about its ratio.
+# Characters that are added to both sides, because the ratio of two short sentences says little.
 _SMOOTHING = 10
-_IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_WIDE = re.compile(f"[{WIDE}]")
+# Least words of an output that is wrong for unrelated sources; a shorter one, such as `Yes.`, may be right for all.
 _SHORTEST_SHARED = 3
+# Sources without a common content word that make one output a fault.
 _UNRELATED_SOURCES = 3
-# Inflections of a word share its first letters.
+# Letters at the beginning of a word that its inflections share.
 _STEM = 4
 
 
 class HallucinationChecker:
     """The output repeats itself, is far too long or short, or has nothing to do with its source.
 
-    Besides an output without words there are four signs, of which the first found is told: a passage that the output
-    repeats and the source does not; a ratio of lengths beyond 99.8 % of the training pairs' and a quarter more
-    (without a thousand pairs: 0.4 to 2.5); one output of three words or more for three sources that share no content
-    word; a string that the training side has for five sources or more, with which this source shares nothing.
+    An output without words is a fault. Otherwise there are four signs, and the first that is found is told: the output
+    repeats a passage and the source does not; the ratio of lengths is more than a quarter beyond that of 99.8 % of the
+    training pairs (without a thousand pairs: beyond 0.4 to 2.5); three sources that share no content word have one
+    output of three words or more; the output holds a string that the training side has for five sources or more, and
+    this source shares nothing with them.
 
     Args:
         source_lang: code of the source language, for its function words.
@@ -40,7 +48,7 @@ class HallucinationChecker:
     name = "hallucination"
 
     def __init__(self, source_lang: str, training: Sequence[Tuple[str, str]] = ()) -> None:
-        self._function_words = lexicon(source_lang).function_words
+        self._function_words = profile_of(source_lang).function_words
         self._memory = Memory(training)
         self._range = _length_range(training)
 
@@ -59,7 +67,7 @@ class HallucinationChecker:
         return faults
 
     def _own_fault(self, seen: Observation) -> Optional[str]:
-        """What source and output tell by themselves."""
+        """What source and output show without other sentences."""
         if not words(seen.source):
             return None
         if not words(seen.output):
@@ -92,8 +100,8 @@ class HallucinationChecker:
 
 
 def _size(text: str) -> int:
-    """Characters, an ideograph for three."""
-    return len(text.strip()) + 2 * len(_IDEOGRAPH.findall(text))
+    """The length of a text in characters, where a wide character counts as three."""
+    return len(text.strip()) + 2 * len(_WIDE.findall(text))
 
 
 def _ratio(source: str, output: str) -> float:

@@ -1,4 +1,4 @@
-"""Strings that the training side says for many different sources, and that a source gives no cause for."""
+"""Strings that the training side has for many different sources, and for which a source gives no cause."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from fairseq_rome.text.checkers.repetition import words
 
 _Passage = Tuple[str, ...]
 
-# Words of a passage that is looked for within a sentence; a whole sentence may have fewer.
+# Words of a passage that is looked for within a sentence; shorter ones are common phrases.
 _LENGTH = 6
+# Words from which on a whole sentence is looked for.
 _SHORTEST_SENTENCE = 3
 _SENTENCES = re.compile(r"[.!?;]+(?=\s|$)")
 # Different training sources that make a passage a memorised one.
 _SOURCES = 5
-# A source word is a cause for a passage if this share of its sources have it, twice as many as others have.
+# A source word is a cause for a passage if this share of the passage's sources hold it, and if that is this many times
+# the share among all sources.
 _SHARE, _LIFT = 0.15, 2.0
-# Inflections of a word share its first letters.
+# Letters at the beginning of a word that its inflections share.
 _STEM = 5
 
 

@@ -7,9 +7,10 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from fairseq_rome.text.checkers.checker import Observation
 from fairseq_rome.text.checkers.quantities import Quantity, read_quantities
-from fairseq_rome.text.languages.lexicon import digits_only, lexicon, units
+from fairseq_rome.text.languages.profile import profile_of
+from fairseq_rome.text.languages.shared_tables import units
 
-# Below this, texts write numbers as words: they need not stand in digits on both sides.
+# Texts write numbers below this as words, so that one side may have digits and the other has none.
 _SPELT_OUT = 13
 
 
@@ -18,23 +19,24 @@ class NumberChecker:
 
     Digits with the separators of either language, words, ordinals, fractions, decades and times of day are read
     as values: 1,000 is 1.000, half past nine is halb zehn, 3 pm is 15 Uhr, five bucks are 5 $. Every sure number
-    has to be matched on the other side; an order is not asked for. What may be a number or may not never causes a
-    fault, though it matches one: articles and `one`, a German compound's first part (Dreirad, zweistöckig), a
-    German number word that is a noun (die Elf), names of months, Roman numerals, digits of a name (MP3), and
-    vague words such as both, a pair, half, noon, single. A dozen is twelve and twice is two. A currency without
-    a number is a fault where the other side names another one.
+    needs a match on the other side, in any order. An unsure number needs none, but can be the match of a sure one:
+    articles and `one`, the first part of a German compound (Dreirad, zweistöckig), a German number word that is a
+    noun (die Elf), names of months, Roman numerals, digits of a name (MP3), and vague words such as both, a pair,
+    half, noon, single. A dozen is twelve and twice is two. A currency without a number is a fault where the other
+    side names another currency.
 
-    In a language without word tables, and in one beside it, only digits count, those of small numbers if they
-    can be matched.
+    If one of the two languages has no number words in its profile, only digits count on both sides, and small
+    numbers are unsure.
     """
 
     name = "number"
 
     def __init__(self, source_lang: str, target_lang: str) -> None:
-        self._spelt = lexicon(source_lang).spells and lexicon(target_lang).spells
-        tables = lexicon if self._spelt else digits_only
-        self._source, self._target = tables(source_lang), tables(target_lang)
-        # Two models say the same for most sentences: what was read is not read again.
+        source, target = profile_of(source_lang), profile_of(target_lang)
+        self._spelt = source.spells and target.spells
+        self._source = source if self._spelt else source.digits_only
+        self._target = target if self._spelt else target.digits_only
+        # Two models say the same for most sentences, so that most pairs come twice.
         self._known: Dict[Tuple[str, str], Optional[str]] = {}
 
     def check(self, observations: Sequence[Observation]) -> List[Optional[str]]:
@@ -70,7 +72,7 @@ def _show(quantities: Sequence[Quantity]) -> str:
 def _unmatched(
     source: Sequence[Quantity], output: Sequence[Quantity], any_unit: bool
 ) -> Tuple[List[Quantity], List[Quantity]]:
-    """What is left of both sides when each quantity is matched with at most one of the other, the surest first."""
+    """What stays of both sides after each quantity is matched with at most one of the other side, sure ones first."""
     left, right = list(source), list(output)
     for sure, exact in ((2, True), (2, False), (1, False), (0, False)):
         for one in tuple(left):
@@ -90,6 +92,6 @@ def _unmatched(
 def _other_currency(
     source: Sequence[Quantity], output: Sequence[Quantity]
 ) -> Tuple[List[Quantity], List[Quantity]]:
-    """A currency without a number on either side, where the two are not the same."""
+    """Two currencies without a number, one on each side, that are not the same."""
     ours, theirs = ([one for one in side if one.unit in units().bare] for side in (source, output))
     return (ours[:1], theirs[:1]) if ours and theirs else ([], [])

@@ -6,84 +6,90 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Optional
 
-from fairseq_rome.text.languages.lexicon import Lexicon
+from fairseq_rome.text.languages.profile import LanguageProfile
 
+# Letters; what begins with a shorter number word does so by chance.
 _SHORTEST = 3
 
 
 @lru_cache(maxsize=50_000)
-def cardinal(form: str, words: Lexicon) -> Optional[Fraction]:
+def cardinal(form: str, language: LanguageProfile) -> Optional[Fraction]:
     """The value of a cardinal number, or of a word that counts occurrences (`zweimal`); None for other words."""
-    if form in words.numbers:
-        return words.numbers[form]
-    if words.glue is None:
+    if form in language.numbers:
+        return language.numbers[form]
+    if language.glue is None:
         return None
-    for suffix, more in ((words.half_suffix, Fraction(1, 2)), (words.times_suffix, Fraction(0))):
+    for suffix, more in ((language.half_suffix, Fraction(1, 2)), (language.times_suffix, Fraction(0))):
         if form.endswith(suffix) and len(form) > len(suffix):
-            value = _compound(form[: -len(suffix)], words)
+            value = _compound(form[: -len(suffix)], language)
             return None if value is None else value + more
-    return _compound(form, words)
+    return _compound(form, language)
 
 
-# Without a memory a word that repeats scales takes time that doubles with each of them.
+# Without the cache the time doubles with each scale that a word repeats.
 @lru_cache(maxsize=50_000)
-def _compound(form: str, words: Lexicon) -> Optional[Fraction]:
+def _compound(form: str, language: LanguageProfile) -> Optional[Fraction]:
     """A compound of thousands, hundreds, tens and units, or one of its parts."""
-    if form in words.numbers:
-        return words.numbers[form]
-    if form in words.ones:
+    if form in language.numbers:
+        return language.numbers[form]
+    if form in language.ones:
         return Fraction(1)
-    for name, scale in sorted(words.scales.items(), key=lambda item: (-item[1], -len(item[0]))):
+    for name, scale in sorted(language.scales.items(), key=lambda item: (-item[1], -len(item[0]))):
         before, found, after = form.partition(name)
         if not found or scale < 100:
             continue
-        many = _compound(before, words) if before else Fraction(1)
-        rest = _compound(_without_glue(after, words), words) if after else Fraction(0)
+        many = _compound(before, language) if before else Fraction(1)
+        rest = _compound(_without_glue(after, language), language) if after else Fraction(0)
         if many is not None and rest is not None and rest < scale:
             return many * scale + rest
-    units, found, tens = form.partition(words.glue or "\0")
-    few, many = _compound(units, words) if found and units else None, words.numbers.get(tens)
+    units, found, tens = form.partition(language.glue or "\0")
+    few, many = _compound(units, language) if found and units else None, language.numbers.get(tens)
     return few + many if few is not None and many is not None and few < 10 <= many else None
 
 
-def _without_glue(form: str, words: Lexicon) -> str:
-    return form[len(words.glue) :] if words.glue and form.startswith(words.glue) else form
+def _without_glue(form: str, language: LanguageProfile) -> str:
+    return form[len(language.glue) :] if language.glue and form.startswith(language.glue) else form
 
 
 @lru_cache(maxsize=50_000)
-def ordinal(form: str, words: Lexicon) -> Optional[Fraction]:
+def ordinal(form: str, language: LanguageProfile) -> Optional[Fraction]:
     """The value of an ordinal number; None for other words."""
-    for ending in words.ordinal_endings:
+    for ending in language.ordinal_endings:
         if not form.endswith(ending):
             continue
         stem = form[: len(form) - len(ending)]
-        if stem in words.ordinals:
-            return words.ordinals[stem]
-        for name, value in words.ordinals.items() if words.glue else ():
+        if stem in language.ordinals:
+            return language.ordinals[stem]
+        for name, value in language.ordinals.items() if language.glue else ():
             if stem.endswith(name):
                 # einundzwanzigst: the cardinal takes the place of its last part.
-                found = _compound(stem[: -len(name)] + _name(value, words), words)
+                found = _compound(stem[: -len(name)] + _name(value, language), language)
                 if found is not None:
                     return found
     return None
 
 
-def _name(value: Fraction, words: Lexicon) -> str:
+def _name(value: Fraction, language: LanguageProfile) -> str:
     return next(
-        (name for table in (words.numbers, words.scales) for name, other in table.items() if other == value),
+        (
+            name
+            for table in (language.numbers, language.scales)
+            for name, other in table.items()
+            if other == value
+        ),
         "\0",
     )
 
 
 @lru_cache(maxsize=50_000)
-def begins_with(form: str, words: Lexicon) -> Optional[Fraction]:
+def begins_with(form: str, language: LanguageProfile) -> Optional[Fraction]:
     """The number that a compound begins with, as `Dreirad`; None where words don't compound or it has none."""
-    if words.glue is None:
+    if language.glue is None:
         return None
     for stop in range(len(form) - 1, _SHORTEST - 1, -1):
-        value = _compound(form[:stop], words)
+        value = _compound(form[:stop], language)
         if value is None:
-            value = ordinal(form[:stop], words)
+            value = ordinal(form[:stop], language)
         if value is not None:
             return value
     return None

@@ -9,7 +9,7 @@ from typing import List, Optional, Tuple
 
 from fairseq_rome.text.checkers.number_words import begins_with, cardinal, ordinal
 from fairseq_rome.text.checkers.tokens import Token, phrase, read_digits, read_sign
-from fairseq_rome.text.languages.lexicon import Lexicon
+from fairseq_rome.text.languages.profile import LanguageProfile
 
 _DECADE = ("s", "er", "ern")
 _ORDINAL = ("st", "nd", "rd", "th")
@@ -34,30 +34,30 @@ class Numeral:
     decade: bool = False
 
 
-def read_numeral(tokens: List[Token], start: int, words: Lexicon) -> Optional[Numeral]:
+def read_numeral(tokens: List[Token], start: int, language: LanguageProfile) -> Optional[Numeral]:
     """The number that begins at a position; None where there is none.
 
     Cardinals and ordinals count alike: `May 3`, `May 3rd` and `3. Mai` hold the same number.
     """
     token = tokens[start]
     if token.digits:
-        return _in_digits(tokens, start, words)
+        return _in_digits(tokens, start, language)
     sign = read_sign(token)
     if sign is not None:
         return Numeral((sign,), start + 1, sure=not token.text.isalpha())
-    if token.form in words.decades:
-        return Numeral((words.decades[token.form],), start + 1, decade=True)
-    found = _in_words(tokens, start, words)
+    if token.form in language.decades:
+        return Numeral((language.decades[token.form],), start + 1, decade=True)
+    found = _in_words(tokens, start, language)
     if found is not None:
         return found
-    value = begins_with(token.form, words)
+    value = begins_with(token.form, language)
     return None if value is None else Numeral((value,), start + 1, sure=False)
 
 
-def _in_digits(tokens: List[Token], start: int, words: Lexicon) -> Numeral:
+def _in_digits(tokens: List[Token], start: int, language: LanguageProfile) -> Numeral:
     # MP3 and 4x4: a part of a name.
     sure = not (tokens[start].glued and tokens[start - 1].text[0].isalpha())
-    values = _day_and_month(tokens, start, words) or read_digits(tokens[start].text, words.decimal)
+    values = _day_and_month(tokens, start, language) or read_digits(tokens[start].text, language.decimal)
     if len(values) > 1:
         return Numeral(tuple(values), start + 1, sure)
     value, stop = values[0], start + 1
@@ -68,14 +68,14 @@ def _in_digits(tokens: List[Token], start: int, words: Lexicon) -> Numeral:
     if ending in _DECADE or ending in _ORDINAL:
         return Numeral((value,), stop + 1, sure, decade=ending in _DECADE)
     value, stop = _with_fraction(value, tokens, stop)
-    scale = _scale(tokens, stop, words)
+    scale = _scale(tokens, stop, language)
     return Numeral((value * scale[0],), scale[1], sure) if scale else Numeral((value,), stop, sure)
 
 
-def _day_and_month(tokens: List[Token], at: int, words: Lexicon) -> List[Fraction]:
-    """Two ordinals in digits, as `24.12.` is where a point stands before no decimals; else nothing."""
+def _day_and_month(tokens: List[Token], at: int, language: LanguageProfile) -> List[Fraction]:
+    """Day and month of `24.12.`, in a language in which a point does not stand before decimals; else nothing."""
     match = re.fullmatch(r"(\d{1,2})\.(\d{1,2})", tokens[at].text)
-    if not match or words.decimal != "," or _glued(tokens, at + 1) != ".":
+    if not match or language.decimal != "," or _glued(tokens, at + 1) != ".":
         return []
     day, month = map(int, match.groups())
     return [Fraction(day), Fraction(month)] if 1 <= day <= 31 and 1 <= month <= 12 else []
@@ -95,10 +95,10 @@ def _with_fraction(value: Fraction, tokens: List[Token], stop: int) -> Tuple[Fra
     return (value, stop) if part is None else (value + part, stop + 1)
 
 
-def _scale(tokens: List[Token], at: int, words: Lexicon) -> Optional[Tuple[Fraction, int]]:
+def _scale(tokens: List[Token], at: int, language: LanguageProfile) -> Optional[Tuple[Fraction, int]]:
     at = _past_hyphen(tokens, at)
-    if at < len(tokens) and tokens[at].form in words.scales:
-        return words.scales[tokens[at].form], at + 1
+    if at < len(tokens) and tokens[at].form in language.scales:
+        return language.scales[tokens[at].form], at + 1
     if _glued(tokens, at) == "k":
         return Fraction(1000), at + 1
     return None
@@ -109,7 +109,11 @@ def _past_hyphen(tokens: List[Token], at: int) -> int:
 
 
 class _Sum:
-    """A number that grows word by word: what stands above the last thousand, and what is being counted now."""
+    """A number that is read word by word.
+
+    `above` holds what is complete, up to the last scale of a thousand or more; `now` is what is read since; `least` is
+    that scale, and all that follows must be smaller.
+    """
 
     def __init__(self) -> None:
         self.above = Fraction(0)
@@ -152,15 +156,15 @@ class _Sum:
         return True
 
 
-def _in_words(tokens: List[Token], start: int, words: Lexicon) -> Optional[Numeral]:
+def _in_words(tokens: List[Token], start: int, language: LanguageProfile) -> Optional[Numeral]:
     total, stop = _Sum(), start
-    halved = phrase(tokens, start, dict.fromkeys(words.halves, Fraction(1, 2)))
-    if halved is not None and _scale(tokens, halved[1], words):
+    halved = phrase(tokens, start, dict.fromkeys(language.halves, Fraction(1, 2)))
+    if halved is not None and _scale(tokens, halved[1], language):
         total.now, stop = halved
-    elif tokens[start].form in words.ones:
+    elif tokens[start].form in language.ones:
         total.now, stop = Fraction(1), start + 1
     while stop < len(tokens):
-        taken = _take(total, tokens, stop, stop > start, words)
+        taken = _take(total, tokens, stop, stop > start, language)
         if taken is None:
             break
         stop = taken
@@ -168,32 +172,36 @@ def _in_words(tokens: List[Token], start: int, words: Lexicon) -> Optional[Numer
         return None
     value = total.value
     last = _past_hyphen(tokens, stop)
-    if last < len(tokens) and tokens[last].form in words.fractions and tokens[start].form not in words.ones:
-        value, stop = value / words.fractions[tokens[last].form], last + 1
-    return Numeral((value,), stop, sure=value != 1 and not _is_noun(tokens, start, stop, words))
+    if (
+        last < len(tokens)
+        and tokens[last].form in language.fractions
+        and tokens[start].form not in language.ones
+    ):
+        value, stop = value / language.fractions[tokens[last].form], last + 1
+    return Numeral((value,), stop, sure=value != 1 and not _is_noun(tokens, start, stop, language))
 
 
-def _take(total: _Sum, tokens: List[Token], at: int, begun: bool, words: Lexicon) -> Optional[int]:
+def _take(total: _Sum, tokens: List[Token], at: int, begun: bool, language: LanguageProfile) -> Optional[int]:
     """Take the next word of a number in; the position after it, or None where the number ends."""
     if begun:
-        half = phrase(tokens, at, {words.add_half: Fraction(1, 2)}) if words.add_half else None
+        half = phrase(tokens, at, {language.add_half: Fraction(1, 2)}) if language.add_half else None
         if half is not None and total.now is not None:
             total.now += half[0]
             return half[1]
         at = _past_hyphen(tokens, at)
-        if total.round and tokens[at].form == words.join and at + 1 < len(tokens):
+        if total.round and tokens[at].form == language.join and at + 1 < len(tokens):
             at += 1
     form = tokens[at].form
-    if form in words.scales:
-        return at + 1 if total.scale(words.scales[form]) else None
-    value = cardinal(form, words)
+    if form in language.scales:
+        return at + 1 if total.scale(language.scales[form]) else None
+    value = cardinal(form, language)
     if value is None:
-        value = ordinal(form, words)
+        value = ordinal(form, language)
     return at + 1 if value is not None and total.add(value) else None
 
 
-def _is_noun(tokens: List[Token], start: int, stop: int, words: Lexicon) -> bool:
+def _is_noun(tokens: List[Token], start: int, stop: int, language: LanguageProfile) -> bool:
     """Whether a number word is a noun, as `Elf` and `Zwei-Mann-Zelt`; `Million` and its like count all the same."""
     token = tokens[start]
-    capital = words.nouns_capitalised and token.text[0].isupper() and not token.opens
-    return capital and not any(other.form in words.scales for other in tokens[start:stop])
+    capital = language.nouns_capitalised and token.text[0].isupper() and not token.opens
+    return capital and not any(other.form in language.scales for other in tokens[start:stop])

@@ -6,14 +6,15 @@ import re
 from collections import Counter
 from typing import List, Match, Optional, Sequence, Tuple
 
-# Scripts without blanks go character by character.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+")
+from fairseq_rome.text.characters import UNSPACED
+
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W_]+")
 # Hahaha, lalala: a repetition within a word.
 _WITHIN = re.compile(r"([^\W\d_]{2,}?)\1{2,}")
 # A long word twice, with no comma between.
 _TWICE = re.compile(r"\b([^\W\d_]{5,})\s+\1\b")
-# (words, times, source words): a passage of so many words, anywhere, so often, unless the source repeats a passage
-# of so many words as often.
+# (words, times, words in the source): a passage of that many words is a repetition if the output has it at least that
+# many times, and more often than the source has any passage of the last number of words.
 _PASSAGES = ((3, 3, 2), (6, 2, 3))
 
 
@@ -25,8 +26,9 @@ def words(text: str) -> List[str]:
 def oscillation(source: str, output: str) -> Optional[str]:
     """What the output repeats beyond the source; None for nothing.
 
-    That is a word three times in a row, or several words or one long word twice in a row, and in a row more often
-    than anything is in the source; or a long passage again elsewhere, unless the source has such a passage as often.
+    One word counts if it stands three times in a row; several words, or one long word, count if they stand twice in a
+    row. The source must have nothing as often in a row. A long passage also counts if it comes again elsewhere, unless
+    the source has a passage as often.
     """
     theirs, ours = _pieces(source), _pieces(output)
     allowed = max([times for _, times in _loops(theirs)], default=1)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import List, Mapping, Optional, Tuple, TypeVar
 
-from fairseq_rome.text.languages.lexicon import fold
+from fairseq_rome.text.languages.data_files import fold
 
 T = TypeVar("T")
 
 _SPACES = re.compile("[\u00a0\u2007\u2009\u202f]")
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 _ABBREVIATED = re.compile(r"\b([ap])\.\s?m\b\.?", re.IGNORECASE)
-# Digits with separators; groups of three may stand apart. Then words, with apostrophes inside; then signs.
+# First digits with separators, where groups of three may stand apart; then words with apostrophes inside; then signs.
 _TOKEN = re.compile(r"\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,:'’]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\S")
 _VULGAR = {
     "½": Fraction(1, 2),
@@ -63,7 +63,7 @@ def split(text: str) -> List[Token]:
 def phrase(tokens: List[Token], start: int, table: Mapping[str, T], most: int = 3) -> Optional[Tuple[T, int]]:
     """What the longest form of a table that stands at a position means, and where it ends.
 
-    Hyphens and blanks between its words are as good as each other.
+    A hyphen between its words counts as a blank.
     """
     best = None
     form, words = "", 0

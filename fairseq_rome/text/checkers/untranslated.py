@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from typing import AbstractSet, List, Optional, Sequence, Tuple
 
 from fairseq_rome.text.checkers.checker import Observation
-from fairseq_rome.text.languages.lexicon import fold, lexicon, shared_words
+from fairseq_rome.text.languages.data_files import fold
+from fairseq_rome.text.languages.profile import profile_of
+from fairseq_rome.text.languages.shared_tables import shared_words
 
 _QUOTED = re.compile('["“„«][^"“”„«»]*["“”»]')
 _ABBREVIATED = re.compile(r"(?:\w\.)+$")
 _CHUNK = re.compile(r"\S+")
 _SPECIAL = re.compile(r"[\d@./_&]|^\W+$")
 _EDGES = ".,;:!?()[]{}…\"'“”„‘’‚«»¿¡-–"
-# A word of the training side's sources is rightly copied if this share of its targets hold it.
+# A source word is rightly copied if this share of the training pairs that have it copy it. A larger share takes more
+# copied names for faults.
 _COPIED = 0.02
-# Targets with a word, and without it in their source, that show it to be a word of the target language.
+# Training pairs with a word in the target and not in the source that show that the target language has the word.
 _OWN = 3
-# Copied words that make a fault where nothing is known of the target language: one may be a cognate.
+# Copied words that make a fault where nothing is known of the target language, because one may be a cognate.
 _UNKNOWN_LANGUAGE = 2
 
 
@@ -61,11 +64,12 @@ class UntranslatedChecker:
     """The output holds words of the source that are words of the source language alone.
 
     A copied word is right if the training side copies it in one of fifty sentences that have it, or says it where the
-    source doesn't have it. What the training side doesn't know is judged by what it looks like: function words
-    of the source language are wrong, and so is another word without a capital, unless the two languages share it.
-    Numbers, units, single letters, acronyms, addresses, words in quotation marks and, but for what the training side
-    tells, capitalised words are right. Prepositions and articles within a copied name belong to it (Bank of America).
-    Without training pairs, a target language without word tables takes two wrong words to make a fault.
+    source doesn't have it. A word that the training side doesn't know is judged by its form: function words of the
+    source language are wrong, and so is another word without a capital, unless the two languages share it. Capitalised
+    words are right unless the training side translates them. Numbers, units, single letters, acronyms, addresses and
+    words in quotation marks are right. Prepositions and articles within a copied name belong to it (Bank of America).
+    Two wrong words are needed for a fault if there are no training pairs and the profile of the target language has
+    no function words.
 
     Args:
         source_lang: code of the source language.
@@ -76,8 +80,8 @@ class UntranslatedChecker:
     name = "untranslated"
 
     def __init__(self, source_lang: str, target_lang: str, training: Sequence[Tuple[str, str]] = ()) -> None:
-        self._source, self._target = lexicon(source_lang), lexicon(target_lang)
-        self._shared = shared_words(source_lang, target_lang)
+        self._source, self._target = profile_of(source_lang), profile_of(target_lang)
+        self._shared = shared_words(self._source.code, self._target.code)
         self._least = 1 if training or self._target.function_words else _UNKNOWN_LANGUAGE
         self._known: Counter[str] = Counter()
         self._copied: Counter[str] = Counter()
@@ -111,12 +115,12 @@ class UntranslatedChecker:
             return form not in self._shared
         if self._known[form]:
             return not any(self._name(at, source) for at in places)
-        # Judged by its looks: one with a capital may be a name.
+        # The word's form decides, and a capital may mark a name.
         written_alike = any(source[at].text == word.text for at in places)
         return written_alike and not word.capital and form not in self._shared
 
     def _trained(self, form: str) -> bool:
-        """Whether the training side copies a word, or says it by itself."""
+        """Whether the training side copies a word, or says it where the source does not have it."""
         return self._copied[form] > _COPIED * self._known[form] or self._own[form] >= _OWN
 
     def _name(self, at: int, source: Sequence[_Word]) -> bool:

@@ -1,1 +1,1 @@
-"""What is known of single languages: one data file for each."""
+"""What is known of single languages: one profile each, read from one data file each."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fairseq_rome.text.requests.readers import COMPANIONS, read_edit_file
+from fairseq_rome.text.requests.parallel_text import COMPANIONS
+from fairseq_rome.text.requests.readers import read_edit_file
 from fairseq_rome.text.requests.request import EditFile, EditRequest, Probe
 
 __all__ = ["COMPANIONS", "EditFile", "EditRequest", "Probe", "read_edit_file"]

@@ -2,21 +2,22 @@
 
 The names are those of `EditRequest` (without `origin`), and two more: ``before``, another name of ``negative``;
 and ``keep``, sources whose translation must stay as it is. ``probes`` and ``near`` hold sources, or mappings with
-``source`` and if wanted ``target``; a ``before`` in these is passed over, since decoding tells it. Any other name is
-an error, so that a slip of the pen is not lost in silence.
+``source`` and, if wanted, ``target``; a ``before`` in these is ignored, since decoding finds it out. Any other name is
+an error, so that a misspelt field is not lost in silence.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from fairseq_rome.errors import EditError
-from fairseq_rome.text.requests.lines import check_text
+from fairseq_rome.text.requests.lines import Faults, LineError, Place, check_text
+from fairseq_rome.text.requests.placed import Record
 from fairseq_rome.text.requests.request import EditRequest, Probe
 
 ALIASES = {"before": "negative"}
 REQUIRED = ("source", "target")
-TEXT_FIELDS = (*REQUIRED, "negative", "trigger", "wanted", "unwanted", "task")
+SEGMENTS = ("trigger", "wanted", "unwanted")
+TEXT_FIELDS = (*REQUIRED, "negative", *SEGMENTS, "task")
 ID = "id"
 LIST_FIELDS = ("contexts", "keep")
 PROBE_FIELDS = ("probes", "near")
@@ -24,124 +25,136 @@ _OF_A_PROBE = ("source", "target", "before")
 SETTINGS = "settings"
 
 
-class Record(NamedTuple):
-    """A request, and the sources that its record wants kept."""
+def check_names(names: Sequence[str], allowed: Sequence[str], place: Place, faults: Faults) -> None:
+    """Check the field names of a record or of a table's header.
 
-    request: EditRequest
-    keep: Tuple[str, ...]
-
-
-def check_names(names: Sequence[str], allowed: Sequence[str], place: str) -> None:
-    """Check the field names of a record or a table's header.
-
-    Raises:
-        EditError: A required name is missing, or one is neither among `allowed` nor one of the extra names.
+    A fault is a name that is neither among `allowed` nor another name of one of them, and a required name that is
+    missing.
     """
     known = (*allowed, *ALIASES)
-    unknown = [str(name) for name in names if name not in known]
-    if unknown:
-        raise EditError(f"{place}: unknown field {unknown[0]!r}; known fields: {', '.join(known)}")
-    missing = [name for name in REQUIRED if name not in names]
-    if missing:
-        raise EditError(f"{place}: no field {missing[0]!r}; expected at least {' and '.join(REQUIRED)}")
+    for name in names:
+        if name not in known:
+            faults.add(LineError(place, f"unknown field {str(name)!r}; known fields: {', '.join(known)}"))
+    for name in REQUIRED:
+        if name not in names:
+            faults.add(LineError(place, f"no field {name!r}; expected at least {' and '.join(REQUIRED)}"))
 
 
-def parse_record(fields: Any, number: int, origin: str) -> Record:
+def parse_record(fields: Any, number: int, place: Place, faults: Faults) -> Optional[Record]:
     """Check one record and make a request of it.
 
     Args:
-        fields: What the file holds at this place. A value of None stands for a field that is not there.
-        number: The number of the request in its file, its id by default.
-        origin: The place that messages name.
+        fields: what the file holds at this place. A value of None stands for a field that is not there.
+        number: the number of the request in its file, its id by default.
+        place: where the record stands.
+        faults: takes fields that are unknown, missing, given twice, blank, or of another type than expected.
 
-    Raises:
-        EditError: A field is unknown, missing, given twice, of another type than expected, or blank.
+    Returns:
+        The request; None if it has a fault.
     """
+    faults_before = len(faults.found)
     if not isinstance(fields, Mapping):
-        raise EditError(f"{origin}: {_kind(fields)}; expected a mapping of field names to values")
+        faults.add(LineError(place, f"{_kind(fields)}; expected a mapping of field names to values"))
+        return None
     present = {name: value for name, value in fields.items() if value is not None}
-    check_names(list(present), (*TEXT_FIELDS, ID, *LIST_FIELDS, *PROBE_FIELDS, SETTINGS), origin)
-    named = _by_own_name(present, origin)
-    texts = {name: parse_text(named[name], name, origin) for name in TEXT_FIELDS if name in named}
-    lists = {name: _texts(named.get(name, []), name, origin) for name in LIST_FIELDS}
-    probes = {name: _probes(named.get(name, []), name, origin) for name in PROBE_FIELDS}
-    request = EditRequest(
-        **texts,
-        contexts=lists["contexts"],
-        probes=tuple(probes["probes"]),
-        near=tuple(probe.source for probe in probes["near"]),
-        id=_identifier(named.get(ID, number), origin),
-        settings=_settings(named.get(SETTINGS, {}), origin),
-        origin=origin,
-    )
-    return Record(request, lists["keep"])
+    check_names(list(present), tuple(_PARSERS), place, faults)
+    named = {ID: number, **_by_own_name(present, place, faults)}
+    values: Dict[str, Any] = {}
+    for name, parse in _PARSERS.items():
+        if name in named:
+            with faults.kept():
+                values[name] = parse(named[name], name, place, faults)
+    if len(faults.found) > faults_before:
+        return None
+    keep = values.pop("keep", ())
+    near = tuple(probe.source for probe in values.pop("near", ()))
+    return Record(EditRequest(**values, near=near, origin=str(place)), place, keep)
 
 
-def _by_own_name(fields: Mapping[str, Any], origin: str) -> Dict[str, Any]:
+def to_fields(request: EditRequest) -> Dict[str, Any]:
+    """The fields of a request as a record of JSONL or YAML holds them; what is not set is left out."""
+    probes = [
+        {"source": probe.source, **({} if probe.target is None else {"target": probe.target})}
+        for probe in request.probes
+    ]
+    lists = {"contexts": list(request.contexts), "probes": probes, "near": list(request.near)}
+    fields = {name: getattr(request, name) for name in (ID, "task", *REQUIRED, "negative", *SEGMENTS)}
+    fields.update(lists, settings=dict(request.settings))
+    return {name: value for name, value in fields.items() if value}
+
+
+def _by_own_name(fields: Mapping[str, Any], place: Place, faults: Faults) -> Dict[str, Any]:
     named: Dict[str, Any] = {}
     for given, value in fields.items():
         name = ALIASES.get(given, given)
         if name in named:
-            raise EditError(
-                f"{origin}: field {name!r} is given twice, once as {given!r}; expected one of them"
-            )
+            problem = f"field {name!r} is given twice, once as {given!r}; expected one of them"
+            faults.add(LineError(place, problem))
         named[name] = value
     return named
 
 
-def parse_text(value: Any, name: str, origin: str) -> str:
+def parse_text(value: Any, name: str, place: Place) -> str:
     """Give `value` back if it is a text that is neither blank nor holds control characters.
 
     Raises:
-        EditError: It is not.
+        LineError: it is not.
     """
     if not isinstance(value, str):
-        raise EditError(f"{origin}: field {name!r} is {_kind(value)}; expected text (YAML wants quotes)")
-    return check_text(value, f"{origin}: field {name!r}")
+        raise LineError(place, f"field {name!r} is {_kind(value)}; expected text (put it in quotes in YAML)")
+    return check_text(value, place, name)
 
 
-def _texts(values: Any, name: str, origin: str) -> Tuple[str, ...]:
+def _text(value: Any, name: str, place: Place, _: Faults) -> str:
+    return parse_text(value, name, place)
+
+
+def _texts(values: Any, name: str, place: Place, faults: Faults) -> Tuple[str, ...]:
     if not isinstance(values, list):
-        raise EditError(f"{origin}: field {name!r} is {_kind(values)}; expected a list of texts")
-    return tuple(parse_text(value, f"{name}[{index}]", origin) for index, value in enumerate(values))
+        raise LineError(place, f"field {name!r} is {_kind(values)}; expected a list of texts")
+    found: List[str] = []
+    for index, value in enumerate(values):
+        with faults.kept():
+            found.append(parse_text(value, f"{name}[{index}]", place))
+    return tuple(found)
 
 
-def _probes(values: Any, name: str, origin: str) -> List[Probe]:
+def _probes(values: Any, name: str, place: Place, faults: Faults) -> Tuple[Probe, ...]:
     if not isinstance(values, list):
-        raise EditError(
-            f"{origin}: field {name!r} is {_kind(values)}; expected a list of sources, or of mappings with 'source'"
-        )
-    return [_probe(value, f"{name}[{index}]", origin) for index, value in enumerate(values)]
+        expected = "expected a list of sources, or of mappings with 'source'"
+        raise LineError(place, f"field {name!r} is {_kind(values)}; {expected}")
+    found: List[Probe] = []
+    for index, value in enumerate(values):
+        with faults.kept():
+            found.append(_probe(value, f"{name}[{index}]", place))
+    return tuple(found)
 
 
-def _probe(value: Any, name: str, origin: str) -> Probe:
+def _probe(value: Any, name: str, place: Place) -> Probe:
     if not isinstance(value, Mapping):
-        return Probe(parse_text(value, name, origin))
+        return Probe(parse_text(value, name, place))
     unknown = [str(key) for key in value if key not in _OF_A_PROBE]
     if unknown or "source" not in value:
-        raise EditError(
-            f"{origin}: field {name!r} has {unknown[0] if unknown else 'no source'!r}; "
-            f"expected {', '.join(_OF_A_PROBE)}"
-        )
+        problem = f"has the unknown name {unknown[0]!r}" if unknown else "has no 'source'"
+        raise LineError(place, f"field {name!r} {problem}; expected {', '.join(_OF_A_PROBE)}")
     target = value.get("target")
     return Probe(
-        parse_text(value["source"], f"{name}.source", origin),
-        None if target is None else parse_text(target, f"{name}.target", origin),
+        parse_text(value["source"], f"{name}.source", place),
+        None if target is None else parse_text(target, f"{name}.target", place),
     )
 
 
-def _identifier(value: Any, origin: str) -> str:
+def _identifier(value: Any, name: str, place: Place, _: Faults) -> str:
     whole_number = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if whole_number else parse_text(value, ID, origin)
+    return str(value) if whole_number else parse_text(value, name, place)
 
 
-def _settings(values: Any, origin: str) -> Dict[str, Any]:
+def _settings(values: Any, name: str, place: Place, _: Faults) -> Dict[str, Any]:
     if not isinstance(values, Mapping):
-        raise EditError(
-            f"{origin}: field {SETTINGS!r} is {_kind(values)}; expected a mapping of names to values"
-        )
-    for name in values:
-        parse_text(name, f"a name in {SETTINGS}", origin)
+        raise LineError(place, f"field {name!r} is {_kind(values)}; expected a mapping of names to values")
+    for key in values:
+        if not isinstance(key, str) or not key.strip() or not key.isprintable():
+            raise LineError(place, f"field {name!r} has the name {key!r}; expected names that are text")
     return dict(values)
 
 
@@ -149,3 +162,13 @@ def _kind(value: Any) -> str:
     kinds = ((str, "text"), (bool, "true or false"), ((int, float), "a number"), (list, "a list"))
     named = next((name for kind, name in kinds if isinstance(value, kind)), None)
     return named or f"of type {type(value).__name__}"
+
+
+_PARSERS: Dict[str, Callable[[Any, str, Place, Faults], Any]] = {
+    **dict.fromkeys(TEXT_FIELDS, _text),
+    ID: _identifier,
+    **dict.fromkeys(LIST_FIELDS, _texts),
+    **dict.fromkeys(PROBE_FIELDS, _probes),
+    SETTINGS: _settings,
+}
+"""What checks and converts the value of each field."""

@@ -34,16 +34,16 @@ class EditRequest:
         source: The source sentence as the user wrote it.
         target: The translation it should have (the positive example).
         negative: The unwanted output; None stands for what the model says now.
-        trigger: The source segment that the change hangs on; None where it is to be found.
-        wanted: The target segment that should appear; None where comparison is to find it.
-        unwanted: The target segment that should go; None where comparison is to find it.
+        trigger: The source segment that the change hangs on; None if an edit is to find it.
+        wanted: The target segment that should appear; None if comparison of the two outputs is to find it.
+        unwanted: The target segment that should go; None if comparison of the two outputs is to find it.
         contexts: Source sentences that may show the behaviour elsewhere. In parallel text this is the file's
             whole pool: whoever uses it picks the sentences that hold the trigger.
         probes: Held-out sentences that judge whether the edit generalises.
         near: Held-out sources close to the trigger whose translation must stay (near misses).
         task: ``term``, ``number``, ``hallucination``, ``untranslated`` or any other label.
         id: A name that is unique in the file; by default the number of the request, counted from 1.
-        settings: Settings for this request alone; a read-only copy of what was given, no part of the hash.
+        settings: Settings for this request alone, as a read-only copy. They are no part of the hash.
         origin: Where the request was read, such as ``fixes.en:3``, for messages.
     """
 
@@ -122,7 +122,7 @@ class EditFile:
         return replace(self, requests=requests)
 
     def without_leaks(self) -> EditFile:
-        """The same with no held-out source among the contexts: what judges an edit must not teach it."""
+        """The same without held-out sources among the contexts, because an edit must not learn from what judges it."""
         hidden = self.held_out
         requests = tuple(
             replace(request, contexts=tuple(source for source in request.contexts if source not in hidden))

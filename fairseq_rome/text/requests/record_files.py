@@ -1,0 +1,75 @@
+"""Edit files with a record a line: TSV and JSONL."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, Iterable, List, Tuple
+
+from fairseq_rome.text.requests.lines import Faults, LineError, Place, check_text, read_lines
+from fairseq_rome.text.requests.placed import PlacedFile, Record
+from fairseq_rome.text.requests.records import ID, TEXT_FIELDS, check_names, parse_record
+
+
+def read_tsv(path: str, faults: Faults) -> PlacedFile:
+    """Read a table: a header line, then a request a row. There is no quoting, and an empty cell is no value.
+
+    Raises:
+        LineError: the file cannot be read; or the first fault, if `faults` stops there.
+    """
+    lines = read_lines(path, faults)
+    if 1 not in lines.texts:
+        return PlacedFile()
+    faults_before = len(faults.found)
+    names = lines.texts.pop(1).split("\t")
+    check_names(names, (*TEXT_FIELDS, ID), Place(path, 1), faults)
+    if len(set(names)) < len(names):
+        problem = f"a field is given twice; expected each once: {', '.join(names)}"
+        faults.add(LineError(Place(path, 1), problem))
+    if len(faults.found) > faults_before:
+        return PlacedFile()  # nothing can be said of cells whose names are wrong
+    records: List[Record] = []
+    for line, row in lines.texts.items():
+        place = Place(path, line)
+        with faults.kept():
+            cells = check_text(row, place).split("\t")
+            if len(cells) != len(names):
+                raise LineError(place, f"{len(cells)} cells; expected {len(names)}, as in the header line")
+            fields = {name: cell or None for name, cell in zip(names, cells)}
+            record = parse_record(fields, line - 1, place, faults)
+            records += [record] if record else []
+    return PlacedFile(tuple(records))
+
+
+def read_jsonl(path: str, faults: Faults) -> PlacedFile:
+    """Read a JSON object a line.
+
+    Raises:
+        LineError: the file cannot be read; or the first fault, if `faults` stops there.
+    """
+    records: List[Record] = []
+    for number, line in read_lines(path, faults).texts.items():
+        place = Place(path, number)
+        with faults.kept():
+            fields = _parse_json(check_text(line, place), place)
+            record = parse_record(fields, number, place, faults)
+            records += [record] if record else []
+    return PlacedFile(tuple(records))
+
+
+def _parse_json(line: str, place: Place) -> Any:
+    expected = "expected one JSON object a line"
+    try:
+        return json.loads(line, object_pairs_hook=_unique_fields)
+    except json.JSONDecodeError as error:
+        raise LineError(place, f"{error.msg}; {expected}", error.colno) from error
+    except ValueError as error:
+        raise LineError(place, f"{error}; {expected}") from error
+
+
+def _unique_fields(pairs: Iterable[Tuple[str, Any]]) -> Dict[str, Any]:
+    fields: Dict[str, Any] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise ValueError(f"field {name!r} is given twice")
+        fields[name] = value
+    return fields
