@@ -33,6 +33,23 @@ FAIRSEQ = [
     f"fairseq-fixed==0.12.3.1; {NEW_PYTHON} and {HAS_NO_WHEELS}",
 ]
 
+# The packages of a notebook that CI executes want a newer Python than the oldest that the source runs on.
+NOTEBOOKS = 'python_version >= "3.10"'
+TEST = [
+    "pytest",  # runs the tests
+    "hypothesis",  # makes cases for those of the algebra and the readers
+    "pytest-cov",  # tells which lines no test runs
+    "pytest-xdist",  # runs them in two processes
+    f"nbclient; {NOTEBOOKS}",  # executes the example notebook
+    f"nbformat; {NOTEBOOKS}",  # reads it
+    f"ipykernel; {NOTEBOOKS}",  # the Python that it is executed in
+]
+DOCS = [
+    "mkdocs",  # builds the pages, and fails on a broken link
+    "mkdocs-material",  # their look, and a search of their words; its successor zensical reads the same mkdocs.yml
+    "mkdocstrings[python]",  # the API pages, from the docstrings
+]
+
 setup(
     name="fairseq-rome",
     version=VERSION,
@@ -47,8 +64,9 @@ setup(
     install_requires=REQUIREMENTS,
     extras_require={
         "fairseq": FAIRSEQ,
-        "test": ["pytest", "hypothesis", "pytest-cov", "pytest-xdist"],
+        "test": TEST,
         "lint": ["ruff", "mypy"],
+        "docs": DOCS,
     },
     entry_points={
         "console_scripts": [

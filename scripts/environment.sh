@@ -51,12 +51,12 @@ has_module() {
 
 install_all() {
     pip_install "$1" torch==2.13.0 # before the rest, which is content with any torch
-    pip_install "$1" --editable "$repository[fairseq,test,lint]"
+    pip_install "$1" --editable "$repository[fairseq,test,lint,docs]"
 }
 
 install_missing() { # the user's own environment: torch and fairseq stay as they are
     has_module "$1" torch || pip_install "$1" torch==2.13.0
-    local extras=test,lint
+    local extras=test,lint,docs
     has_module "$1" fairseq || extras="fairseq,$extras"
     pip_install "$1" --editable "$repository[$extras]"
 }

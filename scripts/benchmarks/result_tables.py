@@ -1,0 +1,173 @@
+"""How each table of results is drawn: its columns, and what tells one row from another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+
+from result_records import Record
+
+Figures = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Args:
+        heading: what stands above it.
+        cell: the text of a row's cell, from its figures.
+    """
+
+    heading: str
+    cell: Callable[[Figures], str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of results.
+
+    Args:
+        key: names of the figures that tell a row from another. Of two records with the same key the later counts.
+        columns: from left to right.
+    """
+
+    key: Tuple[str, ...]
+    columns: Tuple[Column, ...]
+
+    def rows(self, records: Sequence[Record]) -> List[Figures]:
+        """The figures of each row, in the order in which the rows were first measured."""
+        found: Dict[Tuple[Any, ...], Figures] = {}
+        for record in records:
+            if "figures" in record:
+                found[tuple(record["figures"].get(name) for name in self.key)] = record["figures"]
+        return list(found.values())
+
+    def drawn(self, records: Sequence[Record]) -> str:
+        """The table in Markdown."""
+        lines = [[column.heading for column in self.columns], ["---"] * len(self.columns)]
+        lines += [[column.cell(figures) for column in self.columns] for figures in self.rows(records)]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _number(name: str, form: str = "{}") -> Callable[[Figures], str]:
+    return lambda figures: "" if figures.get(name) is None else form.format(figures[name])
+
+
+def _spread(name: str, form: str = "{:.3f}") -> Callable[[Figures], str]:
+    """A mean, with the distance of the farthest order where the orders differ."""
+
+    def cell(figures: Figures) -> str:
+        around = figures.get(f"{name}_spread")
+        return _number(name, form)(figures) + (f" ± {form.format(around)}" if around is not None else "")
+
+    return cell
+
+
+def _of(part: str, whole: str) -> Callable[[Figures], str]:
+    return lambda figures: "" if figures.get(whole) is None else f"{figures[part]:,g} of {figures[whole]:,}"
+
+
+def _others(figures: Figures) -> str:
+    share = figures["others_same"] / figures["others"]
+    return f"{figures['others_same']:,} of {figures['others']:,} ({share:.1%})"
+
+
+def _orders(figures: Figures) -> str:
+    done, asked = figures["orders"], figures["orders_asked"]
+    return str(done) if done == asked else f"{done} of {asked}"
+
+
+def _patches(figures: Figures) -> str:
+    size = figures["patches_kib"]
+    return "the model" if size is None else f"{size:,} KiB"
+
+
+TABLES: Dict[str, Table] = {
+    "single_edits": Table(
+        ("requests", "kind", "method", "site"),
+        (
+            Column("requests", lambda figures: f"{figures['requests']} {figures['kind']}"),
+            Column("method", _number("method")),
+            Column("site", _number("site")),
+            Column("efficacy", _number("efficacy", "{:.2f}")),
+            Column("exact match", _number("exact", "{:.2f}")),
+            Column("generalisation", _number("generalisation", "{:.3f}")),
+            Column("identical", _number("identical", "{:.4f}")),
+            Column("CPU s", _number("cpu_seconds", "{:.1f}")),
+        ),
+    ),
+    "tasks": Table(
+        ("task", "origin"),
+        (
+            Column("task", lambda figures: f"{figures['task']}, {figures['origin']}"),
+            Column("requests, all wrong before", _number("requests")),
+            Column("fixed", _number("fixed")),
+            Column("checker", lambda figures: f"{figures['objections']}, then {figures['objections_after']}"),
+            Column("probes hold", _of("probes_held", "probes")),
+            Column("near misses same", _of("near_same", "near")),
+            Column("others same", _others),
+            Column("s an edit", _number("seconds", "{:.1f}")),
+        ),
+    ),
+    "locating": Table(
+        ("choice",),
+        (
+            Column("first choice", _number("choice")),
+            Column("term", _of("term_best", "term")),
+            Column("segment", _of("segment_best", "segment")),
+            Column("s a request", _number("seconds")),
+        ),
+    ),
+    "judging": Table(
+        ("process",),
+        (
+            Column("process", _number("process")),
+            Column("seconds", _number("seconds")),
+            Column("changed outputs", _number("changed")),
+        ),
+    ),
+    "curves": Table(
+        ("method", "edits"),
+        (
+            Column("method", _number("method")),
+            Column("edits", _number("edits", "{:,}")),
+            Column("orders", _orders),
+            Column("hold", _spread("hold")),
+            Column("probes", _spread("probes")),
+            Column("identical", _spread("identical")),
+            Column("BLEU", _spread("bleu", "{:.2f}")),
+            Column("p", _number("p", "{:.3f}")),
+            Column("loss", _number("loss", "{:.3f}")),
+            Column("CPU s an edit", _number("cpu_seconds", "{:.2f}")),
+            Column("patches", _patches),
+        ),
+    ),
+    "patches": Table(
+        ("model", "change"),
+        (
+            Column("model", _number("model")),
+            Column("weights, MB", _number("weights_mb")),
+            Column("one edit", _number("change")),
+            Column("file, KB", _number("file_kb")),
+        ),
+    ),
+    "loading": Table(
+        ("patches", "gates"),
+        (
+            Column("patches", _number("patches", "{:,}")),
+            Column("gates each", _number("gates")),
+            Column("files, MB", _number("files_mb")),
+            Column("CPU s more at the start", _number("cpu_seconds")),
+        ),
+    ),
+    "cost": Table(
+        ("process",),
+        (
+            Column("process", _number("process")),
+            Column("seconds", _number("seconds", "{:.1f}")),
+            Column("probes", _of("probes_held", "probes")),
+            Column("unrelated identical", _of("identical", "unrelated")),
+        ),
+    ),
+}

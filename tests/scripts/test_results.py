@@ -1,0 +1,69 @@
+"""The pages that are drawn hold what the script draws, and every record has the form that its README describes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+
+pytest.importorskip("jinja2")
+BENCHMARKS = Path(__file__).resolve().parents[2] / "scripts" / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+import draw_docs  # noqa: E402
+import result_records  # noqa: E402
+import result_tables  # noqa: E402
+
+RECORD = {"figures": {"requests": 1}, "command": "run it", "measured_with": "0.1.0", "measured_commit": "abc"}
+
+
+@pytest.mark.parametrize("path", sorted(draw_docs.pages()), ids=lambda path: path.name)
+def test_the_committed_page_is_what_the_script_draws(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == draw_docs.pages()[path], (
+        "run python scripts/benchmarks/draw_docs.py"
+    )
+
+
+def test_every_row_has_a_figure_for_each_column() -> None:
+    for name, records in result_records.read_records().items():
+        table = result_tables.TABLES[name]
+        lines = table.drawn(records).splitlines()
+        assert len(lines) == 2 + len(table.rows(records)) > 2, name
+        assert len({line.count(" | ") for line in lines}) == 1, name
+
+
+def test_the_later_of_two_records_of_a_row_is_drawn() -> None:
+    records = [
+        {**RECORD, "figures": {"process": "edit", "seconds": seconds, "changed": 1}} for seconds in (2.0, 1.0)
+    ]
+    assert result_tables.TABLES["judging"].drawn(records).splitlines()[2:] == ["| edit | 1.0 | 1 |"]
+
+
+def test_a_record_is_appended_and_read_again(tmp_path: Path) -> None:
+    result_records.append_record("cost", RECORD, tmp_path)
+    result_records.append_record("cost", {**RECORD, "command": "again"}, tmp_path)
+    assert [record["command"] for record in result_records.read_records(tmp_path)["cost"]] == ["run it", "again"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"command": ""}, "no text in 'command'"),
+        ({"measured_commit": None}, "no text in 'measured_commit'"),
+        ({"finding": "and a sentence"}, "one of the two"),
+        ({"figures": [1]}, "one of the two"),
+        ({"seconds": 3}, "unknown field 'seconds'"),
+    ],
+)
+def test_a_record_of_another_form_is_refused(tmp_path: Path, changes: Dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        result_records.append_record("cost", {**RECORD, **changes}, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_without_a_section_is_told() -> None:
+    records = {**result_records.read_records(), "unheard": [RECORD]}
+    with pytest.raises(ValueError, match="unheard"):
+        draw_docs.results_page(records)
