@@ -235,7 +235,7 @@ def _tell_standing_on(patches: Sequence[Any], taken_out: Collection[str]) -> Non
     for patch in patches:
         if patch.fingerprint in taken_out:
             touched.update(patch.names)
-        elif touched.intersection(patch.low_rank):
+        elif touched.intersection(patch.added_to):
             count += 1
     if count:
         verb, rest = (

@@ -1,11 +1,13 @@
 """Edits as data: made in place, taken back exactly, kept in files that know what they apply to."""
 
-from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch
+from fairseq_rome.patch.changes import Change, Patch
 from fairseq_rome.patch.comparing import Comparison, compare
 from fairseq_rome.patch.composing import composed, grown_widths
 from fairseq_rome.patch.fitting import fitting, merged, told
 from fairseq_rome.patch.in_model import applied, apply_, preserved, relative_size, restore_
+from fairseq_rome.patch.low_rank_change import LowRankChange
 from fairseq_rome.patch.marks import Lineage, Mark, lineages
+from fairseq_rome.patch.neuron_change import NeuronChange
 from fairseq_rome.patch.packing import packed, unpacked
 from fairseq_rome.patch.patch_files import (
     PatchFile,

@@ -12,9 +12,11 @@ from torch import Tensor
 from fairseq_rome.host.checkpoint import aliases, tensor_fingerprint
 from fairseq_rome.host.checkpoint.tensors import is_marker
 from fairseq_rome.host.sites import Site
-from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch, width_dim
+from fairseq_rome.patch.changes import Change, Patch, width_dim
 from fairseq_rome.patch.composing import composed, stack_of, widened, width_of
-from fairseq_rome.patch.fitting import told
+from fairseq_rome.patch.fitting import neuron_places, told
+from fairseq_rome.patch.low_rank_change import LowRankChange
+from fairseq_rome.patch.neuron_change import NeuronChange
 from fairseq_rome.patch.stack import read_stack
 
 # Of the neurons of a layer, or of the largest rank that a weight can have: a patch of more says nothing.
@@ -230,20 +232,15 @@ def _low_rank(
 
 def _taken(patches: Sequence[Patch], earlier: Sequence[Patch]) -> Tuple[str, ...]:
     """Every way in which patches would change a neuron that an earlier one has, which no patch may."""
-    owners = {(change.name, change.index): patch for patch, change in _neurons(earlier)}
+    owners = {place: patch for patch in earlier for place in neuron_places(patch)}
     reasons = [
-        f"neuron {change.index} of {patch.site} is of the edit of {told(owners[change.name, change.index])}, which the "
-        "second checkpoint lacks or has otherwise; fairseq-edit-patch revert takes it out of the first"
-        for patch, change in _neurons(patches)
-        if (change.name, change.index) in owners
+        f"neuron {place[1]} of {patch.site} is of the edit of {told(owners[place])}, which the second checkpoint lacks "
+        "or has otherwise; fairseq-edit-patch revert takes it out of the first"
+        for patch in patches
+        for place in neuron_places(patch)
+        if place in owners
     ]
     return tuple(dict.fromkeys(reasons))
-
-
-def _neurons(patches: Sequence[Patch]) -> List[Tuple[Patch, NeuronChange]]:
-    return [
-        (patch, change) for patch in patches for change in patch.changes if isinstance(change, NeuronChange)
-    ]
 
 
 def _ulp(numbers: Tensor, dtype: torch.dtype) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fairseq_rome.host.checkpoint import aliases
-from fairseq_rome.patch.changes import NeuronChange, Patch, width_dim
+from fairseq_rome.patch.changes import Patch, width_dim
 
 _PART = re.compile(r"(?:.*\.)?(encoder|decoder)\.[^.]*layers\.\d+\.(fc1\.weight|fc1\.bias|fc2\.weight)")
 # Matrix products are quickest in such steps.
@@ -53,9 +53,10 @@ def grown_widths(weights: Mapping[str, Tensor], patches: Iterable[Patch]) -> Dic
     widths: Dict[str, int] = {}
     for patch in patches:
         for change in patch.changes:
-            if isinstance(change, NeuronChange) and change.index >= weights[change.name].shape[change.dim]:
+            width = change.needed_width(weights[change.name])
+            if width:
                 stack = stack_of(change.name)
-                widths[stack] = max(widths.get(stack, 0), -(-(change.index + 1) // _STEP) * _STEP)
+                widths[stack] = max(widths.get(stack, 0), -(-width // _STEP) * _STEP)
     return widths
 
 

@@ -1,4 +1,4 @@
-"""Whether patch files apply: the right base, none twice, no neuron taken by two, no low-rank change out of order."""
+"""Whether patch files apply: the base is right, no patch comes twice, no two take one neuron, the order is kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 from torch import Tensor
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.patch.changes import NeuronChange, Patch
+from fairseq_rome.patch.changes import Patch
 from fairseq_rome.patch.composing import composed
 from fairseq_rome.patch.marks import Lineage, Mark, lineages
 from fairseq_rome.patch.patch_files import PatchFile
@@ -129,7 +129,7 @@ class _Earlier:
                     f"{path}: its edit of {told(patch)} is there already, expected each patch once"
                 )
             self.known.add(patch.fingerprint)
-            for name, index in _places(patch):
+            for name, index in neuron_places(patch):
                 if (name, index) in self.owners:
                     raise EditError(
                         f"{path}: neuron {index} of {patch.site} is taken by the edit of "
@@ -140,7 +140,7 @@ class _Earlier:
 
     def reasons_against(self, file: PatchFile) -> Dict[str, str]:
         """Why a file does not fit behind these patches, by weight; the weight's base counts before their order."""
-        low_rank = {name for patch in file.patches for name in patch.low_rank}
+        added_to = {name: kind for patch in file.patches for name, kind in patch.added_to.items()}
         reasons: Dict[str, str] = {}
         for name, base in file.base.items():
             found, wanted = self.lineages.get(name, Lineage()), file.after.get(name, Lineage())
@@ -149,16 +149,17 @@ class _Earlier:
                     f"{name} {self.marks[name].told_against(base)}: it was made for another checkpoint, "
                     "or for one with other patches before it"
                 )
-            elif name in low_rank and found != wanted:
+            elif name in added_to and found != wanted:
                 reasons[name] = (
-                    f"out of order: its low-rank change of {name} was computed on top of {wanted.count} other patches "
-                    f"of it, found {found.count} before it; expected just those, in their order"
+                    f"out of order: its {added_to[name]} change of {name} was computed on top of {wanted.count} other "
+                    f"patches of it, found {found.count} before it; expected just those, in their order"
                 )
         return reasons
 
 
-def _places(patch: Patch) -> List[Tuple[str, int]]:
-    return [(change.name, change.index) for change in patch.changes if isinstance(change, NeuronChange)]
+def neuron_places(patch: Patch) -> List[Tuple[str, int]]:
+    """The neurons that a patch takes over, each with the parameter that it is changed in."""
+    return [(change.name, change.neuron) for change in patch.changes if change.neuron is not None]
 
 
 def _common_info(infos: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:

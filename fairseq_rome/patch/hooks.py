@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.sites import Site, add_at_tokens, find_sites, layer_at, parameter_names, prepared
-from fairseq_rome.patch import LowRankChange, NeuronChange, Patch
+from fairseq_rome.patch.changes import Patch
 
 STANDS_OUT = 10.0
 """Default of how many standard deviations above the background's mean a response stands out."""
@@ -83,7 +83,7 @@ class Keys:
 
     @classmethod
     def of(
-        cls, site: Site, change: LowRankChange, remembered: Tensor, background: Tensor, stands_out: float
+        cls, site: Site, change: Any, remembered: Tensor, background: Tensor, stands_out: float
     ) -> Keys:
         """The memory of a change.
 
@@ -154,9 +154,9 @@ def memory_of(
     for number, patch in enumerate(patches):
         for change in patch.changes:
             site, part = names.get(change.name, (patch.site, ""))
-            if isinstance(change, NeuronChange) and part in _PARTS:
-                neurons.setdefault((site, number, change.index), {})[part] = change.new.float()
-            elif isinstance(change, LowRankChange) and change.name in patch.keys and site in background:
+            if change.gate_part is not None and change.neuron is not None and part in _PARTS:
+                neurons.setdefault((site, number, change.neuron), {})[part] = change.gate_part.float()
+            elif change.factors is not None and change.name in patch.keys and site in background:
                 keys = patch.keys[change.name]
                 entries.append(Keys.of(site, change, keys, background[site], stands_out))
             else:

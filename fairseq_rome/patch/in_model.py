@@ -8,7 +8,7 @@ from typing import Dict, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from fairseq_rome.patch.changes import NeuronChange, Patch
+from fairseq_rome.patch.changes import Patch
 from fairseq_rome.patch.composing import widened, width_of
 
 
@@ -17,8 +17,9 @@ def apply_(model: nn.Module, patch: Patch) -> None:
     with torch.no_grad():
         for change in patch.changes:
             parameter = model.get_parameter(change.name)
-            if isinstance(change, NeuronChange) and change.index >= parameter.shape[change.dim]:
-                parameter.data = widened(change.name, parameter.data, change.index + 1)
+            width = change.needed_width(parameter)
+            if width:
+                parameter.data = widened(change.name, parameter.data, width)
             change.apply_(parameter)
 
 
