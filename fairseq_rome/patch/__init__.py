@@ -3,6 +3,7 @@
 from fairseq_rome.patch.changes import Change, Patch
 from fairseq_rome.patch.comparing import Comparison, compare
 from fairseq_rome.patch.composing import composed, grown_widths
+from fairseq_rome.patch.dense_change import DenseChange
 from fairseq_rome.patch.fitting import fitting, merged, told
 from fairseq_rome.patch.in_model import applied, apply_, preserved, relative_size, restore_
 from fairseq_rome.patch.low_rank_change import LowRankChange
@@ -22,6 +23,7 @@ from fairseq_rome.patch.stack import Stack, base_weights, read_stack, with_patch
 __all__ = [
     "Change",
     "Comparison",
+    "DenseChange",
     "Lineage",
     "LowRankChange",
     "Mark",

@@ -33,7 +33,7 @@ class Stack:
 
     Args:
         patches: in the order in which they were made.
-        base: weights as they were before all patches, for those that a low-rank change adds to.
+        base: weights as they were before all patches, for those that a low-rank or dense change adds to.
         marks: of every weight that patches change or widen, as it was before all of them.
         now: of the same weights, with all patches.
         origin: fingerprint of all weights before all patches; empty where there are none, or no file was read.

@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import Demo
 from edit_runs import DEMO, Edited, run_edit
-from patch_samples import gate, low_rank, run_patch, saved_patches, saved_state
+from patch_samples import dense, gate, low_rank, run_patch, saved_patches, saved_state
 
 from fairseq_rome.cli.history import with_patch_files
 from fairseq_rome.host.checkpoint import fingerprint, load_model, read_state
@@ -46,6 +46,7 @@ KINDS: Dict[str, Patch] = {
     "neuron in the encoder": demo_gate(7, ENCODER, id="a"),
     "low-rank in the encoder": demo_low_rank(2, ENCODER, id="a"),
     "widened in the encoder": demo_gate(INNER, ENCODER, id="a"),
+    "dense": dense(1, DECODER, 2, WIDTH, INNER, id="a"),
 }
 
 

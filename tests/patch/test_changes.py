@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fairseq_rome.host.sites import Site
-from fairseq_rome.patch import Change, LowRankChange, NeuronChange, Patch, packed, unpacked
+from fairseq_rome.patch import Change, DenseChange, LowRankChange, NeuronChange, Patch, packed, unpacked
 from fairseq_rome.patch.changes import kind_of
 
 PACKAGE = Path(__file__).resolve().parents[2] / "fairseq_rome"
@@ -33,6 +33,11 @@ WRITTEN: Dict[str, Tuple[Patch, str, str]] = {
         )),
         "7161c43cbb15878a5aa7bc8fd727588afe5351145d6e5b930364368e3a7f0ec6",
         "e37156be07e4cd7a05cf8289612e58d580f91778861203698d4277f79c3805ba",
+    ),
+    "dense": (
+        Patch("finetune", SITE, (DenseChange(COLUMN, torch.arange(12.0).reshape(3, 4)),)),
+        "57041934caf90fc9101401443e0bc586086af9c7810ca12c9ed3690e9114d414",
+        "54ff831f52e2769e94624e09d642e59d7e6b522a5bd4bdeba135669e66fb26b6",
     ),
 }  # fmt: skip
 
@@ -74,19 +79,20 @@ def test_a_kind_has_one_name() -> None:
             pass
 
     assert kind_of({"kind": "neuron"}) is NeuronChange
-    with pytest.raises(ValueError, match="change of kind 'magic', expected one of .*low-rank, neuron"):
+    with pytest.raises(ValueError, match="change of kind 'magic', expected one of dense, low-rank, neuron"):
         kind_of({"kind": "magic"})
 
 
 def test_what_was_added_can_not_be_computed_back() -> None:
     weight: Any = torch.ones(3, 4)
-    [change] = WRITTEN["low-rank"][0].changes
-    with pytest.raises(ValueError, match="a low-rank change of a.fc2.weight can't be computed back"):
-        change.undo_(weight)
+    for kind in ("low-rank", "dense"):
+        [change] = WRITTEN[kind][0].changes
+        with pytest.raises(ValueError, match=f"a {kind} change of a.fc2.weight can't be computed back"):
+            change.undo_(weight)
 
 
 def test_a_patch_in_a_few_words() -> None:
-    low_rank, neuron = (patch for patch, *_ in WRITTEN.values())
+    low_rank, neuron, _ = (patch for patch, *_ in WRITTEN.values())
     assert low_rank.describe() == "rank 2 in a.fc2.weight"
     assert neuron.describe() == "neuron 3"
     assert neuron.changes[1].describe() == "neuron 3 of a.fc1.bias"
