@@ -17,18 +17,21 @@ from fairseq_rome.patch.stack import Stack
 NamedFile = Tuple[str, PatchFile]
 
 
-def fitting(files: Sequence[NamedFile], weights: Mapping[str, Tensor], stack: Stack) -> List[Patch]:
+def fitting(
+    files: Sequence[NamedFile], weights: Mapping[str, Tensor], stack: Stack, *, beside: bool = False
+) -> List[Patch]:
     """The patches of some files in their order, once all are known to apply one after the other.
 
     Args:
         files: path and contents of each.
         weights: by name, as they are before the first of the files.
         stack: the patches that are in these weights already.
+        beside: hooks are to hold the patches beside the model, where two may have been given one neuron.
 
     Raises:
         EditError: naming the file and what does not fit.
     """
-    earlier = _Earlier.of(stack.patches, stack.marks)
+    earlier = _Earlier.of(stack.patches, stack.marks, beside)
     patches: List[Patch] = []
     for path, file in files:
         earlier.take(path, file.patches)
@@ -103,16 +106,18 @@ class _Earlier:
         lineages: by weight, the patches that have changed it.
         known: fingerprints.
         owners: the patch that has taken a neuron, by parameter and neuron.
+        beside: hooks hold the patches, so that none takes a neuron from the model.
     """
 
     marks: Dict[str, Mark] = field(default_factory=dict)
     lineages: Dict[str, Lineage] = field(default_factory=dict)
     known: Set[str] = field(default_factory=set)
     owners: Dict[Tuple[str, int], Patch] = field(default_factory=dict)
+    beside: bool = False
 
     @classmethod
-    def of(cls, patches: Sequence[Patch], marks: Mapping[str, Mark]) -> _Earlier:
-        found = cls(dict(marks), lineages(patches))
+    def of(cls, patches: Sequence[Patch], marks: Mapping[str, Mark], beside: bool) -> _Earlier:
+        found = cls(dict(marks), lineages(patches), beside=beside)
         found.take("the checkpoint's list of patches", patches)
         return found
 
@@ -129,7 +134,7 @@ class _Earlier:
                     f"{path}: its edit of {told(patch)} is there already, expected each patch once"
                 )
             self.known.add(patch.fingerprint)
-            for name, index in neuron_places(patch):
+            for name, index in () if self.beside else neuron_places(patch):
                 if (name, index) in self.owners:
                     raise EditError(
                         f"{path}: neuron {index} of {patch.site} is taken by the edit of "

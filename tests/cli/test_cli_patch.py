@@ -83,7 +83,7 @@ def test_applied_and_reverted(base: Path, tmp_path: Path, kind: str) -> None:
     after = weights_of(tmp_path / "new.pt")
     assert after != before and weights_of(base) == before
     assert "opens with --user-dir fairseq_rome where torch is 2.6 or newer" in out
-    assert f"applied request a: {KINDS[kind].method} at {KINDS[kind].site}, " in out
+    assert f"applied request a: {KINDS[kind].method} at {KINDS[kind].site}, {KINDS[kind].describe()}, " in out
     assert out.endswith(f"wrote {tmp_path / 'new.pt'}: its weights are {after}, those of {base} {before}\n")
     for number, named in enumerate(([patch], ["--id", "a"], ["--all"])):
         back = tmp_path / f"back{number}.pt"
