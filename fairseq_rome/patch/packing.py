@@ -34,13 +34,13 @@ def unpacked(records: Sequence[Mapping[str, Any]], tensors: Mapping[str, Tensor]
 
 
 def joined(tensors: Mapping[str, Tensor]) -> Tuple[Dict[str, Tensor], List[List[Any]]]:
-    """All numbers in one flat tensor for each type, and where each tensor is in it: thousands are slow to load.
+    """All numbers in one flat tensor for each type, because thousands of small tensors are slow to load.
 
     Args:
         tensors: by name.
 
     Returns:
-        The flat tensors by type, and of each tensor its name, type and shape in their order there.
+        The flat tensors by type, and the name, type and shape of each tensor in their order in the flat ones.
     """
     groups: Dict[str, List[Tensor]] = {}
     places: List[List[Any]] = []

@@ -1,8 +1,8 @@
 """The patches of a checkpoint, kept in it with what it takes to take each of them out again.
 
-Beside its edited weights a checkpoint holds its patches in order, marks of every weight as it was before all of them
-and as it is with them, and the weight itself where a change added to it: what rounding lost can't be computed back.
-A neuron's old row and column stand in its patch.
+Beside its edited weights a checkpoint holds its patches in order. It also holds marks of every weight that they change,
+as it was before all of them and as it is with them. Of a weight that a change was added to it keeps the unedited copy,
+because what rounding lost can't be computed back. A neuron's old row and column stand in its patch.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ def _state(
     records, tensors = packed(stack.patches)
     flat, places = joined(tensors)
     new["extra_state"][LEDGER] = {
-        # As text: torch reads containers slowly.
+        # These are texts because torch reads containers slowly.
         "patches": json.dumps(records, ensure_ascii=False),
         "places": json.dumps(places),
         "tensors": flat,
@@ -261,7 +261,10 @@ def _state(
 
 
 def _forget(state: State, taken_out: Collection[str], all_gone: bool) -> None:
-    """Strike patches from the history of a state; where none remain, their runs too, and the one that took them out."""
+    """Remove patches from the history of a state.
+
+    If no patch remains, the runs that made them and the run that took them out are removed as well.
+    """
     extra = state["extra_state"]
     history: List[Dict[str, Any]] = extra[PROVENANCE]
     for run in history:
