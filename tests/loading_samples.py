@@ -10,7 +10,15 @@ import torch
 
 from fairseq_rome.host.checkpoint import write_state
 from fairseq_rome.host.sites import Site
-from fairseq_rome.patch import LowRankChange, Patch, PatchFile, patch_file, save_patches, with_patches
+from fairseq_rome.patch import (
+    DenseChange,
+    LowRankChange,
+    Patch,
+    PatchFile,
+    patch_file,
+    save_patches,
+    with_patches,
+)
 
 State = Dict[str, Any]
 
@@ -52,6 +60,11 @@ def low_rank(base: State, name: str = "decoder.layers.0.fc2.weight") -> Patch:
     )
 
 
+def dense(base: State, name: str = "decoder.layers.0.fc2.weight") -> Patch:
+    delta = torch.randn(base["model"][name].shape, generator=torch.Generator().manual_seed(2)) / 200
+    return Patch("finetune", Site("decoder", 0), (DenseChange(name, delta),))
+
+
 def halved(state: State) -> State:
     return {**state, "model": {name: weight.half() for name, weight in state["model"].items()}}
 
@@ -82,9 +95,13 @@ LOADINGS: Dict[str, Callable[[State, Sequence[Patch]], Loading]] = {
     "widened": lambda base, edits: side_by_side(base, [edits[:1], [past_the_end(one) for one in edits[1:]]]),
     "on an edited checkpoint": on_an_edited_one,
     "low rank": lambda base, edits: one_after_the_other(base, [[low_rank(base)], edits]),
+    "dense": lambda base, edits: one_after_the_other(base, [[dense(base), low_rank(base)], edits]),
     "half": lambda base, edits: side_by_side(halved(base), [edits]),
     "half, widened, low rank": lambda base, edits: one_after_the_other(
         halved(base), [[low_rank(base)], [past_the_end(one) for one in edits]]
+    ),
+    "half, widened, dense": lambda base, edits: one_after_the_other(
+        halved(base), [[past_the_end(one) for one in edits], [dense(base)]]
     ),
 }
 

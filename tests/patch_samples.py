@@ -13,7 +13,7 @@ import torch
 from edit_runs import Run
 
 from fairseq_rome.host.sites import Site
-from fairseq_rome.patch import LowRankChange, NeuronChange, Patch, patch_file, save_patches
+from fairseq_rome.patch import DenseChange, LowRankChange, NeuronChange, Patch, patch_file, save_patches
 
 WIDTH, INNER, LAYERS = 6, 8, 2
 SITES = [Site(stack, layer) for stack in ("encoder", "decoder") for layer in range(LAYERS)]
@@ -84,6 +84,15 @@ def low_rank_rows(seed: int, site: Site = DECODER) -> Patch:
     return Patch("diff", site, (LowRankChange(names(site)[0], change.right, change.left),))  # type: ignore[union-attr]
 
 
+def dense(
+    seed: int, site: Site = DECODER, part: int = 2, width: int = WIDTH, inner: int = INNER, **about: Any
+) -> Patch:
+    """Adds to a whole weight of a site, by its place in `names`."""
+    shape = ([inner, width], [inner], [width, inner])[part]
+    delta = 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(2000 + seed))
+    return Patch("finetune", site, (DenseChange(names(site)[part], delta),), {"steps": 3.0}, about=about)
+
+
 KINDS: Dict[str, Patch] = {
     "neuron": gate(3),
     "low-rank": low_rank(1, rank=2),
@@ -92,6 +101,10 @@ KINDS: Dict[str, Patch] = {
     "neuron in the encoder": gate(3, ENCODER),
     "low-rank in the encoder": low_rank(1, ENCODER),
     "widened in the encoder": gate(8, ENCODER),
+    "dense": dense(1),
+    "dense in rows": dense(1, part=0),
+    "dense in a bias": dense(1, part=1),
+    "dense in the encoder": dense(1, ENCODER),
 }
 
 

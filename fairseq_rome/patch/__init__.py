@@ -1,11 +1,16 @@
 """Edits as data: made in place, taken back exactly, kept in files that know what they apply to."""
 
-from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch
+from fairseq_rome.patch.changes import Change, Patch
 from fairseq_rome.patch.comparing import Comparison, compare
 from fairseq_rome.patch.composing import composed, grown_widths
+from fairseq_rome.patch.dense_change import DenseChange
 from fairseq_rome.patch.fitting import fitting, merged, told
-from fairseq_rome.patch.in_model import applied, apply_, preserved, relative_size, restore_
+from fairseq_rome.patch.hooks import HookedPatches
+from fairseq_rome.patch.in_model import WeightPatches, applied, apply_, preserved, relative_size, restore_
+from fairseq_rome.patch.intervention import Intervention
+from fairseq_rome.patch.low_rank_change import LowRankChange
 from fairseq_rome.patch.marks import Lineage, Mark, lineages
+from fairseq_rome.patch.neuron_change import NeuronChange
 from fairseq_rome.patch.packing import packed, unpacked
 from fairseq_rome.patch.patch_files import (
     PatchFile,
@@ -21,6 +26,9 @@ from fairseq_rome.patch.stack import Stack, base_weights, read_stack, with_patch
 __all__ = [
     "Change",
     "Comparison",
+    "DenseChange",
+    "HookedPatches",
+    "Intervention",
     "Lineage",
     "LowRankChange",
     "Mark",
@@ -28,6 +36,7 @@ __all__ = [
     "Patch",
     "PatchFile",
     "Stack",
+    "WeightPatches",
     "applied",
     "apply_",
     "base_weights",

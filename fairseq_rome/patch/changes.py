@@ -1,11 +1,16 @@
-"""An edit as data: low-rank or single-neuron changes of weights, in the order in which they are made."""
+"""An edit as data: changes of weights, in the order in which they are made.
+
+A kind of change is one class in a file of its own. It subclasses `Change` under the name that patch files give the
+kind, and answers whatever the package asks of a change. Nothing outside that file asks which kind a change is.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, List, Mapping, Optional, Tuple, Union
+from typing import Any, ClassVar, Dict, List, Mapping, Optional, Tuple, Type
 
 import torch
 from torch import Tensor
@@ -22,108 +27,127 @@ def width_dim(name: str) -> Optional[int]:
 
 
 @dataclass(frozen=True)
-class LowRankChange:
-    """Adds left @ right.T to a weight, as far as both have neurons.
+class Change(ABC):
+    """One change of one weight.
 
-    The weight may have been widened since; or it was wider then, and has lost neurons that this was for.
+    A kind is a frozen dataclass, defined as `class LowRankChange(Change, kind="low-rank")`, with three class
+    attributes. `kind` is its name in patch files. `parts` names the fields that hold tensors, in the order in which
+    patch files hash them. `adds` tells whether the change adds to what stands in the weight. What rounding loses in a
+    sum can't be computed back, so a checkpoint keeps the base of a weight that is added to, and such a change means
+    something else on top of other changes.
 
     Args:
         name: state-dict name of the weight.
-        left: rows x r.
-        right: columns x r.
     """
 
+    kind: ClassVar[str]
+    parts: ClassVar[Tuple[str, ...]]
+    adds: ClassVar[bool]
+
     name: str
-    left: Tensor
-    right: Tensor
 
+    def __init_subclass__(cls, kind: str) -> None:
+        """Register a kind under the name that patch files give it."""
+        super().__init_subclass__()
+        if kind in _KINDS:
+            raise ValueError(f"two kinds of change are called {kind!r}, expected one name for each")
+        cls.kind = kind
+        _KINDS[kind] = cls
+
+    @abstractmethod
     def apply_(self, weight: Tensor) -> None:
-        """Change the weight in place, rounded at the end to its own type.
+        """Make the change in a weight, in place; the weight is wide enough by then (see `needed_width`)."""
 
-        Products of float32 numbers are exact in float64, and the sum has an order: the same bits on every machine,
-        which a matrix product would not give.
-        """
-        rows, columns, dim = self.left, self.right, width_dim(self.name)
-        if dim == 0:
-            weight, rows = weight[: len(rows)], rows[: len(weight)]
-        elif dim == 1:
-            weight, columns = weight[:, : len(columns)], columns[: weight.shape[1]]
-        total = weight.to(torch.float64, copy=True)
-        for left, right in zip(rows.T.to(total), columns.T.to(total)):
-            total.addr_(left, right)
-        weight.copy_(total)
-
-    @property
-    def tensors(self) -> Mapping[str, Tensor]:
-        """All numbers of the change by field."""
-        return {"left": self.left, "right": self.right}
-
+    @abstractmethod
     def fault(self, weight: Tensor) -> str:
         """Why the change can't be made in a weight of whatever width, in a few words; empty if it can."""
-        factors = (self.left, self.right)
-        told = f"has factors of shape {' and '.join(str(list(factor.shape)) for factor in factors)}"
-        if weight.dim() != 2 or any(factor.dim() != 2 for factor in factors):
-            return f"{told}, expected two matrices, for a matrix"
-        fixed = [dim for dim in range(2) if dim != width_dim(self.name)]
-        if any(len(factors[dim]) != weight.shape[dim] for dim in fixed):
-            return f"{told}, expected a product of shape {list(weight.shape)}"
-        if self.left.shape[1] != self.right.shape[1]:
-            return f"{told}, expected one rank"
-        return _no_numbers(self.tensors)
 
+    @abstractmethod
+    def describe(self) -> str:
+        """What the change is, in a few words: its neuron, its rank or its size."""
 
-@dataclass(frozen=True)
-class NeuronChange:
-    """Replaces what is one neuron's: a row of fc1's weight, an entry of its bias or a column of fc2's weight.
+    @classmethod
+    @abstractmethod
+    def from_record(cls, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Change:
+        """Read back what `record` gave.
 
-    Args:
-        name: state-dict name of the parameter.
-        dim: the dimension that `index` counts in.
-        index: the neuron; past the end of the weight for one that widening adds.
-        new: what to put there.
-        old: what stood there; None for a neuron that the base does not have.
-    """
+        Args:
+            record: plain values.
+            tensors: by field, as `tensors` gave them.
 
-    name: str
-    dim: int
-    index: int
-    new: Tensor
-    old: Optional[Tensor] = None
+        Raises:
+            KeyError, TypeError, ValueError: if something is missing or is of another form.
+        """
 
-    def apply_(self, weight: Tensor) -> None:
-        """Change the weight, which is wide enough, in place."""
-        weight.select(self.dim, self.index).copy_(self.new)
+    def record(self) -> Dict[str, Any]:
+        """All that is no tensor, in plain values."""
+        return {"kind": self.kind, "name": self.name}
+
+    @property
+    def tensors(self) -> Dict[str, Tensor]:
+        """All tensors of the change by field; a field without one is left out."""
+        values = {part: getattr(self, part) for part in self.parts}
+        return {part: value for part, value in values.items() if value is not None}
+
+    @property
+    def fingerprint_text(self) -> str:
+        """What the change does to a model, in one line; equal lines mean equal effects."""
+        return " ".join((self.name, self.kind, *map(tensor_fingerprint, self.tensors.values())))
 
     def undo_(self, weight: Tensor) -> None:
-        """Put back what stood there; zero where widening added it."""
-        place = weight.select(self.dim, self.index)
-        if self.old is None:
-            place.zero_()
-        else:
-            place.copy_(self.old)
+        """Put back in place what stood in a weight before the change.
+
+        Raises:
+            ValueError: if the change adds; the weight's kept base is then what to put back.
+        """
+        raise ValueError(f"a {self.kind} change of {self.name} can't be computed back, expected its kept base")
+
+    def rooted(self, base: Tensor) -> Change:
+        """The same change, knowing what stands in a base weight at its place."""
+        return self
 
     @property
-    def tensors(self) -> Mapping[str, Tensor]:
-        """All numbers of the change by field."""
-        return {"new": self.new} if self.old is None else {"new": self.new, "old": self.old}
+    def neuron(self) -> Optional[int]:
+        """The neuron that the change takes over for itself; None if it takes none."""
+        return None
 
-    def fault(self, weight: Tensor) -> str:
-        """Why the change can't be made in a weight of whatever width, in a few words; empty if it can."""
-        if self.dim != width_dim(self.name) or self.index < 0:
-            return f"is of index {self.index} in dimension {self.dim}, which is no neuron there"
-        shape = [size for dim, size in enumerate(weight.shape) if dim != self.dim]
-        for part in self.tensors.values():
-            if list(part.shape) != shape:
-                return f"has shape {list(part.shape)}, expected {shape}"
-        return _no_numbers(self.tensors)
+    @property
+    def rank(self) -> Optional[int]:
+        """The rank of the matrix that the change adds, where the change tells it."""
+        return None
+
+    def needed_width(self, weight: Tensor) -> int:
+        """The feed-forward width to which a weight has to grow first; 0 where it is wide enough."""
+        return 0
+
+    @property
+    def gate_part(self) -> Optional[Tensor]:
+        """What hooks give a gate of their own in place of the neuron; None if the change replaces no neuron."""
+        return None
+
+    @property
+    def factors(self) -> Optional[Tuple[Tensor, Tensor]]:
+        """The change as left (rows x r) @ right.T (r x columns), which hooks add to a value; None if it adds none."""
+        return None
+
+    def _number_fault(self) -> str:
+        parts = self.tensors.values()
+        good = all(part.is_floating_point() and bool(torch.isfinite(part).all()) for part in parts)
+        return "" if good else "holds NaN, infinity or integers"
 
 
-def _no_numbers(tensors: Mapping[str, Tensor]) -> str:
-    good = all(part.is_floating_point() and bool(torch.isfinite(part).all()) for part in tensors.values())
-    return "" if good else "holds NaN, infinity or integers"
+_KINDS: Dict[str, Type[Change]] = {}
 
 
-Change = Union[LowRankChange, NeuronChange]
+def kind_of(record: Mapping[str, Any]) -> Type[Change]:
+    """The class of a change that was taken apart.
+
+    Raises:
+        KeyError, ValueError: if the record names no kind of change.
+    """
+    if record["kind"] not in _KINDS:
+        raise ValueError(f"change of kind {record['kind']!r}, expected one of {', '.join(sorted(_KINDS))}")
+    return _KINDS[record["kind"]]
 
 
 @dataclass(frozen=True)
@@ -148,7 +172,7 @@ class Patch:
 
     @property
     def names(self) -> List[str]:
-        """The parameters it changes, each once."""
+        """The parameters that it changes, each once."""
         return list(dict.fromkeys(change.name for change in self.changes))
 
     @property
@@ -160,20 +184,28 @@ class Patch:
     @property
     def neurons(self) -> List[int]:
         """The neurons that it takes over."""
-        return sorted({change.index for change in self.changes if isinstance(change, NeuronChange)})
+        return sorted({change.neuron for change in self.changes if change.neuron is not None})
 
     @property
-    def low_rank(self) -> List[str]:
-        """The weights to which it adds a low-rank change, each once."""
-        names = [change.name for change in self.changes if isinstance(change, LowRankChange)]
-        return list(dict.fromkeys(names))
+    def added_to(self) -> Dict[str, str]:
+        """The weights that it adds to, each with the kind of the change: there the order of patches counts."""
+        return {change.name: change.kind for change in self.changes if change.adds}
+
+    @property
+    def ranks(self) -> Dict[str, int]:
+        """The rank of what it adds to a weight, where that is known."""
+        return {change.name: change.rank for change in self.changes if change.rank is not None}
+
+    def describe(self) -> str:
+        """Its neurons, ranks and sizes in a few words."""
+        neurons = self.neurons
+        parts = [f"neuron{'s' if len(neurons) > 1 else ''} {', '.join(map(str, neurons))}"] if neurons else []
+        return ", ".join([*parts, *(one.describe() for one in self.changes if one.neuron is None)])
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of what it does to a model."""
         digest = hashlib.sha256(f"{self.method} {self.site}".encode())
         for change in self.changes:
-            place = (change.dim, change.index) if isinstance(change, NeuronChange) else "low-rank"
-            parts = [tensor_fingerprint(part) for name, part in change.tensors.items() if name != "old"]
-            digest.update(f"\n{change.name} {place} {' '.join(parts)}".encode())
+            digest.update(f"\n{change.fingerprint_text}".encode())
         return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Two checkpoints to a patch, where they differ in a few neurons or by low-rank changes of feed-forward weights."""
+"""The patches between two checkpoints that differ in a few neurons, or by low-rank changes of feed-forward weights."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from torch import Tensor
 from fairseq_rome.host.checkpoint import aliases, tensor_fingerprint
 from fairseq_rome.host.checkpoint.tensors import is_marker
 from fairseq_rome.host.sites import Site
-from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch, width_dim
+from fairseq_rome.patch.changes import Change, Patch, width_dim
 from fairseq_rome.patch.composing import composed, stack_of, widened, width_of
-from fairseq_rome.patch.fitting import told
+from fairseq_rome.patch.fitting import neuron_places, told
+from fairseq_rome.patch.low_rank_change import LowRankChange
+from fairseq_rome.patch.neuron_change import NeuronChange
 from fairseq_rome.patch.stack import read_stack
 
-# Of the neurons of a layer, or of the largest rank that a weight can have: a patch of more says nothing.
+# Largest share of a layer's neurons, or of the rank that its weight can have. A patch of more would tell no more than
+# the weight itself, and a smaller share would refuse small layers with several edits.
 _FEW = 1 / 4
-# Rounding noise is within its bound on the spectral norm with a factor to spare; many patches round many times.
+# Factor on the bound of rounding noise (in the spectral norm). Many patches round many times, so noise may exceed the
+# bound of one rounding; a larger factor hides small changes.
 _SPARE = 2.0
-# Of the numbers that differ: rounding hides where exactly between two numbers a change lay, but not from most.
+# Largest share of the differing numbers that a low-rank change may leave off. Rounding hides where between two numbers
+# a change lay, so some are always off; if most are, the difference has no low rank.
 _MOST_OFF = 1 / 2
 _LAYER = re.compile(r"(.*(?:encoder|decoder))\.[^.]*layers\.(\d+)\.(fc1\.weight|fc1\.bias|fc2\.weight)")
 _COPY = re.compile(r"(.*\.fc[12])_(weight|bias)")
@@ -33,10 +38,10 @@ class Comparison:
     """What two checkpoints differ in.
 
     Args:
-        patches: that make the second of the first; empty where they are alike, or differ in another way.
-        reasons: by weight, in which other way.
-        off: numbers of the second that the patches do not give bit for bit.
-        ulps: by how much at most, in units in the last place of the larger of the two checkpoints' numbers.
+        patches: they turn the first into the second; empty where both are alike, or differ in another way.
+        reasons: the other ways in which they differ, one for each weight.
+        off: how many numbers of the second the patches do not give bit for bit.
+        ulps: the largest error of these, in units in the last place of the larger of the two checkpoints' numbers.
     """
 
     patches: Tuple[Patch, ...] = ()
@@ -48,9 +53,9 @@ class Comparison:
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
     """Find the patches that make one checkpoint's weights of another's.
 
-    Those that the second holds beyond the first's are taken as they are if they give its weights bit for bit. Else
-    weights are compared: rows of `fc1` and columns of `fc2` that differ are taken over exactly where they are few;
-    where they are many the numerical rank of the difference counts, with a tolerance at the rounding of the type.
+    If the second lists patches that the first lacks, and they give its weights bit for bit, these are the answer. Else
+    the weights are compared. A few rows of `fc1` or columns of `fc2` that differ become neuron changes, exactly. Where
+    many differ, the difference becomes a low-rank change if its numerical rank is low, up to the rounding of the type.
 
     Args:
         first: a checkpoint's state.
@@ -230,20 +235,15 @@ def _low_rank(
 
 def _taken(patches: Sequence[Patch], earlier: Sequence[Patch]) -> Tuple[str, ...]:
     """Every way in which patches would change a neuron that an earlier one has, which no patch may."""
-    owners = {(change.name, change.index): patch for patch, change in _neurons(earlier)}
+    owners = {place: patch for patch in earlier for place in neuron_places(patch)}
     reasons = [
-        f"neuron {change.index} of {patch.site} is of the edit of {told(owners[change.name, change.index])}, which the "
-        "second checkpoint lacks or has otherwise; fairseq-edit-patch revert takes it out of the first"
-        for patch, change in _neurons(patches)
-        if (change.name, change.index) in owners
+        f"neuron {place[1]} of {patch.site} is of the edit of {told(owners[place])}, which the second checkpoint lacks "
+        "or has otherwise; fairseq-edit-patch revert takes it out of the first"
+        for patch in patches
+        for place in neuron_places(patch)
+        if place in owners
     ]
     return tuple(dict.fromkeys(reasons))
-
-
-def _neurons(patches: Sequence[Patch]) -> List[Tuple[Patch, NeuronChange]]:
-    return [
-        (patch, change) for patch in patches for change in patch.changes if isinstance(change, NeuronChange)
-    ]
 
 
 def _ulp(numbers: Tensor, dtype: torch.dtype) -> Tensor:

@@ -1,6 +1,6 @@
 """The weights that patches make of other weights: pure functions of tensors by name.
 
-Changes are made one after the other, each rounded to the weight's own type, so that a stack of patches gives the same
+Changes are made one after the other, and each is rounded to the weight's own type. So a stack of patches gives the same
 bits whether it was made in one run, in several, at load time, or again without one of them.
 """
 
@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from fairseq_rome.host.checkpoint import aliases
-from fairseq_rome.patch.changes import NeuronChange, Patch, width_dim
+from fairseq_rome.patch.changes import Patch, width_dim
 
 _PART = re.compile(r"(?:.*\.)?(encoder|decoder)\.[^.]*layers\.\d+\.(fc1\.weight|fc1\.bias|fc2\.weight)")
-# Matrix products are quickest in such steps.
+# Neurons; layers grow to a multiple of it. Matrix products of other sizes are slower, a larger step wastes memory.
 _STEP = 8
 
 
@@ -25,9 +25,9 @@ def composed(
 ) -> Dict[str, Tensor]:
     """New tensors for the weights that patches change, in the types of the old ones.
 
-    Where a patch has neurons past the end of a layer, all feed-forward layers of that stack grow to one width,
-    a multiple of eight, because a fairseq checkpoint tells one width for a stack; what no patch fills is zero. A weight
-    with several names is given under that which patches use, or else the first.
+    Where a patch has neurons past the end of a layer, all feed-forward layers of that stack grow to one width, because
+    a fairseq checkpoint tells one width for a stack. The width is a multiple of eight, and what no patch fills is zero.
+    A weight with several names is given under the name that patches use, or else the first.
 
     Args:
         weights: all weights of the model by name; they stay as they are.
@@ -53,9 +53,10 @@ def grown_widths(weights: Mapping[str, Tensor], patches: Iterable[Patch]) -> Dic
     widths: Dict[str, int] = {}
     for patch in patches:
         for change in patch.changes:
-            if isinstance(change, NeuronChange) and change.index >= weights[change.name].shape[change.dim]:
+            width = change.needed_width(weights[change.name])
+            if width:
                 stack = stack_of(change.name)
-                widths[stack] = max(widths.get(stack, 0), -(-(change.index + 1) // _STEP) * _STEP)
+                widths[stack] = max(widths.get(stack, 0), -(-width // _STEP) * _STEP)
     return widths
 
 

@@ -1,4 +1,4 @@
-"""Whether patch files apply: the right base, none twice, no neuron taken by two, no low-rank change out of order."""
+"""Whether patch files apply: the base is right, no patch comes twice, no two take one neuron, the order is kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 from torch import Tensor
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.patch.changes import NeuronChange, Patch
+from fairseq_rome.patch.changes import Patch
 from fairseq_rome.patch.composing import composed
 from fairseq_rome.patch.marks import Lineage, Mark, lineages
 from fairseq_rome.patch.patch_files import PatchFile
@@ -17,18 +17,21 @@ from fairseq_rome.patch.stack import Stack
 NamedFile = Tuple[str, PatchFile]
 
 
-def fitting(files: Sequence[NamedFile], weights: Mapping[str, Tensor], stack: Stack) -> List[Patch]:
+def fitting(
+    files: Sequence[NamedFile], weights: Mapping[str, Tensor], stack: Stack, *, beside: bool = False
+) -> List[Patch]:
     """The patches of some files in their order, once all are known to apply one after the other.
 
     Args:
         files: path and contents of each.
         weights: by name, as they are before the first of the files.
         stack: the patches that are in these weights already.
+        beside: hooks are to hold the patches beside the model, where two may have been given one neuron.
 
     Raises:
         EditError: naming the file and what does not fit.
     """
-    earlier = _Earlier.of(stack.patches, stack.marks)
+    earlier = _Earlier.of(stack.patches, stack.marks, beside)
     patches: List[Patch] = []
     for path, file in files:
         earlier.take(path, file.patches)
@@ -103,16 +106,18 @@ class _Earlier:
         lineages: by weight, the patches that have changed it.
         known: fingerprints.
         owners: the patch that has taken a neuron, by parameter and neuron.
+        beside: hooks hold the patches, so that none takes a neuron from the model.
     """
 
     marks: Dict[str, Mark] = field(default_factory=dict)
     lineages: Dict[str, Lineage] = field(default_factory=dict)
     known: Set[str] = field(default_factory=set)
     owners: Dict[Tuple[str, int], Patch] = field(default_factory=dict)
+    beside: bool = False
 
     @classmethod
-    def of(cls, patches: Sequence[Patch], marks: Mapping[str, Mark]) -> _Earlier:
-        found = cls(dict(marks), lineages(patches))
+    def of(cls, patches: Sequence[Patch], marks: Mapping[str, Mark], beside: bool) -> _Earlier:
+        found = cls(dict(marks), lineages(patches), beside=beside)
         found.take("the checkpoint's list of patches", patches)
         return found
 
@@ -129,7 +134,7 @@ class _Earlier:
                     f"{path}: its edit of {told(patch)} is there already, expected each patch once"
                 )
             self.known.add(patch.fingerprint)
-            for name, index in _places(patch):
+            for name, index in () if self.beside else neuron_places(patch):
                 if (name, index) in self.owners:
                     raise EditError(
                         f"{path}: neuron {index} of {patch.site} is taken by the edit of "
@@ -140,7 +145,7 @@ class _Earlier:
 
     def reasons_against(self, file: PatchFile) -> Dict[str, str]:
         """Why a file does not fit behind these patches, by weight; the weight's base counts before their order."""
-        low_rank = {name for patch in file.patches for name in patch.low_rank}
+        added_to = {name: kind for patch in file.patches for name, kind in patch.added_to.items()}
         reasons: Dict[str, str] = {}
         for name, base in file.base.items():
             found, wanted = self.lineages.get(name, Lineage()), file.after.get(name, Lineage())
@@ -149,16 +154,17 @@ class _Earlier:
                     f"{name} {self.marks[name].told_against(base)}: it was made for another checkpoint, "
                     "or for one with other patches before it"
                 )
-            elif name in low_rank and found != wanted:
+            elif name in added_to and found != wanted:
                 reasons[name] = (
-                    f"out of order: its low-rank change of {name} was computed on top of {wanted.count} other patches "
-                    f"of it, found {found.count} before it; expected just those, in their order"
+                    f"out of order: its {added_to[name]} change of {name} was computed on top of {wanted.count} other "
+                    f"patches of it, found {found.count} before it; expected just those, in their order"
                 )
         return reasons
 
 
-def _places(patch: Patch) -> List[Tuple[str, int]]:
-    return [(change.name, change.index) for change in patch.changes if isinstance(change, NeuronChange)]
+def neuron_places(patch: Patch) -> List[Tuple[str, int]]:
+    """The neurons that a patch takes over, each with the parameter that it is changed in."""
+    return [(change.name, change.neuron) for change in patch.changes if change.neuron is not None]
 
 
 def _common_info(infos: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:

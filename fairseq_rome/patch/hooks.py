@@ -1,8 +1,8 @@
-"""Edits beside a model instead of in its weights: a memory that hooks consult, and that most tokens pass untouched.
+"""Patches beside a model instead of in its weights: hooks add what the patches do, and pass most tokens untouched.
 
-The counterpart at run time of patches, after CoachHooK (arXiv 2403.05330): at the edited site a token is changed only
-where its response to the memory stands out against what background tokens give; every other token passes bit for bit.
-No neuron of the model is overwritten, and nothing is widened.
+After CoachHooK (arXiv 2403.05330). A gate adds its value where it is open. A low-rank or dense change is added only
+where a token's key stands out against what background tokens give. Every other token passes bit for bit. No neuron of
+the model is overwritten, and nothing is widened.
 """
 
 from __future__ import annotations
@@ -10,19 +10,26 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.sites import Site, add_at_tokens, find_sites, layer_at, parameter_names, prepared
-from fairseq_rome.patch import LowRankChange, NeuronChange, Patch
+from fairseq_rome.patch.changes import Change, Patch
+from fairseq_rome.patch.intervention import Intervention
 
 STANDS_OUT = 10.0
-"""Default of how many standard deviations above the background's mean a response stands out."""
+"""Default of how many standard deviations above the background's mean a response stands out.
+
+A higher bar leaves more other tokens alone, and lets fewer sentences with the trigger through.
+"""
+# Share of the way from the background's mean to a key's own response, which is 1. The bar is never higher, so that
+# the key's own token always passes it; a higher share leaves less room for tokens that are only like it.
 _OWN_SHARE = 0.7
-# Of responses, where a remembered key's own is 1: neurons that the background never uses give it none at all.
+# Least standard deviation of responses, where a key's own response is 1. It keeps the division finite for neurons
+# that the background never uses.
 _LEAST_DEVIATION = 1e-6
 
 _PARTS = ("fc1.weight", "fc1.bias", "fc2.weight")
@@ -58,19 +65,19 @@ class Gates:
 
 
 @dataclass(frozen=True)
-class Keys:
-    """A low-rank change beside a layer, made only where a token's key stands out.
+class KeyedChange:
+    """A low-rank or dense change beside a layer, made only where a token's key stands out.
 
-    The response of a token to a remembered key is taken along the directions of the change, and is 1 at that key.
+    The response of a token to a key of the patch is taken along the directions of the change, and is 1 at that key.
 
     Args:
         site: the layer.
         left: d x r.
         right: f x r; what is added to the value of a key k is left @ right.T @ k.
-        directions: m x f, one for each remembered key; the response to it is their product with k.
+        directions: m x f, one for each key of the patch; the response to it is their product with k.
         mean: length m, of the responses on the background.
         deviation: length m, their standard deviation.
-        bars: length m, by how many deviations a response must lie above the mean to open the memory.
+        bars: length m, by how many deviations a response must lie above the mean for the change to be made.
     """
 
     site: Site
@@ -83,26 +90,27 @@ class Keys:
 
     @classmethod
     def of(
-        cls, site: Site, change: LowRankChange, remembered: Tensor, background: Tensor, stands_out: float
-    ) -> Keys:
-        """The memory of a change.
+        cls, site: Site, factors: Tuple[Tensor, Tensor], own_keys: Tensor, background: Tensor, stands_out: float
+    ) -> KeyedChange:
+        """A change, with bars that the background sets.
 
         Args:
             site: the layer.
-            change: of its `fc2.weight`.
-            remembered: m x f keys that the change was made for.
+            factors: of the change of its `fc2.weight`, d x r and f x r.
+            own_keys: m x f keys that the change was made for.
             background: n x f keys of background tokens.
             stands_out: the bar of every key; lower for one that would itself hardly stand out, so that it always does.
         """
-        own = remembered @ change.right
-        directions = (own / own.square().sum(1, keepdim=True)) @ change.right.T
+        left, right = factors
+        own = own_keys @ right
+        directions = (own / own.square().sum(1, keepdim=True)) @ right.T
         responses = background @ directions.T
         mean, deviation = responses.mean(0), responses.std(0, unbiased=False).clamp_min(_LEAST_DEVIATION)
         bars = (_OWN_SHARE * (1 - mean) / deviation).clamp_max(stands_out)
-        return cls(site, change.left, change.right, directions, mean, deviation, bars)
+        return cls(site, left, right, directions, mean, deviation, bars)
 
     def stand_out(self, keys: Tensor) -> Tensor:
-        """Which tokens of keys (... x f) respond to any remembered key beyond its bar."""
+        """Which tokens of keys (... x f) respond to any key of the patch beyond its bar."""
         directions, mean, deviation, bars = (
             part.to(keys.device) for part in (self.directions, self.mean, self.deviation, self.bars)
         )
@@ -115,56 +123,78 @@ class Keys:
         return chosen, keys[chosen].to(right.dtype) @ right @ left.T
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Edits that are kept beside a model.
+@dataclass(frozen=True, eq=False)
+class HookedPatches(Intervention):
+    """Patches that hooks hold beside a model.
 
     Args:
-        entries: what is consulted at each site; several may have the same site.
+        patches: the patches.
+        entries: what hooks add at each site; several may have the same site.
     """
 
-    entries: Tuple[Union[Gates, Keys], ...]
+    entries: Tuple[Union[Gates, KeyedChange], ...] = ()
 
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        patches: Sequence[Patch],
+        background: Optional[Mapping[Site, Tensor]] = None,
+        stands_out: float = STANDS_OUT,
+    ) -> HookedPatches:
+        """What does beside a model what patches do in its weights.
 
-def memory_of(
-    model: nn.Module,
-    patches: Sequence[Patch],
-    background: Mapping[Site, Tensor],
-    stands_out: float = STANDS_OUT,
-) -> Memory:
-    """The memory that does beside a model what patches do in its weights.
+        Args:
+            model: names the sites; it stays as it is.
+            patches: of gates, which need nothing else; or with low-rank and dense changes of `fc2`, and the keys that
+                they were made for.
+            background: n x f keys of background tokens, by site; low-rank and dense changes need them.
+            stands_out: deviations from the background's mean, see `KeyedChange`.
 
-    Args:
-        model: names the sites; it stays as it is.
-        patches: gated ones, and those of low rank that tell the keys that they were made for.
-        background: n x f keys of background tokens, by site; only low-rank changes need them.
-        stands_out: deviations from the background's mean, see `Keys`.
+        Raises:
+            EditError: if a patch changes anything else, or keys are missing.
+        """
+        names = {
+            name: (site, part)
+            for site in find_sites(model)
+            for part, name in parameter_names(model, site).items()
+        }
+        # By patch as well: beside the model two edits may have been given one neuron.
+        neurons: Dict[Tuple[Site, int, int], Dict[str, Tensor]] = {}
+        entries: List[Union[Gates, KeyedChange]] = []
+        for number, patch in enumerate(patches):
+            for change in patch.changes:
+                site, part = names.get(change.name, (patch.site, ""))
+                if change.gate_part is not None and change.neuron is not None and part in _PARTS:
+                    neurons.setdefault((site, number, change.neuron), {})[part] = change.gate_part.float()
+                elif part == "fc2.weight" and change.factors is not None:
+                    width = model.get_parameter(change.name).shape[1]
+                    entries.append(_keyed(site, patch, change, width, background or {}, stands_out))
+                else:
+                    raise EditError(
+                        f"hooks can't hold the change of {change.name}, expected gates, or changes of an fc2.weight"
+                    )
+        return cls(tuple(patches), (*_gates(neurons), *entries))
 
-    Raises:
-        EditError: if a patch changes anything else, or a site's background is missing.
-    """
-    names = {
-        name: (site, part)
-        for site in find_sites(model)
-        for part, name in parameter_names(model, site).items()
-    }
-    # By patch as well: beside the model two edits may have been given one neuron.
-    neurons: Dict[Tuple[Site, int, int], Dict[str, Tensor]] = {}
-    entries: List[Union[Gates, Keys]] = []
-    for number, patch in enumerate(patches):
-        for change in patch.changes:
-            site, part = names.get(change.name, (patch.site, ""))
-            if isinstance(change, NeuronChange) and part in _PARTS:
-                neurons.setdefault((site, number, change.index), {})[part] = change.new.float()
-            elif isinstance(change, LowRankChange) and change.name in patch.keys and site in background:
-                keys = patch.keys[change.name]
-                entries.append(Keys.of(site, change, keys, background[site], stands_out))
-            else:
-                raise EditError(
-                    f"the change of {change.name} can't be kept beside the model: expected gates, or a low-rank change "
-                    "with its keys and its site's background"
-                )
-    return Memory((*_gates(neurons), *entries))
+    @contextmanager
+    def on(self, model: Any) -> Iterator[None]:
+        """Add to every forward pass inside the context what the patches do; the weights stay as they are.
+
+        The model is in eval mode inside, and as before after it.
+
+        Raises:
+            EditError: if the model lacks a site of the patches.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(prepared(model))
+            for entry in self.entries:
+                layer: Any = layer_at(model, entry.site)
+                stack.enter_context(add_at_tokens(model, entry.site, partial(entry, layer.activation_fn)))
+            yield
+
+    def describe(self) -> str:
+        """The patches, which hooks hold."""
+        return f"{self._listed()} held by hooks beside the model"
 
 
 def _gates(neurons: Mapping[Tuple[Site, int, int], Mapping[str, Tensor]]) -> Iterator[Gates]:
@@ -176,18 +206,27 @@ def _gates(neurons: Mapping[Tuple[Site, int, int], Mapping[str, Tensor]]) -> Ite
         yield Gates(site, *(torch.stack([part[name] for part in parts]) for name in _PARTS))
 
 
-@contextmanager
-def remembering(model: nn.Module, memory: Memory) -> Iterator[None]:
-    """Consult a memory in every forward pass inside the context; the weights stay as they are.
+def _keyed(
+    site: Site,
+    patch: Patch,
+    change: Change,
+    width: int,
+    background: Mapping[Site, Tensor],
+    stands_out: float,
+) -> KeyedChange:
+    """The entry of a change that adds to a layer's `fc2`, for a layer of some width."""
+    missing = [f"background keys of {site}"] if site not in background else []
+    if change.name not in patch.keys:
+        missing.append("the keys that it was made for")
+    if missing or change.factors is None:
+        raise EditError(f"hooks can't hold the change of {change.describe()} without {' and '.join(missing)}")
+    left, right = change.factors
+    factors = left, _of_width(right, width)
+    return KeyedChange.of(
+        site, factors, _of_width(patch.keys[change.name].T, width).T, background[site], stands_out
+    )
 
-    The model is in eval mode inside, and as before after it.
 
-    Raises:
-        EditError: if the model lacks a site of the memory.
-    """
-    with ExitStack() as stack:
-        stack.enter_context(prepared(model))
-        for entry in memory.entries:
-            layer: Any = layer_at(model, entry.site)
-            stack.enter_context(add_at_tokens(model, entry.site, partial(entry, layer.activation_fn)))
-        yield
+def _of_width(rows: Tensor, width: int) -> Tensor:
+    """Rows of neurons cut to a layer's width, or with zeros for neurons that the layer has gained since."""
+    return torch.cat([rows[:width], rows.new_zeros(max(0, width - len(rows)), rows.shape[1])])

@@ -1,15 +1,17 @@
-"""Patches in a model: made in place, taken back bit for bit."""
+"""Patches in the weights of a model: made in place, taken back bit for bit."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Dict, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ContextManager, Dict, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from fairseq_rome.patch.changes import NeuronChange, Patch
+from fairseq_rome.patch.changes import Patch
 from fairseq_rome.patch.composing import widened, width_of
+from fairseq_rome.patch.intervention import Intervention
 
 
 def apply_(model: nn.Module, patch: Patch) -> None:
@@ -17,8 +19,9 @@ def apply_(model: nn.Module, patch: Patch) -> None:
     with torch.no_grad():
         for change in patch.changes:
             parameter = model.get_parameter(change.name)
-            if isinstance(change, NeuronChange) and change.index >= parameter.shape[change.dim]:
-                parameter.data = widened(change.name, parameter.data, change.index + 1)
+            width = change.needed_width(parameter)
+            if width:
+                parameter.data = widened(change.name, parameter.data, width)
             change.apply_(parameter)
 
 
@@ -32,17 +35,30 @@ def preserved(model: nn.Module) -> Iterator[Dict[str, Tensor]]:
         restore_(model, saved)
 
 
-@contextmanager
-def applied(model: nn.Module, *patches: Patch) -> Iterator[None]:
-    """The model with patches inside the context, bit for bit as before after it."""
-    names = dict.fromkeys(name for patch in patches for name in patch.names)
-    saved = {name: model.get_parameter(name).detach().clone() for name in names}
-    try:
-        for patch in patches:
-            apply_(model, patch)
-        yield
-    finally:
-        restore_(model, saved)
+@dataclass(frozen=True, eq=False)
+class WeightPatches(Intervention):
+    """Patches made in a model's weights; a copy of the weights that they change puts them back bit for bit."""
+
+    @contextmanager
+    def on(self, model: Any) -> Iterator[None]:
+        """The model with the patches inside the context, and bit for bit as before after it."""
+        names = dict.fromkeys(name for patch in self.patches for name in patch.names)
+        saved = {name: model.get_parameter(name).detach().clone() for name in names}
+        try:
+            for patch in self.patches:
+                apply_(model, patch)
+            yield
+        finally:
+            restore_(model, saved)
+
+    def describe(self) -> str:
+        """The patches, which are in the weights."""
+        return f"{self._listed()} in the weights"
+
+
+def applied(model: nn.Module, *patches: Patch) -> ContextManager[None]:
+    """The model with patches in its weights inside the context, and bit for bit as before after it."""
+    return WeightPatches(patches).on(model)
 
 
 def restore_(model: nn.Module, saved: Mapping[str, Tensor]) -> None:

@@ -1,12 +1,13 @@
-"""Patches on models instead of in files: made as a checkpoint is read, or for a while on a model that is open.
+"""Patches of files on models: made as a checkpoint is read, or for a while on a model that is open.
 
-Both give the weights that a checkpoint with the same patches holds, bit for bit, since patches are made in the type
-that the checkpoint was saved in; and no copy of a model goes to the disk.
+In the weights both give what a checkpoint with the same patches holds, bit for bit, since patches are made in the type
+that the checkpoint was saved in. Hooks leave the weights as they are. No copy of a model goes to the disk.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 import torch
@@ -15,14 +16,17 @@ from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint import edited_state
+from fairseq_rome.patch.changes import Patch
 from fairseq_rome.patch.composing import composed
 from fairseq_rome.patch.fitting import NamedFile, fitting
+from fairseq_rome.patch.hooks import HookedPatches
 from fairseq_rome.patch.in_model import restore_
+from fairseq_rome.patch.intervention import Intervention
 from fairseq_rome.patch.marks import Mark
 from fairseq_rome.patch.patch_files import load_patches
 from fairseq_rome.patch.stack import Stack
 
-_STACK = "fairseq_rome_stack"
+_STACK, _HOOKED = "fairseq_rome_stack", "fairseq_rome_hooked"
 
 
 def patch_on_load_(model: nn.Module, files: Sequence[NamedFile]) -> None:
@@ -49,9 +53,85 @@ def patch_on_load_(model: nn.Module, files: Sequence[NamedFile]) -> None:
     model._register_load_state_dict_pre_hook(before_load, with_module=True)
 
 
+def hook_on_load_(model: nn.Module, files: Sequence[NamedFile]) -> None:
+    """Have hooks hold the gates of patches beside a model from now on; its weights are loaded as they are.
+
+    Loading then raises `EditError` if a file does not apply to the weights that are loaded.
+
+    Args:
+        model: as built, before its weights are loaded; it is in eval mode afterwards.
+        files: path and contents of each patch file, in the order in which they are made.
+
+    Raises:
+        EditError: naming the file, if it holds a change that takes more than hooks and the patch itself.
+    """
+    for path, file in files:
+        try:
+            HookedPatches.of(model, file.patches)
+        except EditError as error:
+            raise EditError(f"{path}: {error}") from error
+    hooked = HookedPatches.of(model, _patches(files))
+    hooked.enter(model)
+
+    def before_load(module: nn.Module, state_dict: Dict[str, Tensor], *_: Any) -> None:
+        fitting(files, {**module.state_dict(), **state_dict}, Stack(), beside=True)
+        setattr(module, _HOOKED, hooked.patches)
+
+    model._register_load_state_dict_pre_hook(before_load, with_module=True)
+
+
+@dataclass(frozen=True, eq=False)
+class FilePatches(Intervention):
+    """The patches of files in a model's weights, once all files are known to apply to the model.
+
+    The model may be fairseq's hub interface to one. One inside another is a stack of patches.
+
+    Args:
+        patches: of all files.
+        files: path and contents of each, in the order in which they are made.
+    """
+
+    files: Tuple[NamedFile, ...] = ()
+
+    @classmethod
+    def of(cls, paths: Sequence[str]) -> FilePatches:
+        """The patches of files, in the order in which they are made.
+
+        Raises:
+            EditError: if a file can't be read.
+        """
+        files = tuple((path, load_patches(path)) for path in paths)
+        return cls(_patches(files), files)
+
+    @contextmanager
+    def on(self, model: Any) -> Iterator[None]:
+        """The model with the patches inside the context, and bit for bit as before after it.
+
+        Raises:
+            EditError: if a file does not apply to the model, or the interface holds an ensemble.
+            RuntimeError: if it is left before a context that was entered inside it; all patches then stay.
+        """
+        one = _only_model(model)
+        outer = stack_on(one)
+        weights = _as_saved(one.state_dict(), self.files)
+        changed, stack = _changed(one, weights, self.files, outer or Stack())
+        saved = {name: one.get_parameter(name).detach().clone() for name in changed}
+        try:
+            _put_(one, changed, stack)
+            yield
+        finally:
+            if not any(stack_on(one) is known for known in (stack, outer)):
+                raise RuntimeError("patches of an inner context are still on the model, expected them off first")
+            _put_(one, saved, outer)
+
+    def describe(self) -> str:
+        """The patches and their files; they are in the weights."""
+        return f"{self._listed()} of {', '.join(path for path, _ in self.files)} in the weights"
+
+
 @contextmanager
 def patched(model: Any, *paths: str) -> Iterator[Any]:
-    """A model with patches inside the context, bit for bit as before after it; one inside another is a stack.
+    """A model with the patches of files inside the context, and bit for bit as before after it.
 
         with patched(hub, "fixes.safetensors"):
             hub.translate(...)
@@ -64,27 +144,25 @@ def patched(model: Any, *paths: str) -> Iterator[Any]:
         `model`.
 
     Raises:
-        EditError: if a file can't be read or does not apply to the model, or the interface holds an ensemble.
-        RuntimeError: if it is left before a context that was entered inside it; all patches then stay.
+        EditError: if a file can't be read, and as for `FilePatches.on`.
+        RuntimeError: as for `FilePatches.on`.
     """
-    one = _only_model(model)
-    files = [(path, load_patches(path)) for path in paths]
-    outer = stack_on(one)
-    weights = _as_saved(one.state_dict(), files)
-    changed, stack = _changed(one, weights, files, outer or Stack())
-    saved = {name: one.get_parameter(name).detach().clone() for name in changed}
-    try:
-        _put_(one, changed, stack)
+    with FilePatches.of(paths).on(model):
         yield model
-    finally:
-        if not any(stack_on(one) is known for known in (stack, outer)):
-            raise RuntimeError("patches of an inner context are still on the model, expected them off first")
-        _put_(one, saved, outer)
 
 
 def stack_on(model: nn.Module) -> Optional[Stack]:
     """The patches that were put on a loaded model; None where none were, whatever its checkpoint holds."""
     return getattr(model, _STACK, None)
+
+
+def hooked_on(model: nn.Module) -> Tuple[Patch, ...]:
+    """The patches that hooks hold beside a loaded model since `hook_on_load_`; none where there are no hooks."""
+    return getattr(model, _HOOKED, ())
+
+
+def _patches(files: Sequence[NamedFile]) -> Tuple[Patch, ...]:
+    return tuple(patch for _, file in files for patch in file.patches)
 
 
 def _changed(

@@ -1,4 +1,4 @@
-"""What a patch asks of the weights that it applies to: their type, shape and every bit."""
+"""Checks that a patch meets the weights that it was made for: their type, shape, bits and earlier patches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Marks = Mapping[str, "Mark"]
 
 @dataclass(frozen=True)
 class Mark:
-    """One weight as it has to be.
+    """What a weight must be for a patch to apply, without the weight itself.
 
     Args:
         dtype: such as `float32`.
@@ -44,7 +44,7 @@ class Mark:
         return [self.dtype, list(self.shape), self.sha256]
 
     def told_against(self, other: Mark) -> str:
-        """In a few words what this weight is, where `other` was expected."""
+        """What this weight is where `other` was expected, in a few words."""
         if self.dtype != other.dtype:
             return f"is {self.dtype}, expected {other.dtype}"
         if self.shape != other.shape:
@@ -54,11 +54,13 @@ class Mark:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The patches that have changed a weight: on top of others a low-rank change of it means something else.
+    """Which patches have changed a weight so far, in their order.
+
+    A change that adds to the weight was computed on top of just these, and means something else on top of others.
 
     Args:
-        count: how many.
-        sha256: of their fingerprints, each hashed with what stands before it; empty for none.
+        count: how many patches.
+        sha256: a hash over their fingerprints, each hashed with the hash before it; empty for none.
     """
 
     count: int = 0
@@ -71,11 +73,11 @@ class Lineage:
 
 
 def lineages(patches: Iterable[Patch], before: Optional[Mapping[str, Lineage]] = None) -> Dict[str, Lineage]:
-    """The lineage of each weight that patches change.
+    """The lineage of each weight, after patches.
 
     Args:
         patches: in the order in which they are made.
-        before: lineages that they go on from.
+        before: the lineages before the first of them; none if None.
     """
     found = dict(before or {})
     for patch in patches:

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from fairseq_rome.host.checkpoint import tensor_fingerprint
 from fairseq_rome.host.sites import Site
-from fairseq_rome.patch.changes import Change, LowRankChange, NeuronChange, Patch
-
-_PARTS = ("left", "right", "new", "old")
+from fairseq_rome.patch.changes import Change, Patch, kind_of
 
 
 def packed(patches: Sequence[Patch]) -> Tuple[List[Dict[str, Any]], Dict[str, Tensor]]:
@@ -36,13 +34,13 @@ def unpacked(records: Sequence[Mapping[str, Any]], tensors: Mapping[str, Tensor]
 
 
 def joined(tensors: Mapping[str, Tensor]) -> Tuple[Dict[str, Tensor], List[List[Any]]]:
-    """All numbers in one flat tensor for each type, and where each tensor is in it: thousands are slow to load.
+    """All numbers in one flat tensor for each type, because thousands of small tensors are slow to load.
 
     Args:
         tensors: by name.
 
     Returns:
-        The flat tensors by type, and of each tensor its name, type and shape in their order there.
+        The flat tensors by type, and the name, type and shape of each tensor in their order in the flat ones.
     """
     groups: Dict[str, List[Tensor]] = {}
     places: List[List[Any]] = []
@@ -71,15 +69,15 @@ def parted(flat: Mapping[str, Tensor], places: Sequence[Sequence[Any]]) -> Dict[
 def _record(patch: Patch, key: str, tensors: Dict[str, Tensor]) -> Dict[str, Any]:
     changes: List[Dict[str, Any]] = []
     for index, change in enumerate(patch.changes):
-        record: Dict[str, Any] = {"kind": "low-rank", "name": change.name, "tensors": f"{key}.{index}"}
-        if isinstance(change, NeuronChange):
-            record.update(kind="neuron", dim=change.dim, index=change.index)
-        changes.append(record)
+        told, place = change.record(), f"{key}.{index}"
+        # The hash of a file is of its text, so the order of the values counts.
+        first = {"kind": told.pop("kind"), "name": told.pop("name"), "tensors": place}
+        changes.append({**first, **told})
         for part, value in change.tensors.items():
-            tensors[f"{key}.{index}.{part}"] = _own(value)
+            tensors[f"{place}.{part}"] = _own(value)
     for name, keys in patch.keys.items():
         tensors[f"{key}.keys.{name}"] = _own(keys)
-    told = {
+    record = {
         "method": patch.method,
         "site": str(patch.site),
         "notes": {name: float(value) for name, value in patch.notes.items()},
@@ -87,14 +85,14 @@ def _record(patch: Patch, key: str, tensors: Dict[str, Tensor]) -> Dict[str, Any
         "changes": changes,
         "keys": {name: f"{key}.keys.{name}" for name in patch.keys},
     }
-    return {**told, "sha256": _digest(told, tensors)}
+    return {**record, "sha256": _digest(record, tensors)}
 
 
 def _digest(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """SHA-256, in hexadecimal, of all that a record tells and of the numbers that it names."""
     told = {name: value for name, value in record.items() if name != "sha256"}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    places = [f"{change['tensors']}.{part}" for change in record["changes"] for part in _PARTS]
+    places = [f"{one['tensors']}.{part}" for one in record["changes"] for part in kind_of(one).parts]
     for place in (*places, *record["keys"].values()):
         if place in tensors:
             digest.update(f"{place} {tensor_fingerprint(tensors[place])}".encode())
@@ -115,10 +113,6 @@ def _patch(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Patch:
 
 
 def _change(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Change:
-    place, name = record["tensors"], record["name"]
-    if record["kind"] == "low-rank":
-        return LowRankChange(name, tensors[f"{place}.left"], tensors[f"{place}.right"])
-    if record["kind"] == "neuron":
-        new, old = tensors[f"{place}.new"], tensors.get(f"{place}.old")
-        return NeuronChange(name, int(record["dim"]), int(record["index"]), new, old)
-    raise ValueError(f"change of kind {record['kind']!r}")
+    kind, place = kind_of(record), record["tensors"]
+    places = {part: f"{place}.{part}" for part in kind.parts}
+    return kind.from_record(record, {part: tensors[at] for part, at in places.items() if at in tensors})

@@ -83,7 +83,7 @@ def file_names(patches: Sequence[Patch], unwanted: Iterable[str] = ()) -> List[s
     """
     names: List[str] = []
     taken = {name.lower()[: -len(_ENDING)] for name in unwanted if name.lower().endswith(_ENDING)}
-    digits = len(str(len(patches))) if any(patch.low_rank for patch in patches) else 0
+    digits = len(str(len(patches))) if any(patch.added_to for patch in patches) else 0
     for number, patch in enumerate(patches, start=1):
         safe = re.sub(r"[^A-Za-z0-9._-]+", "_", str(patch.about.get("id", number)))
         name = safe.lstrip(".")[:_LONGEST] or str(number)

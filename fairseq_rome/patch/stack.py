@@ -1,8 +1,8 @@
 """The patches of a checkpoint, kept in it with what it takes to take each of them out again.
 
-Beside its edited weights a checkpoint holds its patches in order, marks of every weight as it was before all of them
-and as it is with them, and the weight itself where a low-rank change went: what rounding lost can't be computed back.
-A neuron's old row and column stand in its patch.
+Beside its edited weights a checkpoint holds its patches in order. It also holds marks of every weight that they change,
+as it was before all of them and as it is with them. Of a weight that a change was added to it keeps the unedited copy,
+because what rounding lost can't be computed back. A neuron's old row and column stand in its patch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint import PROVENANCE, State, aliases, edited_state, fingerprint
-from fairseq_rome.patch.changes import Change, NeuronChange, Patch, width_dim
+from fairseq_rome.patch.changes import Patch, width_dim
 from fairseq_rome.patch.composing import composed, narrowed, stack_of, width_of
 from fairseq_rome.patch.marks import Mark
 from fairseq_rome.patch.packing import joined, packed, parted, unpacked
@@ -33,7 +33,7 @@ class Stack:
 
     Args:
         patches: in the order in which they were made.
-        base: weights as they were before all patches, for those that a low-rank change touches.
+        base: weights as they were before all patches, for those that a low-rank or dense change adds to.
         marks: of every weight that patches change or widen, as it was before all of them.
         now: of the same weights, with all patches.
         origin: fingerprint of all weights before all patches; empty where there are none, or no file was read.
@@ -74,8 +74,8 @@ def read_stack(state: Mapping[str, Any]) -> Stack:
 def _check_whole(stack: Stack) -> None:
     """Raise ValueError where parts of a list of patches are missing."""
     named = {name for patch in stack.patches for name in patch.names}
-    low_rank = {name for patch in stack.patches for name in patch.low_rank}
-    if set(stack.now) != set(stack.marks) or not named <= set(stack.marks) or set(stack.base) != low_rank:
+    added_to = {name for patch in stack.patches for name in patch.added_to}
+    if set(stack.now) != set(stack.marks) or not named <= set(stack.marks) or set(stack.base) != added_to:
         raise ValueError("it does not tell of each weight that its patches change")
 
 
@@ -137,10 +137,10 @@ def with_patches(
         _check_alone(weights, changed)
     origin = stack.origin or fingerprint(weights)
     marks = {name: Mark.of(weights[name]) for name in changed if name not in stack.marks}
-    low_rank = {name: before[name] for patch in patches for name in patch.low_rank}
+    added_to = {name: before[name] for patch in patches for name in patch.added_to}
     rooted = [_rooted(patch, before) for patch in patches]
     whole = Stack(
-        (*stack.patches, *rooted), {**stack.base, **low_rank}, {**stack.marks, **marks}, origin=origin
+        (*stack.patches, *rooted), {**stack.base, **added_to}, {**stack.marks, **marks}, origin=origin
     )
     return _state(state, changed, whole, provenance, built, optimizer)
 
@@ -167,13 +167,13 @@ def without_patches(
     rest = tuple(patch for patch in stack.patches if patch.fingerprint not in taken_out)
     before = base_weights(state, stack)
     changed = {**before, **composed({**state["model"], **before}, rest)}
-    low_rank = {name for patch in rest for name in patch.low_rank}
+    added_to = {name for patch in rest for name in patch.added_to}
     named = {name for patch in rest for name in patch.names}
     wide = {stack_of(name) for name in changed if changed[name].shape != before[name].shape}
     kept = {
         name: mark for name, mark in stack.marks.items() if name in named or stack_of(name) in wide - {""}
     }
-    base = {name: weight for name, weight in stack.base.items() if name in low_rank}
+    base = {name: weight for name, weight in stack.base.items() if name in added_to}
     new = _state(state, changed, Stack(rest, base, kept, origin=stack.origin), provenance, None, True)
     _forget(new, set(taken_out), not rest)
     return new
@@ -209,28 +209,19 @@ def _same_layers(weights: Mapping[str, Tensor], layer: str, other: str) -> bool:
 
 
 def _rooted(patch: Patch, base: Mapping[str, Tensor]) -> Patch:
-    """A patch that knows of its neurons what stood there before all patches.
+    """A patch whose changes know what stood at their places before all patches.
 
-    It may have been made on top of others that these weights don't have, or will lose.
+    It may have been made on top of other patches that these weights don't have, or will lose.
     """
-
-    def rooted(change: Change) -> Change:
-        if not isinstance(change, NeuronChange):
-            return change
-        weight, old = base[change.name], None
-        if change.index < weight.shape[change.dim]:
-            old = weight.select(change.dim, change.index).clone()
-        return replace(change, old=old)
-
-    return replace(patch, changes=tuple(map(rooted, patch.changes)))
+    return replace(patch, changes=tuple(change.rooted(base[change.name]) for change in patch.changes))
 
 
 def _undone(weights: Mapping[str, Tensor], stack: Stack) -> Dict[str, Tensor]:
-    """Weights that only neuron changes have touched, as they were before them."""
+    """Weights that no change has added to, as they were before all patches."""
     new = {name: weight.clone() for name, weight in weights.items()}
     for patch in reversed(stack.patches):
         for change in reversed(patch.changes):
-            if change.name in new and isinstance(change, NeuronChange):
+            if change.name in new:
                 change.undo_(new[change.name])
     for name, mark in stack.marks.items():
         if name in new and new[name].shape != mark.shape:
@@ -257,7 +248,7 @@ def _state(
     records, tensors = packed(stack.patches)
     flat, places = joined(tensors)
     new["extra_state"][LEDGER] = {
-        # As text: torch reads containers slowly.
+        # These are texts because torch reads containers slowly.
         "patches": json.dumps(records, ensure_ascii=False),
         "places": json.dumps(places),
         "tensors": flat,
@@ -270,7 +261,10 @@ def _state(
 
 
 def _forget(state: State, taken_out: Collection[str], all_gone: bool) -> None:
-    """Strike patches from the history of a state; where none remain, their runs too, and the one that took them out."""
+    """Remove patches from the history of a state.
+
+    If no patch remains, the runs that made them and the run that took them out are removed as well.
+    """
     extra = state["extra_state"]
     history: List[Dict[str, Any]] = extra[PROVENANCE]
     for run in history:

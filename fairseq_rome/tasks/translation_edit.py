@@ -4,11 +4,12 @@
 the requests, with the model's own dictionaries.
 
 `fairseq-generate --user-dir fairseq_rome --task translation_edit --edit-patches a.safetensors:b.safetensors` translates
-as the checkpoint does that has these patches in its weights; `fairseq-interactive` likewise.
+as the checkpoint does that has these patches in its weights; `fairseq-interactive` likewise. With `--edit-hooks` hooks
+hold the gates of the patches beside the model, whose weights stay as they are.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 from fairseq.data import LanguagePairDataset, encoders
 from fairseq.dataclass import ChoiceEnum
@@ -19,7 +20,8 @@ from omegaconf import II
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.patch import load_patches, patch_paths
-from fairseq_rome.patch.loading import patch_on_load_, stack_on
+from fairseq_rome.patch.fitting import NamedFile
+from fairseq_rome.patch.loading import hook_on_load_, hooked_on, patch_on_load_, stack_on
 from fairseq_rome.text.requests import read_edit_file
 
 SUBSET = "edit"
@@ -46,6 +48,12 @@ class TranslationEditConfig(TranslationConfig):
             "are read; the file stays as it is"
         },
     )
+    edit_hooks: bool = field(
+        default=False,
+        metadata={
+            "help": "hold the gates of --edit-patches by hooks beside the model, whose weights stay as they are"
+        },
+    )
     # Filled in from the command's own groups.
     text_bpe: Any = II("bpe")
     text_tokenizer: Any = II("tokenizer")
@@ -56,19 +64,23 @@ class TranslationEditTask(TranslationTask):
     """Translation whose subset `edit` is the edit file; every other subset comes from the data directory."""
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """As fairseq's; the model then takes in the patches of `--edit-patches` with its weights.
+        """As fairseq's; the model then takes in the patches of `--edit-patches` with its weights, or hooks hold them.
 
         Raises:
-            EditError: if a patch file can't be read, or the model is to be trained.
+            EditError: if a patch file can't be read, the model is to be trained, or hooks can't hold the patches.
         """
         paths = patch_paths(self.cfg.edit_patches)
+        if self.cfg.edit_hooks and not paths:
+            raise EditError("--edit-hooks: there is nothing to hold, expected --edit-patches with it")
         if paths and not from_checkpoint:
             raise EditError(
                 "--edit-patches is for decoding; to train on, apply the patches to the checkpoint"
             )
         files = [(path, load_patches(path)) for path in paths]
         model = super().build_model(cfg, from_checkpoint)
-        if files:
+        if files and self.cfg.edit_hooks:
+            _hook_on_load(model, files)
+        elif files:
             patch_on_load_(model, files)
         return model
 
@@ -78,7 +90,7 @@ class TranslationEditTask(TranslationTask):
         Raises:
             EditError: if a model lacks them.
         """
-        if self.cfg.edit_patches and not all(stack_on(model) for model in models):
+        if self.cfg.edit_patches and not all(stack_on(model) or hooked_on(model) for model in models):
             raise EditError(
                 f"--edit-patches {self.cfg.edit_patches}: a model lacks them, expected one loaded by the task"
             )
@@ -116,3 +128,12 @@ class TranslationEditTask(TranslationTask):
         if dataset is self.datasets.get(SUBSET):
             kwargs["required_batch_size_multiple"] = 1
         return super().get_batch_iterator(dataset, *args, **kwargs)
+
+
+def _hook_on_load(model: Any, files: Sequence[NamedFile]) -> None:
+    try:
+        hook_on_load_(model, files)
+    except EditError as error:
+        raise EditError(
+            f"{error}; --edit-hooks holds gates alone, leave it out and the patches are made in the weights"
+        ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping
 
 from fairseq_rome.host.checkpoint import PROVENANCE, is_checkpoint, read_state
-from fairseq_rome.patch import LowRankChange, Mark, Patch, load_patches, read_stack, told
+from fairseq_rome.patch import Mark, Patch, load_patches, read_stack, told
 
 SHORT = 12
 """Letters of a hash that are shown, and that name a patch."""
@@ -51,9 +51,6 @@ def patch_record(patch: Patch, marks: Mapping[str, Mark]) -> Dict[str, Any]:
         patch: the patch.
         marks: of weights before any patch, as far as they are known.
     """
-    ranks = {
-        change.name: change.left.shape[1] for change in patch.changes if isinstance(change, LowRankChange)
-    }
     weights = {
         name: {"dtype": mark.dtype, "shape": list(mark.shape), "sha256": mark.sha256}
         for name, mark in marks.items()
@@ -64,7 +61,8 @@ def patch_record(patch: Patch, marks: Mapping[str, Mark]) -> Dict[str, Any]:
         "method": patch.method,
         "site": str(patch.site),
         "neurons": patch.neurons,
-        "ranks": ranks,
+        "ranks": patch.ranks,
+        "changes": patch.describe(),
         "bytes": patch.size_bytes,
         "weights": weights,
         "notes": dict(patch.notes),
@@ -94,9 +92,4 @@ def _record(
 
 def parts_text(record: Mapping[str, Any]) -> str:
     """What a patch's record says it changes, in a few words."""
-    parts: List[str] = []
-    neurons = record["neurons"]
-    if neurons:
-        parts.append(f"neuron{'s' if len(neurons) > 1 else ''} {', '.join(map(str, neurons))}")
-    parts += [f"rank {rank} in {name}" for name, rank in record["ranks"].items()]
-    return ", ".join([*parts, f"{record['bytes']:,} bytes"])
+    return f"{record['changes']}, {record['bytes']:,} bytes"

@@ -242,6 +242,6 @@ def _standing_on(patches: Sequence[Patch], gone: Collection[str]) -> int:
     for patch in patches:
         if patch.fingerprint in gone:
             touched.update(patch.names)
-        elif touched.intersection(patch.low_rank):
+        elif touched.intersection(patch.added_to):
             count += 1
     return count

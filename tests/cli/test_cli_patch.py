@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import Demo
 from edit_runs import DEMO, Edited, run_edit
-from patch_samples import gate, low_rank, run_patch, saved_patches, saved_state
+from patch_samples import dense, gate, low_rank, run_patch, saved_patches, saved_state
 
 from fairseq_rome.host.checkpoint import fingerprint, load_model, read_state
 from fairseq_rome.host.decoding import build_translator
@@ -46,6 +46,7 @@ KINDS: Dict[str, Patch] = {
     "neuron in the encoder": demo_gate(7, ENCODER, id="a"),
     "low-rank in the encoder": demo_low_rank(2, ENCODER, id="a"),
     "widened in the encoder": demo_gate(INNER, ENCODER, id="a"),
+    "dense": dense(1, DECODER, 2, WIDTH, INNER, id="a"),
 }
 
 
@@ -82,7 +83,7 @@ def test_applied_and_reverted(base: Path, tmp_path: Path, kind: str) -> None:
     after = weights_of(tmp_path / "new.pt")
     assert after != before and weights_of(base) == before
     assert "opens with --user-dir fairseq_rome where torch is 2.6 or newer" in out
-    assert f"applied request a: {KINDS[kind].method} at {KINDS[kind].site}, " in out
+    assert f"applied request a: {KINDS[kind].method} at {KINDS[kind].site}, {KINDS[kind].describe()}, " in out
     assert out.endswith(f"wrote {tmp_path / 'new.pt'}: its weights are {after}, those of {base} {before}\n")
     for number, named in enumerate(([patch], ["--id", "a"], ["--all"])):
         back = tmp_path / f"back{number}.pt"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 import pytest
 import torch
@@ -15,8 +15,8 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Batch, Pair, decoded
 from fairseq_rome.host.checkpoint import read_state
 from fairseq_rome.host.sites import Activations, Site, record
-from fairseq_rome.patch import LowRankChange, Patch, applied, read_stack
-from fairseq_rome.patch.hooks import Gates, Keys, Memory, memory_of, remembering
+from fairseq_rome.patch import DenseChange, HookedPatches, LowRankChange, Patch, applied, read_stack
+from fairseq_rome.patch.hooks import Gates, KeyedChange
 
 SITE = Site("decoder", 1)
 NAME = "decoder.layers.1.fc2.weight"
@@ -56,17 +56,27 @@ def past_the_end(patches: Sequence[Patch], width: int) -> List[Patch]:
 
 
 def low_rank(model: Any, keys: torch.Tensor) -> Patch:
-    name = NAME
     draw = torch.Generator().manual_seed(1)
-    left = torch.randn(model.get_parameter(name).shape[0], len(keys), generator=draw)
+    left = torch.randn(model.get_parameter(NAME).shape[0], len(keys), generator=draw)
     right = torch.linalg.pinv(keys)  # response 1 to its own key, 0 to the others
-    return Patch("rome", SITE, (LowRankChange(name, left, right),), keys={name: keys})
+    return Patch("rome", SITE, (LowRankChange(NAME, left, right),), keys={NAME: keys})
+
+
+def dense(model: Any, keys: torch.Tensor) -> Patch:
+    """The same change as one matrix."""
+    patch = low_rank(model, keys)
+    left, right = patch.changes[0].factors  # type: ignore[misc]
+    return replace(patch, method="finetune", changes=(DenseChange(NAME, left @ right.T),))
+
+
+ADDING = {"low-rank": low_rank, "dense": dense}
 
 
 def test_requests_hold_and_the_weights_stay(demo: Demo, edits: Sequence[Patch]) -> None:
     before = {name: weight.clone() for name, weight in demo.model.state_dict().items()}
     said = [one.text for one in demo.translator.translate(lines("fixes.en"))]
-    with remembering(demo.model, memory_of(demo.model, edits, {})):
+    hooked = HookedPatches.of(demo.model, edits)
+    with hooked.on(demo.model):
         assert [one.text for one in demo.translator.translate(lines("fixes.en"))] == lines("fixes.de")
         assert all(torch.equal(weight, before[name]) for name, weight in demo.model.state_dict().items())
     assert [one.text for one in demo.translator.translate(lines("fixes.en"))] == said != lines("fixes.de")
@@ -75,30 +85,29 @@ def test_requests_hold_and_the_weights_stay(demo: Demo, edits: Sequence[Patch]) 
 def test_gates_do_what_neurons_of_their_own_do(demo: Demo, edits: Sequence[Patch]) -> None:
     width = demo.model.get_parameter("decoder.layers.0.fc1.weight").shape[0]
     patches, batch = past_the_end(edits, width), batch_of(demo)
-    memory = memory_of(demo.model, patches, {})
-    assert len(memory.entries) == len({patch.site for patch in patches})
+    hooked = HookedPatches.of(demo.model, patches)
+    assert len(hooked.entries) == len({patch.site for patch in patches})
     with applied(demo.model, *patches):
-        wanted = passed(demo.model, batch, memory.entries[0].site)
-    with remembering(demo.model, memory):
-        found = passed(demo.model, batch, memory.entries[0].site)
+        wanted = passed(demo.model, batch, hooked.entries[0].site)
+    with hooked.on(demo.model):
+        found = passed(demo.model, batch, hooked.entries[0].site)
     torch.testing.assert_close(found.values, wanted.values, rtol=1e-4, atol=1e-4)
 
 
 def test_edits_with_one_neuron_are_both_kept(demo: Demo, edits: Sequence[Patch]) -> None:
     apart = [replace(patch, changes=tuple(replace(change, index=5, old=None) for change in patch.changes[:3]))
              for patch in edits]  # fmt: skip
-    memory = memory_of(demo.model, apart, {})
-    assert sum(len(entry.biases) for entry in memory.entries if isinstance(entry, Gates)) == len(edits)
+    hooked = HookedPatches.of(demo.model, apart)
+    assert sum(len(entry.biases) for entry in hooked.entries if isinstance(entry, Gates)) == len(edits)
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "half"])
 def test_other_tokens_pass_bit_for_bit(demo: Demo, edits: Sequence[Patch], half: bool) -> None:
     model = copy.deepcopy(demo.model).half() if half else demo.model
-    memory, batch = memory_of(model, edits, {}), batch_of(demo)
-    entry = memory.entries[0]
+    batch, entry = batch_of(demo), HookedPatches.of(model, edits).entries[0]
     assert isinstance(entry, Gates)
     before = passed(model, batch, entry.site)
-    with remembering(model, Memory((entry,))):
+    with HookedPatches(tuple(edits), (entry,)).on(model):
         after = passed(model, batch, entry.site)
     chosen, _ = entry(torch.relu, before.inputs, before.keys)
     assert 0 < int(chosen.sum()) < chosen.numel()
@@ -107,23 +116,24 @@ def test_other_tokens_pass_bit_for_bit(demo: Demo, edits: Sequence[Patch], half:
     assert bool((after.values[chosen] != before.values[chosen]).any(-1).all())
 
 
-def test_a_key_stands_out_against_the_background(demo: Demo) -> None:
+@pytest.mark.parametrize("kind", ADDING)
+def test_a_key_stands_out_against_the_background(demo: Demo, kind: str) -> None:
     batch = batch_of(demo)
     before = passed(demo.model, batch, SITE)
     own = before.keys[2:4, 0]
-    patch = low_rank(demo.model, own)
+    patch = ADDING[kind](demo.model, own)
     everywhere = before.keys[batch.target_mask.T]
-    memory = memory_of(demo.model, [patch], {SITE: everywhere}, stands_out=3.0)
-    (entry,) = memory.entries
-    assert isinstance(entry, Keys)
-    torch.testing.assert_close((own @ entry.directions.T).diagonal(), torch.ones(2))
+    hooked = HookedPatches.of(demo.model, [patch], {SITE: everywhere}, stands_out=3.0)
+    (entry,) = hooked.entries
+    assert isinstance(entry, KeyedChange)
+    torch.testing.assert_close((own @ entry.directions.T).diagonal(), torch.ones(2), rtol=1e-4, atol=1e-4)
     responses = everywhere @ entry.directions.T
     scores = (responses - responses.mean(0)) / responses.std(0, unbiased=False)
-    # A remembered key opens the memory, even where it stands out by less than was asked for.
+    # A key of the patch passes its bar, even where it stands out by less than was asked for.
     own_scores = (1 - responses.mean(0)) / responses.std(0, unbiased=False)
     assert bool((entry.bars < own_scores).all()) and bool((entry.bars <= 3.0).all())
     assert torch.equal(entry.stand_out(everywhere), scores.gt(entry.bars).any(-1))
-    with remembering(demo.model, memory):
+    with hooked.on(demo.model):
         after = passed(demo.model, batch, SITE)
     chosen = entry.stand_out(before.keys)
     assert bool(chosen[2:4, 0].all()) and int(chosen.sum()) < chosen.numel()
@@ -132,7 +142,7 @@ def test_a_key_stands_out_against_the_background(demo: Demo) -> None:
     with applied(demo.model, patch):
         wanted = passed(demo.model, batch, SITE).values
     torch.testing.assert_close(after.values[chosen], wanted[chosen], rtol=1e-4, atol=1e-4)
-    assert bool((wanted[~chosen] != before.values[~chosen]).any())  # as in the weights, without a memory
+    assert bool((wanted[~chosen] != before.values[~chosen]).any())  # as in the weights, at every token
 
 
 def test_a_key_of_neurons_that_the_background_never_uses(demo: Demo) -> None:
@@ -141,26 +151,47 @@ def test_a_key_of_neurons_that_the_background_never_uses(demo: Demo) -> None:
     own = torch.zeros(1, background.shape[1])
     own[0, 7] = 2.0
     for seen in (background, background[:1]):
-        (entry,) = memory_of(demo.model, [low_rank(demo.model, own)], {SITE: seen}).entries
-        assert isinstance(entry, Keys)
+        (entry,) = HookedPatches.of(demo.model, [low_rank(demo.model, own)], {SITE: seen}).entries
+        assert isinstance(entry, KeyedChange)
         assert bool(entry.stand_out(own).all()) and not bool(entry.stand_out(background).any())
 
 
-def test_what_can_not_be_remembered(demo: Demo, edits: Sequence[Patch]) -> None:
-    keys = torch.ones(1, demo.model.get_parameter("decoder.layers.1.fc2.weight").shape[1])
-    change = low_rank(demo.model, keys)
-    unfit: Dict[str, Patch] = {
-        "can't be kept beside the model": change,
-        "its keys": replace(change, keys={}),
-        "changed in part": replace(edits[0], changes=edits[0].changes[:1]),
-    }
-    for reason, patch in unfit.items():
-        background = {SITE: keys} if not patch.keys else {}
+@pytest.mark.parametrize("kind", ADDING)
+@pytest.mark.parametrize("more", [-8, 8], ids=["has lost neurons", "was widened"])
+def test_a_layer_of_another_width(demo: Demo, kind: str, more: int) -> None:
+    batch = batch_of(demo)
+    before = passed(demo.model, batch, SITE)
+    keys = before.keys[2:3, 0]
+    background = {SITE: before.keys[batch.target_mask.T]}
+    # The patch was made for a layer with fewer or more neurons than the model's has.
+    of_then = keys[:, :-8] if more > 0 else torch.cat([keys, torch.ones(1, 8)], 1)
+    (entry,) = HookedPatches.of(demo.model, [ADDING[kind](demo.model, of_then)], background).entries
+    assert isinstance(entry, KeyedChange) and len(entry.right) == keys.shape[1]
+    assert bool(entry.stand_out(keys).all())
+    chosen, added = entry(torch.relu, before.inputs, before.keys)
+    left, right = ADDING[kind](demo.model, of_then).changes[0].factors  # type: ignore[misc]
+    known = min(of_then.shape[1], keys.shape[1])
+    wanted = before.keys[chosen][:, :known] @ right[:known] @ left.T
+    torch.testing.assert_close(added, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_what_hooks_can_not_hold(demo: Demo, edits: Sequence[Patch]) -> None:
+    keys = torch.ones(1, demo.model.get_parameter(NAME).shape[1])
+    change, whole = low_rank(demo.model, keys), dense(demo.model, keys)
+    rows = DenseChange("decoder.layers.1.fc1.weight", torch.ones(keys.shape[1], 96))
+    unfit: List[Tuple[str, Patch, Dict[Site, torch.Tensor]]] = [
+        (f"rank 1 in {NAME} without background keys of decoder.1$", change, {}),
+        (f"dense .* in {NAME} without background keys of decoder.1$", whole, {}),
+        ("without the keys that it was made for$", replace(change, keys={}), {SITE: keys}),
+        ("without background keys of decoder.1 and the keys that", replace(whole, keys={}), {}),
+        ("changed in part", replace(edits[0], changes=edits[0].changes[:1]), {}),
+        ("hooks can't hold the change of decoder.layers.1.fc1.weight", replace(whole, changes=(rows,)), {SITE: keys}),
+    ]
+    for reason, patch, background in unfit:
         with pytest.raises(EditError, match=reason):
-            memory_of(demo.model, [patch], background)
-    entry = memory_of(demo.model, edits, {}).entries[0]
-    with pytest.raises(EditError, match="no site decoder.9"), remembering(
-        demo.model, Memory((replace(entry, site=Site("decoder", 9)),))
-    ):
+            HookedPatches.of(demo.model, [patch], background)
+    hooked = HookedPatches.of(demo.model, edits)
+    elsewhere = replace(hooked, entries=(replace(hooked.entries[0], site=Site("decoder", 9)),))
+    with pytest.raises(EditError, match="no site decoder.9"), elsewhere.on(demo.model):
         pass
     assert not any(module._forward_hooks for module in demo.model.modules())

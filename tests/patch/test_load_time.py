@@ -33,14 +33,14 @@ from fairseq_rome.patch import NeuronChange, Patch, load_patches, patch_file, re
 from fairseq_rome.patch.loading import patch_on_load_, patched
 
 
-def edit_task(paths: Sequence[Path] = (), data: Path = DEMO / "data-bin") -> Any:
+def edit_task(paths: Sequence[Path] = (), data: Path = DEMO / "data-bin", hooks: bool = False) -> Any:
     from fairseq import tasks
 
     share_user_dir()
     from fairseq_rome.tasks.translation_edit import TranslationEditConfig
 
     settings = {**vars(TranslationEditConfig()), "data": str(data), "source_lang": "en", "target_lang": "de"}
-    settings.update(task="translation_edit", edit_patches=":".join(map(str, paths)) or None)
+    settings.update(task="translation_edit", edit_patches=":".join(map(str, paths)) or None, edit_hooks=hooks)
     return tasks.setup_task(argparse.Namespace(**settings))
 
 

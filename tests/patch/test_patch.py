@@ -7,7 +7,16 @@ import pytest
 import torch
 
 from fairseq_rome.host.sites import Site
-from fairseq_rome.patch import LowRankChange, NeuronChange, Patch, applied, apply_, preserved, relative_size
+from fairseq_rome.patch import (
+    DenseChange,
+    LowRankChange,
+    NeuronChange,
+    Patch,
+    applied,
+    apply_,
+    preserved,
+    relative_size,
+)
 
 SITE = Site("decoder", 0)
 
@@ -28,6 +37,11 @@ def low_rank(rank: int = 2, scale: float = 1.0) -> Patch:
     return Patch("rome", SITE, (LowRankChange("fc2.weight", left, right),))
 
 
+def dense(scale: float = 1.0, columns: int = 8) -> Patch:
+    torch.manual_seed(5)
+    return Patch("finetune", SITE, (DenseChange("fc2.weight", scale * torch.randn(6, columns)),))
+
+
 def gate(index: int = 3, value: float = 0.3) -> Patch:
     parts = (("fc1.weight", 0, 6), ("fc1.bias", 0, 0), ("fc2.weight", 1, 6))
     changes = [
@@ -46,7 +60,9 @@ def same(first: Dict[str, Any], second: Dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("patch", [low_rank(), gate(), gate(8)], ids=["low rank", "neuron", "widened"])
+@pytest.mark.parametrize(
+    "patch", [low_rank(), gate(), gate(8), dense()], ids=["low rank", "neuron", "widened", "dense"]
+)
 def test_restored_bit_for_bit(patch: Patch, dtype: torch.dtype) -> None:
     model = Layer(dtype)
     before = state(model)
@@ -106,6 +122,38 @@ def test_a_low_rank_change_sums_in_one_order() -> None:
     assert not torch.equal(model.fc2.weight, exact + left @ torch.ones(3, 8, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_a_dense_change_is_rounded_once(dtype: torch.dtype) -> None:
+    model = Layer(dtype)
+    exact, patch = model.fc2.weight.detach().clone().double(), dense(0.001)
+    [change] = patch.changes
+    apply_(model, patch)
+    assert torch.equal(model.fc2.weight, (exact + change.delta.double()).to(dtype))
+    assert not torch.equal(model.fc2.weight, exact.to(dtype))
+
+
+@pytest.mark.parametrize("columns", [6, 11])
+def test_a_dense_change_goes_as_far_as_both_have_columns(columns: int) -> None:
+    model, patch = Layer(torch.float64), dense(columns=columns)
+    before = model.fc2.weight.detach().clone()
+    apply_(model, patch)
+    [change] = patch.changes
+    width = min(columns, 8)
+    assert torch.equal(model.fc2.weight[:, :width], before[:, :width] + change.delta[:, :width].double())
+    assert torch.equal(model.fc2.weight[:, width:], before[:, width:])
+
+
+def test_a_dense_change_is_kept_in_float32() -> None:
+    numbers = torch.randn(6, 8, dtype=torch.float64, requires_grad=True)
+    change, same = (DenseChange("fc2.weight", one) for one in (numbers, numbers.detach().float()))
+    assert change.delta.dtype == torch.float32 and not change.delta.requires_grad
+    assert change.fingerprint_text == same.fingerprint_text
+    assert (change.neuron, change.rank, change.needed_width(torch.ones(6, 4))) == (None, None, 0)
+    assert change.describe() == "dense 6 x 8 in fc2.weight"
+    left, right = change.factors
+    assert torch.equal(left @ right.T, change.delta)
+
+
 @pytest.mark.parametrize("width", [6, 8, 11])
 def test_a_low_rank_change_goes_as_far_as_both_have_columns(width: int) -> None:
     model = Layer()
@@ -131,9 +179,11 @@ def test_the_fingerprint_is_of_what_a_patch_does() -> None:
         "gated", SITE, tuple(replace(c, old=torch.zeros_like(c.new)) for c in gate().changes), {"a": 1.0}
     )
     assert gate().fingerprint == gate(3, 0.3).fingerprint == same.fingerprint
-    others = [gate(4), gate(3, 0.4), low_rank(1), low_rank(2), replace(gate(), site=Site("encoder", 0))]
+    others = [
+        gate(4), gate(3, 0.4), low_rank(1), low_rank(2), replace(gate(), site=Site("encoder", 0)), dense(), dense(2.0),
+    ]  # fmt: skip
     prints = {patch.fingerprint for patch in (gate(), *others)}
-    assert len(prints) == 6 and {len(found) for found in prints} == {64}
+    assert len(prints) == 8 and {len(found) for found in prints} == {64}
 
 
 def test_changes_are_made_in_order() -> None:
@@ -151,6 +201,7 @@ def test_changes_are_made_in_order() -> None:
         LowRankChange("fc2.weight", torch.ones(7, 1), torch.ones(8, 1)),
         NeuronChange("fc1.weight", 0, 1, torch.ones(5)),
         LowRankChange("fc3.weight", torch.ones(6, 1), torch.ones(8, 1)),
+        DenseChange("fc2.weight", torch.ones(7, 8)),
     ],
 )
 def test_a_patch_that_does_not_fit_leaves_nothing_behind(change: Any) -> None:

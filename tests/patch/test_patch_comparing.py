@@ -183,7 +183,7 @@ def test_a_low_rank_change_of_rows_in_a_widened_layer() -> None:
     change = LowRankChange(ROW, torch.randn(64, 2, generator=draw), torch.randn(32, 2, generator=draw))
     patches = [Patch("x", DECODER, (change,)), wide_gate(70), wide_gate(3, ENCODER)]
     found = compare(base, forgetful(with_patches(base, patches, {})))
-    assert not found.reasons and [patch.low_rank for patch in found.patches] == [[ROW], []]
+    assert not found.reasons and [list(patch.added_to) for patch in found.patches] == [[ROW], []]
     changes = found.patches[0].changes
     assert [change.left.shape[1] for change in changes if isinstance(change, LowRankChange)] == [2]
     assert {change.index for change in changes if isinstance(change, NeuronChange)} == {70}

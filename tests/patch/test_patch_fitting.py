@@ -12,6 +12,7 @@ from patch_samples import (
     DECODER,
     ENCODER,
     SITES,
+    dense,
     gate,
     low_rank,
     low_rank_rows,
@@ -67,6 +68,10 @@ FIT: Dict[str, Tuple[Sequence[Patch], Patch, Sequence[Patch]]] = {
     "a widening gate on a low-rank change of rows": ((low_rank_rows(1),), gate(17), ()),
     "a gate of a layer that was widened since": ((), gate(1), (gate(30),)),
     "a widening gate": ((gate(30),), gate(9), ()),
+    "dense on the base": ((), dense(1), ()),
+    "dense where it was made": ((gate(1), low_rank(1)), dense(2), (gate(1), low_rank(1))),
+    "a gate on a dense change": ((), gate(1), (dense(1),)),
+    "dense in a layer that was widened since": ((), dense(1), (gate(9, SITES[2]),)),
 }  # fmt: skip
 
 
@@ -88,6 +93,9 @@ REFUSED: Dict[str, Tuple[Sequence[Patch], Patch, Sequence[Patch], str]] = {
     "a low-rank change on more": ((), low_rank(2), (low_rank(1),), "on top of 0 other .* found 1"),
     "a low-rank change on a gate more": ((), low_rank(2), (gate(1),), ORDER),
     "a low-rank change on others": ((low_rank(3),), low_rank(2), (low_rank(1),), ORDER),
+    "dense without what it was made on": ((dense(1),), dense(2), (), "its dense change .* of 1 other .* found 0"),
+    "dense on more": ((), dense(2), (low_rank(1),), "its dense change .* on top of 0 other .* found 1"),
+    "low rank on a dense change": ((), low_rank(2), (dense(1),), "its low-rank change .* found 1"),
     "two in another order": ((gate(1), low_rank(3)), low_rank(2), (low_rank(3), gate(1)), ORDER),
 }  # fmt: skip
 
@@ -161,6 +169,13 @@ MISSHAPED: Dict[str, Tuple[Patch, str]] = {
     "integers": (changed(gate(1), new=torch.ones(6, dtype=torch.int64)), "NaN, infinity or integers"),
     "too few rows": (low_rank(1, width=5), r"expected a product of shape \[6, 8\]"),
     "two ranks": (changed(low_rank(1), right=torch.ones(8, 2)), "one rank"),
+    "a dense one with too few rows": (dense(1, width=5), r"has shape \[5, 8\], expected \[6, 8\]"),
+    "a dense row": (changed(dense(1), delta=torch.ones(8)), r"has shape \[8\], expected \[6, 8\]"),
+    "an embedding of another size": (
+        changed(dense(1), name="decoder.embed.weight", delta=torch.ones(8, 6)), r"has shape \[8, 6\], expected \[9, 6\]"
+    ),
+    "dense integers": (changed(dense(1), delta=torch.ones(6, 8, dtype=torch.int64)), "NaN, infinity or integers"),
+    "dense NaN": (changed(dense(1), delta=torch.full((6, 8), float("nan"))), "NaN, infinity or integers"),
     "a factor of one dimension": (changed(low_rank(1), left=torch.ones(6)), "expected two matrices"),
     "NaN in a gate": (changed(gate(1), new=torch.full((6,), float("nan"))), "NaN, infinity or integers"),
     "infinity in a factor": (changed(low_rank(1), left=torch.full((6, 1), float("inf"))), "NaN, infinity or integers"),
@@ -194,7 +209,9 @@ def without(state: State, name: str) -> State:
     return state
 
 
-@pytest.mark.parametrize("patch", [gate(1), low_rank(1), gate(30)], ids=["gate", "low-rank", "widening"])
+@pytest.mark.parametrize(
+    "patch", [gate(1), low_rank(1), gate(30), dense(1)], ids=["gate", "low-rank", "widening", "dense"]
+)
 @pytest.mark.parametrize("name", BASES)
 def test_another_base_is_refused(name: str, patch: Patch) -> None:
     other, message = BASES[name]
@@ -222,7 +239,7 @@ def test_gates_in_another_order_are_the_same_weights() -> None:
 def test_one_file_for_each_patch(dtype: torch.dtype) -> None:
     base = new_state(dtype)
     start = with_patches(base, [low_rank(8), gate(5)], {})
-    patches = [low_rank(1), gate(11), gate(2), low_rank(2), gate(3, ENCODER), low_rank(3, ENCODER)]
+    patches = [low_rank(1), gate(11), gate(2), dense(3), low_rank(2), gate(3, ENCODER), low_rank(3, ENCODER)]
     files = list(patch_files(patches, start, {"seed": 1}))
     assert [file.patches for file in files] == [(patch,) for patch in patches]
     whole = with_patches(start, patches, {})
@@ -238,11 +255,11 @@ def test_one_file_for_each_patch(dtype: torch.dtype) -> None:
 
 def test_merged_files_are_one(tmp_path: Path) -> None:
     base = state_with(low_rank(8))
-    patches = [low_rank(1), gate(11), low_rank(2, rank=2), gate(3, ENCODER)]
+    patches = [low_rank(1), gate(11), low_rank(2, rank=2), dense(1), gate(3, ENCODER)]
     files = list(patch_files(patches, base, {"torch": "2", "seed": 1, "edits": [{}]}))
     one = merged([(str(number), file) for number, file in enumerate(files)])
     assert one.patches == tuple(patches)
-    assert one.info == {"torch": "2", "seed": 1, "edits": [{}] * 4}
+    assert one.info == {"torch": "2", "seed": 1, "edits": [{}] * 5}
     expected = made_for(base, *patches)
     assert (one.base, one.before, one.after) == (expected.base, expected.before, expected.after)
     assert same_weights(with_patches(base, fit(base, one), {}), with_patches(base, patches, {}))

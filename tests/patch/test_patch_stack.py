@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from patch_samples import (
     DECODER,
+    INNER,
     KINDS,
     SITES,
+    dense,
     gate,
     low_rank,
     names,
@@ -74,23 +76,25 @@ def test_what_is_put_in_is_what_the_patch_makes(kind: str) -> None:
 
 
 def many(count: int) -> List[Patch]:
-    """Gates at neurons that are there and that are not, low-rank changes between them, at all sites."""
+    """Gates at neurons that are there and that are not, with what adds to weights between them, at all sites."""
     found = []
     for number in range(count):
         site = SITES[number % len(SITES)]
-        found.append(low_rank(number, site, 2) if number % 3 == 2 else gate(number // 3, site))
+        adding = dense(number, site) if number % 2 else low_rank(number, site, 2)
+        found.append(adding if number % 3 == 2 else gate(number // 3, site))
     return found
 
 
+@pytest.mark.parametrize("taken", [35, 36, 38], ids=["dense", "a gate", "low-rank"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_one_of_a_hundred(dtype: torch.dtype) -> None:
+def test_one_of_a_hundred(dtype: torch.dtype, taken: int) -> None:
     base, patches = new_state(dtype), many(100)
     state = base
     for start in range(0, 100, 10):
         state = edited(state, *patches[start : start + 10])
     assert same_weights(state, edited(base, *patches))
-    rest = patches[:36] + patches[37:]
-    state = without(state, patches[36])
+    rest = patches[:taken] + patches[taken + 1 :]
+    state = without(state, patches[taken])
     other = edited(base, *rest)
     assert same_weights(state, other)
     assert fingerprints(state) == [patch.fingerprint for patch in rest]
@@ -127,6 +131,28 @@ def test_a_gate_on_top_of_a_low_rank_change_outlives_it() -> None:
     state = without(edited(below, on_top), under)
     assert same_weights(state, edited(base, made))
     assert unchanged(without(state, on_top), base)
+
+
+@pytest.mark.parametrize("part", [0, 1, 2], ids=["fc1.weight", "fc1.bias", "fc2.weight"])
+def test_a_dense_change_acts_on_the_neurons_that_it_knows(part: int) -> None:
+    base, wide = new_state(torch.float16), gate(8)
+    patch, name = dense(1, part=part), names(DECODER)[part]
+    state = edited(edited(base, wide), patch)
+    [change] = patch.changes
+    before, after = (one["model"][name] for one in (edited(base, wide), state))
+    known = tuple(map(slice, change.delta.shape))
+    assert torch.equal(after[known], (before[known].double() + change.delta.double()).half())
+    beyond = torch.ones(before.shape, dtype=torch.bool)
+    beyond[known] = False
+    assert beyond.any() and torch.equal(after[beyond], before[beyond])
+    assert same_weights(without(state, wide), edited(base, patch))
+    assert same_weights(without(state, patch), edited(base, wide))
+    # It was made for the wide layer, which is narrow again.
+    larger = dense(1, part=part, inner=INNER + 8)
+    state = without(edited(edited(base, wide), larger), wide)
+    [cut] = larger.changes
+    made = base["model"][name].double() + cut.delta[tuple(map(slice, base["model"][name].shape))].double()
+    assert torch.equal(state["model"][name], made.half())
 
 
 def test_a_low_rank_change_of_a_widened_layer_outlives_the_widening() -> None:
@@ -229,7 +255,9 @@ def test_copies_of_weights_come_back(kind: str, stale: bool) -> None:
 BIAS = NeuronChange(names(DECODER)[1], 0, 2, torch.tensor(5.0))
 
 
-@pytest.mark.parametrize("patch", [gate(3), low_rank(1), Patch("bias", DECODER, (BIAS,))], ids=lambda one: one.method)
+@pytest.mark.parametrize(
+    "patch", [gate(3), low_rank(1), dense(1), Patch("bias", DECODER, (BIAS,))], ids=lambda one: one.method
+)
 def test_a_layer_that_is_stored_twice(patch: Patch) -> None:
     state = twin_state()
     with pytest.raises(EditError, match="decoder.layers.1 and decoder.layers.0 hold the same numbers"):
