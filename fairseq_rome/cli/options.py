@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, fields
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from fairseq_rome.cli.parsing import add_edit_file, add_evaluation, add_trust, command_parser
+from fairseq_rome.editing.settings import EditSettings, all_settings
 from fairseq_rome.errors import EditError
-from fairseq_rome.settings import EditSettings, setting_types, with_settings
+from fairseq_rome.settings import with_settings
 
 USAGE = "fairseq-edit DATA --path MODEL --edit-pref PREF -s SRC -t TGT --save-to FILE [options]"
 DESCRIPTION = """\
@@ -85,19 +85,16 @@ def _add_files(group: Any) -> None:
 
 
 def _add_settings(group: Any) -> None:
-    types = setting_types()
-    for setting in fields(EditSettings):
-        choices = setting.metadata["choices"]
-        flag = "--" + setting.name.replace("_", "-")
-        if types[setting.name] is bool:
-            group.add_argument(flag, action="store_const", const=True, help=setting.metadata["help"])
+    for setting in all_settings().values():
+        if setting.type is bool:
+            group.add_argument(setting.flag, action="store_const", const=True, help=setting.help)
             continue
         group.add_argument(
-            flag,
-            type=types[setting.name],
-            choices=choices or None,
-            metavar=None if choices else setting.name.split("_")[-1].upper(),
-            help=f"{setting.metadata['help']} (default: {setting.default})",
+            setting.flag,
+            type=setting.type,
+            choices=setting.choices or None,
+            metavar=None if setting.choices else setting.name.split("_")[-1].upper(),
+            help=f"{setting.help} (default: {setting.default})",
         )
 
 
@@ -112,7 +109,7 @@ def parse(argv: Optional[Sequence[str]]) -> Tuple[argparse.Namespace, List[str],
     settings = EditSettings()
     if args.edit_config:
         settings = with_settings(settings, _read_yaml(args.edit_config, "settings"), args.edit_config)
-    given = {f.name: getattr(args, f.name) for f in fields(EditSettings) if getattr(args, f.name) is not None}
+    given = {name: getattr(args, name) for name in all_settings() if getattr(args, name) is not None}
     args.sites = {}
     if str(given.get("site", "")).endswith((".yaml", ".yml")):
         args.sites = read_sites(given.pop("site"))
@@ -154,4 +151,4 @@ def as_yaml(settings: EditSettings) -> str:
     """All settings as the YAML that `--edit-config` reads."""
     from omegaconf import OmegaConf
 
-    return str(OmegaConf.to_yaml(OmegaConf.create(asdict(settings))))
+    return str(OmegaConf.to_yaml(OmegaConf.create(settings.as_plain())))

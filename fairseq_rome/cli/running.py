@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from typing import Any, Dict, Iterator, Tuple
 
 import torch
@@ -14,12 +13,13 @@ from fairseq_rome.cli.session import Opened, cache_folder
 from fairseq_rome.editing.guards import watched
 from fairseq_rome.editing.journal import Journal
 from fairseq_rome.editing.outcome import Outcome
-from fairseq_rome.editing.run import Surroundings, edit
+from fairseq_rome.editing.run import edit
+from fairseq_rome.editing.settings import EditSettings
+from fairseq_rome.editing.surroundings import Surroundings
 from fairseq_rome.host.checkpoint import fingerprint
 from fairseq_rome.host.corpus import Corpus, validation_pairs
-from fairseq_rome.methods import TOGETHER
+from fairseq_rome.methods.registry import method_named
 from fairseq_rome.patch import read_stack
-from fairseq_rome.settings import EditSettings
 from fairseq_rome.text.requests import EditFile
 from fairseq_rome.text.segments import Endings
 from fairseq_rome.version import __version__
@@ -51,7 +51,7 @@ def run_requests(
         EditError: as for `edit`.
     """
     journal = Journal(args.save_to, _described(args, opened, edit_file, corpus, settings))
-    kept = settings.method not in TOGETHER and len(edit_file.requests) > _SOON_DONE_AGAIN
+    kept = not method_named(settings.method).together and len(edit_file.requests) > _SOON_DONE_AGAIN
     if journal.done:
         print(say.note(f"going on after {_done(journal)} that an interrupted run has done"), flush=True)
     surroundings = Surroundings(
@@ -114,7 +114,7 @@ def _described(
         "sources": [codec.source(request.source).tolist() for request in edit_file.requests],
         "targets": [[target.tolist(), codec.target_text(target)] for target in targets],
         "keep": list(edit_file.keep),
-        "settings": asdict(settings),
+        "settings": settings.as_plain(),
         "generation": generation,
         "batch_size": args.batch_size,
     }

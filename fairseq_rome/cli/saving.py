@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from glob import escape, glob
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
@@ -12,6 +12,7 @@ from fairseq_rome.cli.history import history
 from fairseq_rome.cli.patch_folder import is_folder, write_folder
 from fairseq_rome.cli.session import Opened, load_again, reopened
 from fairseq_rome.editing.outcome import EDITED, Outcome, Result
+from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.host.checkpoint import (
     fingerprint,
     lost_parts,
@@ -23,7 +24,6 @@ from fairseq_rome.host.checkpoint import (
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.patch import Patch, patch_file, patch_paths, save_patches, with_patches
 from fairseq_rome.report import Report, write_card
-from fairseq_rome.settings import EditSettings
 from fairseq_rome.text.requests import COMPANIONS
 from fairseq_rome.text.segments import Endings, holds
 
@@ -161,7 +161,7 @@ def _provenance(
     args: argparse.Namespace, opened: Opened, outcome: Outcome, settings: EditSettings
 ) -> Dict[str, Any]:
     patches = told_patches(args, outcome)
-    return {**history(patches), "base": fingerprint(opened.state), "settings": asdict(settings)}
+    return {**history(patches), "base": fingerprint(opened.state), "settings": settings.as_plain()}
 
 
 def _about(results: Sequence[Result], text: bool) -> Dict[str, Any]:

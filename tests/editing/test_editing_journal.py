@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from fairseq_rome.editing.journal import Journal
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Outcome, Result
-from fairseq_rome.editing.run import Surroundings
+from fairseq_rome.editing.surroundings import Surroundings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint import read_state
 from fairseq_rome.host.codec import TextCodec
