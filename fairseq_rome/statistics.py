@@ -26,7 +26,9 @@ from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.sites import Activations, Site, record
 
+# Most tokens of a batch: more is faster and takes more memory. Rounding depends on it, so cached statistics do too.
 _BATCH_TOKENS = 4000
+# Of the cache files; counted up where what they hold changes.
 _FORMAT = 1
 
 

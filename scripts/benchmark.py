@@ -15,7 +15,6 @@ import argparse
 import hashlib
 import json
 import time
-from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Set, TextIO, Tuple
@@ -26,16 +25,17 @@ from tqdm import tqdm
 
 import fairseq_rome
 from fairseq_rome.cases.case import prepare
-from fairseq_rome.editing.attempts import Attempt, attempt
+from fairseq_rome.editing.attempts import BestAttempt, attempt
 from fairseq_rome.editing.neuron_pool import NeuronPool
+from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.corpus import Corpus, load_corpus
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.sites import Site, parameter_names, prepared
-from fairseq_rome.methods import METHODS
 from fairseq_rome.methods.base import SiteResources
+from fairseq_rome.methods.registry import all_methods
 from fairseq_rome.patch import applied
-from fairseq_rome.settings import EditSettings, with_settings
+from fairseq_rome.settings import with_settings
 from fairseq_rome.statistics import Background, collect
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Endings
@@ -115,50 +115,50 @@ class Benchmark:
                 verdict = self.judge(self.translator, wish)
         return record_of(wish, settings, best, reason, verdict, wall, cpu, self.stamp)
 
-    def _fit(self, wish: Wish, before: Any, settings: EditSettings) -> Tuple[Optional[Attempt], str]:
+    def _fit(self, wish: Wish, before: Any, settings: EditSettings) -> Tuple[Optional[BestAttempt], str]:
         request = EditRequest(wish.source, wish.target, trigger=wish.trigger, contexts=wish.contexts, id=wish.id)
         try:
             case = prepare(self.translator, request, before, self.corpus, settings, self.endings)
             if case is None:
                 return None, "nothing to do"
             best = attempt(
-                self.translator, case, self.corpus, settings, lambda site: self._ground(site, settings), self.endings
-            )  # fmt: skip
+                self.translator, case, self.corpus, settings, lambda site: self._resources(site, settings)
+            )
         except EditError as error:
             return None, str(error)
-        return best, best.reason
+        return best, best.verdict.reason
 
-    def _ground(self, site: Site, settings: EditSettings) -> SiteResources:
+    def _resources(self, site: Site, settings: EditSettings) -> SiteResources:
         """What an edit may use of a site of the unedited model."""
         model = self.translator.model
         measured = self.statistics.of(site, settings.edit_stats_tokens)
         columns = model.get_parameter(parameter_names(model, site)["fc2.weight"]).detach().float().square().sum(0)
-        room = NeuronPool((), settings.edit_dormant, settings.widen)
-        return SiteResources(measured, room.spare(site, measured, columns.cpu()))
+        neurons = NeuronPool((), settings.edit_dormant, settings.widen)
+        return SiteResources(measured, neurons.spare(site, measured, columns.cpu()))
 
 
 def record_of(
-    wish: Wish, settings: EditSettings, best: Optional[Attempt], reason: str, verdict: Verdict, wall: float,
+    wish: Wish, settings: EditSettings, best: Optional[BestAttempt], reason: str, verdict: Verdict, wall: float,
     cpu: float, stamp: Dict[str, Any],
 ) -> Dict[str, Any]:  # fmt: skip
     """All that is known of one edit, as it goes to the results."""
     patch = best.patch if best else None
     return {
         "kind": "edit", **stamp, **key_fields(wish.task, settings), "id": wish.id,
-        "held": verdict.held, "exact": verdict.exact, "claimed": bool(best and best.held),
+        "held": verdict.held, "exact": verdict.exact, "claimed": bool(best and best.verdict.held),
         "probes": verdict.probes, "probes_held": verdict.probes - len(verdict.missed),
         "unrelated": verdict.unrelated, "identical": verdict.unrelated - len(verdict.changed),
         "seconds": wall, "cpu_seconds": cpu, "tries": best.tries if best else 0,
         "at": str(patch.site) if patch else None, "notes": dict(patch.notes) if patch else {},
-        "size": best.size if best else 0.0, "reason": reason,
+        "size": best.verdict.size if best else 0.0, "reason": reason,
         "output": verdict.output, "missed": verdict.missed, "changed": verdict.changed,
     }  # fmt: skip
 
 
 def key_fields(task: str, settings: EditSettings) -> Dict[str, Any]:
     """Task, method, site, and the settings that are not the default."""
-    usual = asdict(EditSettings())
-    own = {name: value for name, value in asdict(settings).items() if value != usual[name]}
+    usual = EditSettings().as_plain()
+    own = {name: value for name, value in settings.as_plain().items() if value != usual[name]}
     own.pop("method", None)
     own.pop("site", None)
     return {"task": task, "method": settings.method, "site": settings.site, "settings": own}
@@ -223,7 +223,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "benchmark.jsonl", help="default: %(default)s")
     parser.add_argument("--task", nargs="+", choices=TASKS, default=list(TASKS))
-    parser.add_argument("--method", nargs="+", choices=list(METHODS), default=[EditSettings().method])
+    alone = [name for name, method in all_methods().items() if not method.together]
+    parser.add_argument("--method", nargs="+", choices=alone, default=[EditSettings().method])
     parser.add_argument("--site", nargs="+", default=[EditSettings().site])
     parser.add_argument("--limit", type=int, metavar="N", help="the first N requests of a task")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth request of a task")

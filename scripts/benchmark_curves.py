@@ -177,7 +177,7 @@ def unrelated_sources(folder: Path, other: SentenceSet, requests: Sequence[EditR
 def measure(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
     """A curve for each method and seed, appended point by point to the output file."""
     opened, _, settings = open_model(arguments.data, *rest)
-    task, translator = opened.task, opened.translator
+    translator = opened.translator
     languages: Tuple[str, str] = (opened.languages[0], opened.languages[1])
     pool = read_edit_file(str(arguments.requests), *languages).without_leaks()
     test, other = (load_test_set(name, translator.codec) for name in ("test", "test1"))

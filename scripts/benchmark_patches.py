@@ -30,7 +30,7 @@ from fairseq_rome.cli.edit import main as edit_main
 from fairseq_rome.cli.patch import main as patch_main
 from fairseq_rome.host.checkpoint import fingerprint, read_state
 from fairseq_rome.host.sites import Site
-from fairseq_rome.methods import METHODS, TOGETHER
+from fairseq_rome.methods.registry import all_methods
 from fairseq_rome.patch import LowRankChange, NeuronChange, Patch, patch_file, save_patches
 
 SYMBOLS = 32_000
@@ -116,7 +116,8 @@ def stacked(
     patches = work / method
     more = (
         "--path", str(model), "--method", method, "--save-to", str(work / "edited.pt"), "--save-patch", f"{patches}/",
-        "--force", "--edit-contexts", "0", "--no-progress-bar", "--cpu", *(["--widen"] if method == "gated" else []),
+        "--force", "--edit-contexts", "0", "--no-progress-bar", "--cpu",
+        *(["--widen"] if all_methods()[method].takes_neurons else []),
         # Whether edits hold is not the question here, and low-rank ones undo each other long before the hundredth.
         "--keep-going", "--edit-batch", "0",
     )  # fmt: skip
@@ -220,7 +221,7 @@ def main() -> None:
         "--path", type=Path, help="another checkpoint of its data directory (default: its model.pt)"
     )
     parser.add_argument("--id", nargs="+", default=["term-wall"], help="requests (default: %(default)s)")
-    parser.add_argument("--method", nargs="+", choices=[*METHODS, *TOGETHER], default=[*METHODS, *TOGETHER])
+    parser.add_argument("--method", nargs="+", choices=list(all_methods()), default=list(all_methods()))
     parser.add_argument("--stack", type=Path, metavar="FILE", help="JSONL of some more requests than --stacked")
     parser.add_argument("--stacked", type=int, default=100, metavar="N", help="patches of it (default: %(default)s)")
     parser.add_argument("--taken", type=int, default=37, metavar="N", help="which is taken out first (default: 37)")
@@ -237,7 +238,7 @@ def main() -> None:
     sizes(f"{BIG}, {SYMBOLS:,} symbols", big_weights())
     round_trips(data, wishes, model, args.method)
     if args.stack:
-        alone = [method for method in args.method if method in METHODS]
+        alone = [method for method in args.method if not all_methods()[method].together]
         stacks(data, args.stack, model, alone, args.stacked, args.taken)
 
 

@@ -20,10 +20,10 @@ import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from fairseq_rome.cli.options import parse
 from tqdm import tqdm
 
 from fairseq_rome.cli.command import import_fairseq
-from fairseq_rome.cli.options import parse
 from fairseq_rome.cli.parsing import with_fairseq
 from fairseq_rome.errors import EditError
 from fairseq_rome.text.requests import EditFile, EditRequest
@@ -46,6 +46,7 @@ class Bench:
 
     def __init__(self, args: argparse.Namespace, settings: Any) -> None:
         from fairseq_rome.cli.session import open_checkpoint
+
         from fairseq_rome.evaluation.evaluate import checkers_for
         from fairseq_rome.host.corpus import load_corpus
         from fairseq_rome.text.requests import read_edit_file
@@ -62,6 +63,7 @@ class Bench:
     def measure(self, request: EditRequest) -> Record:
         """Edit for one request alone, write, reload and judge; the unedited model where there is no edit."""
         from fairseq_rome.cli.session import cache_folder
+
         from fairseq_rome.editing.run import Surroundings, edit
         from fairseq_rome.text.segments import Endings
 
@@ -102,10 +104,10 @@ class Bench:
     def _evaluate(
         self, translator: Any, edit_file: EditFile, triggers: Dict[str, str], sample: Sequence[str]
     ) -> Any:
-        from fairseq_rome.evaluation.evaluate import Plan, evaluate
+        from fairseq_rome.evaluation.evaluate import EvaluationPlan, evaluate
         from fairseq_rome.host.sites import prepared
 
-        plan = Plan(edit_file, self.languages, triggers, tuple(sample), (), self.checkers)
+        plan = EvaluationPlan(edit_file, self.languages, triggers, tuple(sample), (), self.checkers)
         with prepared(self.opened.translator.model), prepared(translator.model):
             return evaluate(self.opened.translator, translator, plan)
 

@@ -16,20 +16,21 @@ import torch
 
 from fairseq_rome.editing.batch_edit import edit_together
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
+from fairseq_rome.editing.settings import EditSettings
+from fairseq_rome.editing.surroundings import Surroundings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair, by_size, forced_logits
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
-from fairseq_rome.methods import METHODS, TOGETHER
-from fairseq_rome.methods.base import EditProblem
+from fairseq_rome.methods.base import EditProblem, ValueSettings
 from fairseq_rome.methods.fitting.pushes import Pushes, find_pushes
+from fairseq_rome.methods.registry import all_methods, method_named
 from fairseq_rome.patch import preserved, restore_
-from fairseq_rome.settings import EditSettings
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Endings
 
 TUNING = "fine-tuning"
-NAMES = (*METHODS, *TOGETHER, TUNING)
+NAMES = (*all_methods(), TUNING)
 _TUNING_TOKENS, _MOST_EPOCHS, _CLEAR = 1000, 30, 0.5
 
 
@@ -60,15 +61,15 @@ class Remembered:
         self.spared = 0.0
         self._known: Dict[str, Tuple[Union[Pushes, EditError], float]] = {}
 
-    def __call__(self, work: EditProblem, settings: EditSettings) -> Pushes:
+    def __call__(self, problem: EditProblem, settings: ValueSettings) -> Pushes:
         """As `find_pushes`."""
-        source = work.example.source
+        source = problem.example.source
         if source in self._known:
             self.spared += self._known[source][1]
         else:
             started = time.process_time()
             try:
-                found: Union[Pushes, EditError] = find_pushes(work, settings)
+                found: Union[Pushes, EditError] = find_pushes(problem, settings)
             except EditError as error:
                 found = error
             self._known[source] = found, time.process_time() - started
@@ -104,7 +105,8 @@ class Run:
 
     def session(self, saved: Dict[str, torch.Tensor]) -> ModelUnderEdit:
         """A run of edits that begins at the unedited model."""
-        return ModelUnderEdit(self.translator, saved, self.corpus, self.endings, self.settings, self.cache, (), ())
+        surroundings = Surroundings(self.corpus, self.endings, cache=self.cache)
+        return ModelUnderEdit(self.translator, saved, surroundings, self.settings)
 
 
 def stops(run: Run, name: str, requests: Sequence[EditRequest], seed: int) -> Iterator[Stop]:
@@ -119,7 +121,7 @@ def stops(run: Run, name: str, requests: Sequence[EditRequest], seed: int) -> It
     with preserved(run.translator.model) as saved:
         if name == TUNING:
             yield from _tuned(run, requests, saved, seed)
-        elif name in TOGETHER:
+        elif method_named(name).together:
             yield from _together(run, requests, saved)
         else:
             yield from _one_by_one(run, requests, saved)

@@ -20,8 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import AbstractSet, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from fairseq_rome.cli.command import import_fairseq
 from fairseq_rome.cli.options import parse
+
+from fairseq_rome.cli.command import import_fairseq
 from fairseq_rome.evaluation.sentence_sets import SentenceSet, load_test_set
 from fairseq_rome.host.corpus import Corpus, load_corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
@@ -167,8 +168,9 @@ def _open(placeholder: Path, rest: Sequence[str]) -> Any:
     """The model that the options of fairseq-generate name, as the commands open it."""
     warnings.simplefilter("ignore")
     import_fairseq()
-    from fairseq_rome.cli.parsing import with_fairseq
     from fairseq_rome.cli.session import open_checkpoint
+
+    from fairseq_rome.cli.parsing import with_fairseq
 
     own, others, settings = parse([*rest, "--edit-pref", str(placeholder)])
     return open_checkpoint(with_fairseq("fairseq-edit", own, others, settings.seed))

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.host.decoding import Translator
-from fairseq_rome.settings import EditSettings
 from fairseq_rome.text.segments import Difference, correct, holds
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,8 +132,9 @@ def open_model(folder: Path, *more: str) -> Tuple[Any, argparse.Namespace, EditS
     warnings.simplefilter("ignore")
     logging.getLogger("fairseq").setLevel(logging.WARNING)
     from fairseq_rome.cli.options import parse
-    from fairseq_rome.cli.parsing import with_fairseq
     from fairseq_rome.cli.session import open_checkpoint
+
+    from fairseq_rome.cli.parsing import with_fairseq
     from fairseq_rome.host.user_dir import share_user_dir
 
     share_user_dir()

@@ -9,10 +9,12 @@ from conftest import Demo
 from edit_runs import probes
 
 from fairseq_rome.editing.outcome import Outcome
-from fairseq_rome.editing.run import Surroundings, edit
+from fairseq_rome.editing.run import edit
+from fairseq_rome.editing.settings import EditSettings
+from fairseq_rome.editing.surroundings import Surroundings
 from fairseq_rome.host.corpus import load_corpus
 from fairseq_rome.patch import Patch, packed
-from fairseq_rome.settings import EditSettings, with_settings
+from fairseq_rome.settings import with_settings
 from fairseq_rome.text.requests import EditFile, EditRequest
 from fairseq_rome.text.segments import Endings
 

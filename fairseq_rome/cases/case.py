@@ -1,4 +1,4 @@
-"""A request with what the model has to say about it: what differs, what it hangs on, and more examples."""
+"""A case: a request with what differs, what it hangs on, its examples, and what must stay."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ from dataclasses import dataclass
 from typing import FrozenSet, List, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.contexts import corrected_references, self_corrected
+from fairseq_rome.cases.settings import CaseSettings
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.examples import Example, make_example
-from fairseq_rome.settings import EditSettings
 from fairseq_rome.text.requests import EditRequest
-from fairseq_rome.text.segments import Difference, Endings, wanted_difference
+from fairseq_rome.text.segments import Difference, Endings, holds, wanted_difference
 from fairseq_rome.tracing.attribution import find_trigger, hangs_elsewhere
 
+# Most pairs that must stay as they are. More hold a gate tighter, and take time to read.
 _NEAR_MISSES = 48
-_ENOUGH_TO_HOLD_OUT = 8
-_HELD_OUT_SHARE = 2
-_GO_TOGETHER = 0.3
-_TOO_COMMON = 0.08
+# From so many decoded and corrected sentences on, one part in so many is held out of the fit. More held out say better
+# how far to generalise; fewer leave more to learn from.
+_ENOUGH_TO_HOLD_OUT, _HELD_OUT_PARTS = 8, 2
+# Dice's coefficient from which a trigger and the unwanted word go together over the corpus, and the share of its
+# sentences above which a trigger is a common word. A lower bound, or a higher share, finds contexts for more requests,
+# and sometimes takes a word for the cause that only stands beside it.
+_GO_TOGETHER, _TOO_COMMON = 0.3, 0.08
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Case:
         held_out: self-corrected sentences that the fit does not see.
         near_misses: pairs that must stay as they are.
         ignored: sentences of the corpus in which the change is wanted too.
+        endings: endings with which a segment still counts as itself.
     """
 
     request: EditRequest
@@ -47,20 +52,31 @@ class Case:
     held_out: Tuple[Example, ...]
     near_misses: Tuple[Pair, ...]
     ignored: FrozenSet[int]
+    endings: Endings
+
+    def shown_by(self, output: str, target: Optional[str] = None) -> bool:
+        """Whether an output shows the wanted segment and no longer the unwanted one.
+
+        Args:
+            output: what a model says of the request's source, or of another.
+            target: what it should say; the request's own target if None.
+        """
+        wanted = self.request.target if target is None else target
+        return holds(output, wanted, self.difference, self.endings.target)
 
 
 def prepare(
-    translator: Translator, request: EditRequest, before: Hypothesis, corpus: Corpus, settings: EditSettings,
+    translator: Translator, request: EditRequest, before: Hypothesis, corpus: Corpus, settings: CaseSettings,
     endings: Endings,
 ) -> Optional[Case]:  # fmt: skip
-    """EditProblem out what a request changes and gather its examples; None if the model already says the target.
+    """The case of a request: what it changes, and its examples; None if the model already says the target.
 
     Args:
         translator: the model as it is now.
         request: the request.
         before: the model's hypothesis for its source.
         corpus: background sentences.
-        settings: of the edit.
+        settings: of the case.
         endings: with which segments still count.
     """
     difference = wanted_difference(request, before.text)
@@ -90,13 +106,13 @@ def prepare(
         near = [index for index in saying if index not in related][:_NEAR_MISSES]
     return Case(
         request, before, difference, trigger, example, contexts, held_out,
-        tuple(corpus.pairs[index] for index in near), frozenset(ignored),
+        tuple(corpus.pairs[index] for index in near), frozenset(ignored), endings,
     )  # fmt: skip
 
 
 def _more_examples(
     translator: Translator, request: EditRequest, difference: Difference, trigger: str, corpus: Corpus,
-    mined: Sequence[int], settings: EditSettings, endings: Endings,
+    mined: Sequence[int], settings: CaseSettings, endings: Endings,
 ) -> Tuple[Tuple[Example, ...], Tuple[Example, ...]]:  # fmt: skip
     """Contexts to fit on, and held-out ones: the request's own first, then mined ones, then mined references."""
     others = [index for index in mined if corpus.sources[index] != request.source]
@@ -104,7 +120,7 @@ def _more_examples(
     sources += [corpus.sources[index] for index in others]
     most = settings.edit_contexts
     decoded = self_corrected(translator, sources, difference, trigger, endings.target, most)
-    parts = len(decoded) // _HELD_OUT_SHARE if len(decoded) >= _ENOUGH_TO_HOLD_OUT else 0
+    parts = len(decoded) // _HELD_OUT_PARTS if len(decoded) >= _ENOUGH_TO_HOLD_OUT else 0
     held_out = decoded[:parts]
     unseen = {example.source for example in held_out}
     free = [index for index in others if corpus.sources[index] not in unseen][: settings.edit_references]
@@ -112,7 +128,7 @@ def _more_examples(
     return (*decoded[parts:], *references), tuple(held_out)
 
 
-def _mines(request: EditRequest, difference: Difference, settings: EditSettings) -> Optional[bool]:
+def _mines(request: EditRequest, difference: Difference, settings: CaseSettings) -> Optional[bool]:
     """Whether the corpus gives contexts; None if that is for the corpus to tell."""
     if not settings.edit_contexts or settings.edit_mine == "never" or not difference.unwanted:
         return False

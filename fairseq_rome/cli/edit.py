@@ -224,10 +224,10 @@ class Edit:
         subset = bench.background(self.command.settings.seed, edit_file.held_out.union(hidden)).subset
         if subset != "train":
             print(f"# {_no_training(bench, subset)}")
-        for request, before, plan in bench.preview(edit_file, self.command.settings, hidden=hidden):
-            print(f"# request {request.id}\n#   source  {request.source}\n#   before  {before}")
-            print(f"#   wanted  {request.target}")
-            print("\n".join(f"#   {line}" for line in plan_lines(plan)), flush=True)
+        for one in bench.preview(edit_file, self.command.settings, hidden=hidden):
+            print(f"# request {one.request.id}\n#   source  {one.request.source}\n#   before  {one.before}")
+            print(f"#   wanted  {one.request.target}")
+            print("\n".join(f"#   {line}" for line in plan_lines(one.plan)), flush=True)
         return 0
 
 

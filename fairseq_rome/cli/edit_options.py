@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from fairseq_rome.cli.parsing import (
@@ -14,9 +14,9 @@ from fairseq_rome.cli.parsing import (
     evaluation_options,
     model_spec,
 )
-from fairseq_rome.editing.settings import EditSettings, with_settings
+from fairseq_rome.editing.settings import EditSettings, all_settings
 from fairseq_rome.errors import EditError
-from fairseq_rome.settings import setting_types
+from fairseq_rome.settings import with_settings
 
 if TYPE_CHECKING:
     from argparse import _ActionsContainer as Group
@@ -149,19 +149,16 @@ def _add_files(group: Group) -> None:
 
 
 def _add_settings(group: Group) -> None:
-    types = setting_types()
-    for setting in fields(EditSettings):
-        choices = setting.metadata["choices"]
-        flag = "--" + setting.name.replace("_", "-")
-        if types[setting.name] is bool:
-            group.add_argument(flag, action="store_const", const=True, help=setting.metadata["help"])
+    for setting in all_settings().values():
+        if setting.type is bool:
+            group.add_argument(setting.flag, action="store_const", const=True, help=setting.help)
             continue
         group.add_argument(
-            flag,
-            type=types[setting.name],
-            choices=choices or None,
-            metavar=None if choices else setting.name.split("_")[-1].upper(),
-            help=f"{setting.metadata['help']} (default: {setting.default})",
+            setting.flag,
+            type=setting.type,
+            choices=setting.choices or None,
+            metavar=None if setting.choices else setting.name.split("_")[-1].upper(),
+            help=f"{setting.help} (default: {setting.default})",
         )
 
 
@@ -182,7 +179,7 @@ def parse(
     settings = EditSettings()
     if own.edit_config:
         settings = with_settings(settings, _read_yaml(own.edit_config, "settings"), own.edit_config)
-    given = {f.name: getattr(own, f.name) for f in fields(EditSettings) if getattr(own, f.name) is not None}
+    given = {name: getattr(own, name) for name in all_settings() if getattr(own, name) is not None}
     site_file = given.pop("site") if str(given.get("site", "")).endswith((".yaml", ".yml")) else None
     sites = read_sites(site_file) if site_file else {}
     settings = with_settings(settings, given, "command line")

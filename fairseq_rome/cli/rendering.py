@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set
 
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Check, Outcome, Result, Unchanged
 
 if TYPE_CHECKING:
-    from fairseq_rome.cases.case import Case
-    from fairseq_rome.editing.settings import EditSettings
-    from fairseq_rome.host.sites import Site
+    from fairseq_rome.editing.run import Plan
     from fairseq_rome.report import Report
     from fairseq_rome.text.segments import Difference
 
@@ -216,15 +214,15 @@ def change_text(difference: Difference, trigger: str) -> str:
     return f"{change}, where the source says: {trigger}"
 
 
-def plan_lines(plan: Optional[Tuple[Case, EditSettings, List[Site]]]) -> List[str]:
+def plan_lines(plan: Optional[Plan]) -> List[str]:
     """What an edit would set out to do for one request."""
     if plan is None:
         return ["nothing to do"]
-    case, settings, sites = plan
+    case = plan.case
     return [
         f"change  {change_text(case.difference, case.trigger)}",
-        f"fit     {settings.method}, {len(case.contexts)} contexts, {len(case.held_out)} held out, "
-        f"sites in order: {', '.join(map(str, sites))}",
+        f"fit     {plan.settings.method}, {len(case.contexts)} contexts, {len(case.held_out)} held out, "
+        f"sites in order: {', '.join(map(str, plan.sites))}",
     ]
 
 

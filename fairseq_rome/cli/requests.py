@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Optional, Sequence
+from typing import Dict, Optional, Sequence
 
 from fairseq_rome.cli.command import import_fairseq, run
 from fairseq_rome.cli.interrupts import telling_if_written
@@ -81,7 +81,7 @@ def _mine(command: MineCommand) -> int:
     translator, corpus, most = bench.model.translator, bench.background(), command.sentences
     sets = load_test_sets(command.test_sets, translator.codec)
     judging = {source for one in sets for source in one.sources[:most]}
-    found = {}
+    found: Dict[str, EditRequest] = {}
     with bench.prepared():
         for one in sets:
             pairs = list(zip(one.sources[:most], one.references or ()))

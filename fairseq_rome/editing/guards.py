@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import List, Sequence
 
-from fairseq_rome.editing.outcome import Check, Result
+from fairseq_rome.editing.model_under_edit import ModelUnderEdit
+from fairseq_rome.editing.outcome import FAILED, NOTHING, Check, Result
+from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.decoding import Translator, bits_a_token
-from fairseq_rome.methods import TOGETHER
-from fairseq_rome.settings import EditSettings
+from fairseq_rome.methods.registry import method_named
+from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Endings, holds
 
+# Most edits that a check decodes again, evenly spread over the run. More measure their share better, and take time.
 _SAMPLED = 64
 
 
 def watched(settings: EditSettings, requests: int) -> bool:
     """Whether a run of so many requests is checked on the way: a batch method's always, but for `edit_batch` 0."""
-    return settings.edit_batch > 0 and (settings.method in TOGETHER or requests > settings.edit_batch)
+    together = method_named(settings.method).together
+    return settings.edit_batch > 0 and (together or requests > settings.edit_batch)
 
 
 class Guard:
@@ -73,3 +78,34 @@ def _spread(results: List[Result]) -> List[Result]:
     """Some of the results, evenly spread."""
     step = max(-(-len(results) // _SAMPLED), 1)
     return results[::step]
+
+
+def gone_back(
+    edited: ModelUnderEdit, requests: Sequence[EditRequest], results: List[Result], checks: Sequence[Check]
+) -> List[Result]:
+    """All results, or after a bound was passed those up to the last good check, with the other edits taken out.
+
+    Args:
+        edited: the model under edit, with the patches of the results.
+        requests: all requests of the run.
+        results: of those that were worked on, from the first.
+        checks: in order; the last may have found a fault.
+
+    Returns:
+        A result for each request, unless nothing was at fault.
+    """
+    if not checks or not checks[-1].fault:
+        return results
+    fault = checks[-1].fault
+    good = max((check.requests for check in checks if not check.fault), default=0)
+    edited.roll_back(sum(result.patch is not None for result in results[:good]))
+    kept = results[:good]
+    for number, request in enumerate(requests[good:], start=good):
+        done = results[number] if number < len(results) else Result(request, FAILED, "", "")
+        if done.status == NOTHING:
+            kept.append(done)
+            continue
+        why = "taken out again" if done.patch else "not begun" if number >= len(results) else "stopped"
+        own = done.reason if done.status == FAILED and not done.patch else ""
+        kept.append(replace(done, status=FAILED, patch=None, reason=own or f"{why}: {fault}"))
+    return kept

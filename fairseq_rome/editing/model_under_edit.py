@@ -1,4 +1,4 @@
-"""The edits of a run so far: what the next one may use of each site, and the model with them."""
+"""The model with the edits of a run so far, and what the next one may use of each site."""
 
 from __future__ import annotations
 
@@ -11,58 +11,52 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from fairseq_rome.cases.case import Case, prepare
-from fairseq_rome.editing.attempts import Attempt, attempt
+from fairseq_rome.editing.attempts import attempt
 from fairseq_rome.editing.neuron_pool import NeuronPool
-from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Result
+from fairseq_rome.editing.outcome import NOTHING, Result
+from fairseq_rome.editing.settings import EditSettings
+from fairseq_rome.editing.surroundings import Surroundings
+from fairseq_rome.editing.verdicts import result_of
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.checkpoint import fingerprint
-from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.sites import Site, parameter_names
 from fairseq_rome.methods.base import SiteResources
+from fairseq_rome.methods.registry import method_named
 from fairseq_rome.patch import Patch, apply_, preserved, restore_
-from fairseq_rome.settings import EditSettings
 from fairseq_rome.statistics import Background, background
 from fairseq_rome.text.requests import EditRequest
-from fairseq_rome.text.segments import Endings
 
 
 class ModelUnderEdit:
-    """One run on one model, which it changes; whoever opens it puts the model back.
+    """A model with the edits of a run so far, which the run makes in it; whoever opens it puts the model back.
 
     Args:
         translator: the model and what decodes with it.
         saved: the model's parameters as they were opened, by name.
-        corpus: background sentences.
-        endings: with which segments still count.
+        surroundings: what the run works with.
         settings: of the run.
-        cache: folder for statistics; None for none.
         keep: sentences whose translation must stay.
-        earlier: edits that the model has already.
     """
 
     def __init__(
         self,
         translator: Translator,
         saved: Mapping[str, Tensor],
-        corpus: Corpus,
-        endings: Endings,
+        surroundings: Surroundings,
         settings: EditSettings,
-        cache: Optional[str],
-        keep: Sequence[str],
-        earlier: Sequence[Patch],
+        keep: Sequence[str] = (),
     ) -> None:
         self.translator = translator
-        self.corpus = corpus
-        self.endings = endings
-        self.room = NeuronPool(earlier, settings.edit_dormant, settings.widen)
-        self.patches: List[Patch] = list(earlier)
+        self.corpus = surroundings.corpus
+        self.neurons = NeuronPool(surroundings.earlier, settings.edit_dormant, settings.widen)
+        self.patches: List[Patch] = list(surroundings.earlier)
         self._earlier = len(self.patches)
         said = translator.translate(keep, "decoding sentences to keep")
         self.keep = tuple(Pair(translator.codec.source(s), h.tokens) for s, h in zip(keep, said))
         self._saved = saved
-        self._cache = cache
-        self._fingerprint = fingerprint({"model": translator.model.state_dict()})
+        self._surroundings = surroundings
+        self._fingerprint = surroundings.fingerprint or fingerprint({"model": translator.model.state_dict()})
         self._statistics: Dict[Tuple[Site, int], Background] = {}
 
     def work_on(self, request: EditRequest, settings: EditSettings) -> Result:
@@ -73,21 +67,21 @@ class ModelUnderEdit:
         if case is None:
             return Result(request, NOTHING, before.text, before.text, seconds=time.perf_counter() - started)
         best = attempt(
-            self.translator, case, self.corpus, settings, lambda site: self.resources(site, settings),
-            self.endings, self.keep,
-        )  # fmt: skip
-        if best.held and best.patch is not None:
-            self.add(best.patch)
-        return result_of(case, best, time.perf_counter() - started)
+            self.translator, case, self.corpus, settings, lambda site: self.resources(site, settings), self.keep
+        )
+        patch = best.patch if best.verdict.held else None
+        if patch is not None:
+            self.add(patch)
+        return result_of(case, best.verdict, patch, best.tries, time.perf_counter() - started)
 
     def prepare(self, request: EditRequest, before: Hypothesis, settings: EditSettings) -> Optional[Case]:
-        """As `attempts.prepare`."""
-        return prepare(self.translator, request, before, self.corpus, settings, self.endings)
+        """The case of a request as the model is now, as `cases.case.prepare` makes it."""
+        return prepare(self.translator, request, before, self.corpus, settings, self._surroundings.endings)
 
     def add(self, patch: Patch) -> None:
         """Make a patch's changes in the model."""
         apply_(self.translator.model, patch)
-        self.room.take(patch)
+        self.neurons.take(patch)
         self.patches.append(patch)
 
     def roll_back(self, kept: int) -> None:
@@ -96,26 +90,33 @@ class ModelUnderEdit:
         restore_(self.translator.model, {name: self._saved[name] for patch in own for name in patch.names})
         self.patches = self.patches[: self._earlier]
         for patch in own:
-            self.room.give_back(patch)
+            self.neurons.give_back(patch)
         for patch in own[:kept]:
             self.add(patch)
 
     def resources(self, site: Site, settings: EditSettings) -> SiteResources:
         """What an edit may use of a site now."""
+        method = method_named(settings.method)
         names = parameter_names(self.translator.model, site)
         measured = self.background(site, settings)
-        columns = self._saved[names["fc2.weight"]].float().square().sum(0).cpu()
-        if settings.method == "gated":
-            return SiteResources(measured, self.room.spare(site, measured, columns))
+        spare = self.spare_neurons(site, settings) if method.takes_neurons else ()
+        if not method.weighs_keys:
+            return SiteResources(measured, spare)
         width = self.translator.model.get_parameter(names["fc1.bias"]).numel()
-        return SiteResources(_grown(measured, width), (), self._past_keys(names["fc2.weight"], width))
+        return SiteResources(_grown(measured, width), spare, self._past_keys(names["fc2.weight"], width))
 
-    def room_left(self, settings: EditSettings) -> Mapping[str, Tuple[int, int]]:
+    def spare_neurons(self, site: Site, settings: EditSettings) -> Tuple[int, ...]:
+        """The neurons of a site that an edit may take now, the first ones first."""
+        name = parameter_names(self.translator.model, site)["fc2.weight"]
+        columns = self._saved[name].float().square().sum(0).cpu()
+        return self.neurons.spare(site, self.background(site, settings), columns)
+
+    def neurons_left(self, settings: EditSettings) -> Mapping[str, Tuple[int, int]]:
         """As `NeuronPool.left`, also of sites where all gates are from an interrupted run."""
         own = self.patches[self._earlier :]
         for site in dict.fromkeys(patch.site for patch in own if patch.neurons):
-            self.resources(site, replace(settings, method="gated"))
-        return self.room.left()
+            self.spare_neurons(site, settings)  # which makes the pool count the site
+        return self.neurons.left()
 
     def background(self, site: Site, settings: EditSettings) -> Background:
         """Statistics of a site of the model as it was opened, whatever edits it has since."""
@@ -124,33 +125,13 @@ class ModelUnderEdit:
             with preserved(self.translator.model):
                 restore_(self.translator.model, self._saved)
                 self._statistics[site, tokens] = background(
-                    self.translator, self.corpus, site, tokens, self._cache, self._fingerprint
+                    self.translator, self.corpus, site, tokens, self._surroundings.cache, self._fingerprint
                 )
         return self._statistics[site, tokens]
 
     def _past_keys(self, name: str, width: int) -> Optional[Tensor]:
         keys = [patch.keys[name] for patch in self.patches if name in patch.keys]
         return torch.cat([pad(rows, (0, width - rows.shape[1])) for rows in keys]) if keys else None
-
-
-def result_of(case: Case, best: Attempt, seconds: float) -> Result:
-    """The result of a case from its best attempt."""
-    return Result(
-        case.request,
-        EDITED if best.held else FAILED,
-        before=case.before.text,
-        after=best.output,
-        difference=case.difference,
-        trigger=case.trigger,
-        contexts=len(case.contexts),
-        held_out=len(case.held_out),
-        general=best.general if case.held_out else None,
-        patch=best.patch if best.held else None,
-        size=best.size,
-        tries=best.tries,
-        seconds=seconds,
-        reason=best.reason,
-    )
 
 
 def _grown(measured: Background, width: int) -> Background:

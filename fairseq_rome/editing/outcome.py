@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import List, Mapping, Optional, Tuple
 
+from fairseq_rome.editing import notebook
 from fairseq_rome.patch import Patch
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference, contains_trigger
 
 EDITED, FAILED, NOTHING = "edited", "failed", "nothing to do"
+_STATUSES = (EDITED, NOTHING, FAILED)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,26 @@ class Result:
     seconds: float = 0.0
     reason: str = ""
 
+    def __repr__(self) -> str:
+        return f"<{self.headline}>"
+
+    @property
+    def headline(self) -> str:
+        """What became of the request, in one line."""
+        told = f"request {self.request.id or '?'}: {self.status}"
+        if self.difference is not None:
+            told += f", {self.difference.unwanted!r} -> {self.difference.wanted!r}"
+        if self.patch is not None:
+            told += f" by {self.patch.method} at {self.patch.site}"
+        return f"{told} ({self.reason})" if self.reason else told
+
+    def _repr_html_(self) -> str:
+        before, after = notebook.compared(self.before, self.after)
+        rows = [("source", escape(self.request.source)), ("before", before), ("after", after)]
+        if self.after != self.request.target:
+            rows.append(("wanted", notebook.compared(self.after, self.request.target)[1]))
+        return notebook.card(self.headline, rows)
+
 
 @dataclass(frozen=True)
 class Unchanged:
@@ -71,10 +94,35 @@ class Unchanged:
         return [i for i, (old, new) in enumerate(zip(self.before, self.after)) if old != new]
 
     @property
+    def wanted(self) -> List[int]:
+        """Indices of the changed sentences that hold the trigger of an edit, and so changed as wanted."""
+        return [index for index in self.changed if self._has_trigger(index)]
+
+    @property
+    def damaged(self) -> List[int]:
+        """Indices of the changed sentences that no edit is meant for."""
+        return [index for index in self.changed if not self._has_trigger(index)]
+
+    @property
     def triggered(self) -> int:
-        """How many of the changed sentences hold a trigger: there the change may be the wanted one."""
-        changed = [self.sources[index] for index in self.changed]
-        return sum(any(contains_trigger(source, one) for one in self.triggers) for source in changed)
+        """How many sentences changed that hold a trigger."""
+        return len(self.wanted)
+
+    def _has_trigger(self, index: int) -> bool:
+        return any(contains_trigger(self.sources[index], trigger) for trigger in self.triggers)
+
+    def __repr__(self) -> str:
+        return f"<{self.headline}>"
+
+    @property
+    def headline(self) -> str:
+        """How many sentences changed, and how many of them as wanted, in one line."""
+        told = f"{len(self.changed)} of {len(self.sources)} sentences changed"
+        return f"{told}, {self.triggered} of them hold the trigger of an edit" if self.triggered else told
+
+    def _repr_html_(self) -> str:
+        told = [(self.sources[i], self.before[i], self.after[i]) for i in (*self.damaged, *self.wanted)]
+        return notebook.card(self.headline, notebook.sentence_rows(told))
 
 
 @dataclass(frozen=True)
@@ -115,6 +163,30 @@ class Outcome:
     keep: Unchanged
     checks: Tuple[Check, ...] = ()
     room: Mapping[str, Tuple[int, int]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        lines = [self.headline, *(f"  {result.headline}" for result in self.results)]
+        lines.append(f"  other sentences: {self.sample.headline}")
+        if self.keep.sources:
+            lines.append(f"  sentences to keep: {self.keep.headline}")
+        if self.stopped:
+            lines.append(f"  stopped: {self.stopped}")
+        return "\n".join(lines)
+
+    @property
+    def headline(self) -> str:
+        """How many requests came out how, in one line."""
+        counts = [(sum(one.status == status for one in self.results), status) for status in _STATUSES]
+        told = ", ".join(f"{count} {status}" for count, status in counts if count)
+        return f"{len(self.results)} {'request' if len(self.results) == 1 else 'requests'}: {told or 'none'}"
+
+    def _repr_html_(self) -> str:
+        parts = [notebook.card(self.headline, [])]
+        parts += [result._repr_html_() for result in self.results]
+        for label, others in (("other sentences", self.sample), ("sentences to keep", self.keep)):
+            if others.sources:
+                parts += [notebook.card(label, []), others._repr_html_()]
+        return "".join(parts)
 
     @property
     def patches(self) -> List[Patch]:

@@ -20,7 +20,7 @@ _WITHOUT_REQUEST = tuple(task for task in TASKS if task != "term")
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """What an evaluation looks at.
 
     Args:
@@ -47,7 +47,7 @@ def checkers_for(languages: Tuple[str, str], corpus: Corpus) -> Dict[str, Checke
     return {task: build_checker(task, *languages, training) for task in TASKS}
 
 
-def evaluate(before: Translator, after: Translator, plan: Plan) -> Evaluation:
+def evaluate(before: Translator, after: Translator, plan: EvaluationPlan) -> Evaluation:
     """Judge an edited model against the unedited one by beam search.
 
     Args:

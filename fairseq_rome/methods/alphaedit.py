@@ -6,25 +6,49 @@ the least-squares problem (Fang et al. 2025, arXiv 2410.02355).
 
 from __future__ import annotations
 
-from fairseq_rome.algebra import alphaedit_update, null_space
-from fairseq_rome.methods.base import EditProblem, solvable
-from fairseq_rome.methods.fitting.pushes import cover_of, find_pushes, low_rank_patch
-from fairseq_rome.patch import Patch
-from fairseq_rome.settings import EditSettings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fairseq_rome.methods.base import CoverSettings, EditProblem, Method, register, solvable
+from fairseq_rome.settings import setting
+
+if TYPE_CHECKING:
+    from fairseq_rome.patch import Patch
 
 
-def edit(problem: EditProblem, settings: EditSettings) -> Patch:
-    """Insert the keys and values of a request's time steps within the null space of the background.
+@dataclass(frozen=True)
+class AlphaEditSettings(CoverSettings):
+    """Settings of `alphaedit`."""
 
-    Raises:
-        EditError: if the model needs no push, or the keys lie outside the null space.
-    """
-    pushes = find_pushes(problem, settings)
-    past = problem.resources.owned_keys
-    basis = null_space(problem.resources.background.eigen, settings.edit_energy)
-    # Of the same size as what stands against the edits of other methods, but the same in all directions.
-    cover = basis.T.double() @ cover_of(problem.resources.background, past[:0], settings) @ basis.double()
-    ridge = float(cover.diagonal().mean()) if len(cover) else 0.0
-    with solvable(problem.site):
-        factors = alphaedit_update(pushes.keys, pushes.additions, basis, past, ridge)
-    return low_rank_patch("alphaedit", problem, pushes.keys, factors)
+    edit_energy: float = setting(
+        0.7, "alphaedit: share of the energy of background keys that the edit keeps out of, below 1"
+    )
+
+
+@register
+class AlphaEdit(Method[AlphaEditSettings]):
+    """One request at a time, within the null space of the background."""
+
+    name = "alphaedit"
+    summary = "as rome, in directions that the background and earlier edits leave free"
+    settings_class = AlphaEditSettings
+    weighs_keys = True
+
+    def fit(self, problem: EditProblem, settings: AlphaEditSettings) -> Patch:
+        """Insert the keys and values of a request's time steps within the null space of the background.
+
+        Raises:
+            EditError: if the model needs no push, or the keys lie outside the null space.
+        """
+        from fairseq_rome.algebra import alphaedit_update, null_space
+        from fairseq_rome.methods.fitting.pushes import cover_of, find_pushes, low_rank_patch
+
+        pushes = find_pushes(problem, settings)
+        past = problem.resources.owned_keys
+        basis = null_space(problem.resources.background.eigen, settings.edit_energy)
+        # Of the same size as what stands against the edits of other methods, but the same in all directions.
+        cover = basis.T.double() @ cover_of(problem.resources.background, past[:0], settings) @ basis.double()
+        ridge = float(cover.diagonal().mean()) if len(cover) else 0.0
+        with solvable(problem.site):
+            factors = alphaedit_update(pushes.keys, pushes.additions, basis, past, ridge)
+        return low_rank_patch(self.name, problem, pushes.keys, factors)

@@ -1,20 +1,100 @@
-"""What every method is given: a request at one site, and what the edit may use of that site."""
+"""What a method is, and what it is given: a request at one site, and what the edit may use of that site.
+
+A method is one file of this folder. It holds a frozen class of settings and a class that derives from `Method` and is
+registered:
+
+    @register
+    class Rome(Method[RomeSettings]):
+        name = "rome"
+        summary = "a rank-one update of fc2"
+        settings_class = RomeSettings
+
+        def fit(self, problem: EditProblem, settings: RomeSettings) -> Patch: ...
+
+Its flags, YAML fields and line of help come from there, and nothing else names it. Such files are read whenever a
+command shows its help, so they import torch, fairseq and what stands on them inside `fit` alone; parts that need torch
+for more than one method are in `methods/fitting`.
+"""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import FrozenSet, Iterator, Optional, Tuple
-
-from torch import Tensor
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    FrozenSet,
+    Generic,
+    Iterator,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    TypeVar,
+)
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.host.batches import Pair
-from fairseq_rome.host.corpus import Corpus
-from fairseq_rome.host.decoding import Translator
-from fairseq_rome.host.examples import Example
-from fairseq_rome.host.sites import Site
-from fairseq_rome.statistics import Background
+from fairseq_rome.settings import Settings, setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fairseq_rome.cases.case import Case
+    from fairseq_rome.host.batches import Pair
+    from fairseq_rome.host.corpus import Corpus
+    from fairseq_rome.host.decoding import Translator
+    from fairseq_rome.host.examples import Example
+    from fairseq_rome.host.sites import Site
+    from fairseq_rome.patch import Patch
+    from fairseq_rome.statistics import Background
+
+S = TypeVar("S", bound=Settings)
+M = TypeVar("M", bound="Method[Any]")
+
+
+@dataclass(frozen=True)
+class ValueSettings(Settings):
+    """Settings of every method that fits what a site's value is to gain."""
+
+    edit_value: str = setting(
+        "optimised",
+        "optimised: the value comes from gradient descent; example: the value that the site itself has where "
+        "the training side rightly says the wanted token",
+        ("optimised", "example"),
+    )
+    edit_steps: int = setting(60, "most gradient steps for a value")
+    edit_scale: float = setting(
+        1.0, "factor on what an edit adds to the site's value: above 1 it pushes harder, and breaks more"
+    )
+    edit_ridge: float = setting(1e-2, "ridge on second moments, as a share of their mean diagonal")
+
+
+@dataclass(frozen=True)
+class CoverSettings(ValueSettings):
+    """Settings of every method that weighs the keys of an edit against those of the background."""
+
+    edit_cover: float = setting(
+        100.0,
+        "memit, nse, alphaedit: how many background keys stand against those of the edits; more breaks less, and "
+        "changes less",
+    )
+
+
+@dataclass(frozen=True)
+class NeuronSettings(Settings):
+    """Settings of a run whose methods take neurons: which of a layer's neurons they may have."""
+
+    widen: bool = setting(
+        False,
+        "gated: let the feed-forward layers grow by the neurons that are needed, and take over only old ones that are "
+        "as good as silent; the checkpoint stays a stock one, with a larger ffn_embed_dim",
+    )
+    edit_dormant: float = setting(
+        1e-2,
+        "gated: share of what a layer writes that its dormant neurons, which gates of one run may take, hold together",
+    )
 
 
 @dataclass(frozen=True)
@@ -39,38 +119,132 @@ class SiteResources:
 
 @dataclass(frozen=True)
 class EditProblem:
-    """One request, ready to be fitted at one site.
+    """One case, ready to be fitted at one site.
 
     Args:
         translator: the model and what decodes with it.
+        case: the request with its examples.
         site: where to edit.
-        example: the user's own corrected sentence.
-        contexts: self-corrected sentences to fit on.
-        held_out: self-corrected sentences that the fit must not see, for the choice of thresholds.
-        near_misses: pairs that rightly say the unwanted segment without the trigger: they must stay as they are.
-        keep: sentences with the model's own output, which must stay.
         resources: what the edit may use of the site.
-        ignored: sentence indices of the background in which the change is wanted too, so that they do not count.
         corpus: background sentences.
+        keep: sentences with the model's own output, which must stay.
         thorough: push every token of the example that is not the model's clear choice, not the changed segment only.
     """
 
     translator: Translator
+    case: Case
     site: Site
-    example: Example
-    contexts: Tuple[Example, ...]
-    held_out: Tuple[Example, ...]
-    near_misses: Tuple[Pair, ...]
-    keep: Tuple[Pair, ...]
     resources: SiteResources
-    ignored: FrozenSet[int]
     corpus: Corpus
+    keep: Tuple[Pair, ...] = ()
     thorough: bool = False
+
+    @property
+    def example(self) -> Example:
+        """The user's own corrected sentence."""
+        return self.case.example
+
+    @property
+    def contexts(self) -> Tuple[Example, ...]:
+        """Self-corrected sentences to fit on."""
+        return self.case.contexts
+
+    @property
+    def held_out(self) -> Tuple[Example, ...]:
+        """Self-corrected sentences that the fit must not see; thresholds may be chosen on them."""
+        return self.case.held_out
+
+    @property
+    def near_misses(self) -> Tuple[Pair, ...]:
+        """Pairs that rightly say the unwanted segment without the trigger: they must stay as they are."""
+        return self.case.near_misses
+
+    @property
+    def ignored(self) -> FrozenSet[int]:
+        """Sentences of the background in which the change is wanted too, so that they do not count."""
+        return self.case.ignored
 
     @property
     def unwanted_token(self) -> int:
         """What the model says in the example where the wanted segment should begin."""
         return self.example.said[0]
+
+
+class Method(Generic[S]):
+    """One way to compute an edit. A subclass defines either `fit` or `fit_all`.
+
+    Attributes:
+        name: what the user calls it.
+        summary: what it does, in one line of the help.
+        settings_class: its frozen settings.
+        takes_neurons: whether it needs neurons to spare (`SiteResources.spare`).
+        weighs_keys: whether it needs the moment of the site's keys as wide as the layer is now, and the keys of past
+            edits.
+        spread: over how many sites, from the decoder's last down, a method of `fit_all` spreads its change where the
+            user names none.
+    """
+
+    name: str
+    summary: str
+    settings_class: Type[S]
+    takes_neurons: bool = False
+    weighs_keys: bool = False
+    spread: int = 1
+
+    @property
+    def together(self) -> bool:
+        """Whether it fits all requests of a run together."""
+        return type(self).fit_all is not Method.fit_all
+
+    def fit(self, problem: EditProblem, settings: S) -> Patch:
+        """The edit of one request at one site.
+
+        Args:
+            problem: the request at its site; the model is left as it was.
+            settings: of the method.
+
+        Raises:
+            EditError: if no edit can be computed there.
+        """
+        raise NotImplementedError(f"{self.name} fits all requests together")
+
+    def fit_all(
+        self, problems: Sequence[EditProblem], resources: Mapping[Site, SiteResources], settings: S
+    ) -> Patch:
+        """The one edit of all requests.
+
+        Args:
+            problems: the requests, all at the deepest site; the model is left as it was.
+            resources: of each site of the range, from the shallowest to the deepest.
+            settings: of the method.
+
+        Raises:
+            EditError: if no edit can be computed.
+        """
+        raise NotImplementedError(f"{self.name} fits one request at a time")
+
+
+registered: Dict[str, Method[Any]] = {}
+"""The methods by name, as far as their files have been imported; `methods.registry` imports all of them."""
+
+
+def register(method: Type[M]) -> Type[M]:
+    """Make a method known under its name.
+
+    Raises:
+        TypeError: if it lacks what every method has, or the name is taken by another.
+    """
+    lacking = [part for part in ("name", "summary", "settings_class") if not hasattr(method, part)]
+    if lacking:
+        raise TypeError(f"method {method.__name__} lacks {', '.join(lacking)}")
+    alone, together = method.fit is not Method.fit, method.fit_all is not Method.fit_all
+    if alone == together:
+        raise TypeError(f"method {method.name!r}: expected either fit or fit_all")
+    other = registered.get(method.name)
+    if other is not None and type(other).__module__ != method.__module__:
+        raise TypeError(f"method {method.name!r} is defined in {type(other).__module__} already")
+    registered[method.name] = method()
+    return method
 
 
 @contextmanager

@@ -7,99 +7,51 @@ the dormant neuron itself contributed.
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from fairseq_rome.methods.base import EditProblem, Method, NeuronSettings, ValueSettings, register
+from fairseq_rome.settings import setting
 
-from fairseq_rome.errors import EditError
-from fairseq_rome.host.readings import SiteReading, read_site
-from fairseq_rome.host.sites import layer_at, parameter_names
-from fairseq_rome.methods.base import EditProblem
-from fairseq_rome.methods.fitting.detecting import Gate, fit_gates
-from fairseq_rome.methods.fitting.steps import (
-    examples_to_push,
-    pushed_values,
-    segment_steps,
-    values_from_examples,
-)
-from fairseq_rome.patch import Change, NeuronChange, Patch
-from fairseq_rome.settings import EditSettings
-
-# A ReLU is shut below zero; smooth activations only well below it.
-_SHARPNESS = 12.0
+if TYPE_CHECKING:
+    from fairseq_rome.patch import Patch
 
 
-def edit(problem: EditProblem, settings: EditSettings) -> Patch:
-    """Fit one gate for each time step of the changed segment.
+@dataclass(frozen=True)
+class GatedSettings(ValueSettings, NeuronSettings):
+    """Settings of `gated`."""
 
-    Raises:
-        EditError: if the model needs no push, a step can't be told from the background at this site, or the site has
-            no neuron to spare.
-    """
-    layer: Any = layer_at(problem.translator.model, problem.site)
-    if getattr(layer, "ffn_layernorm", None) is not None:
-        raise EditError(
-            f"site {problem.site} normalises its keys: a gate would move every neuron; use --method rome"
-        )
-    examples = [problem.example, *problem.contexts, *problem.held_out]
-    readings = read_site(problem.translator, [example.pair for example in examples], problem.site)
-    steps = segment_steps(problem.site, examples, 1 + len(problem.contexts), readings, problem.thorough)
-    gates = fit_gates(problem, settings, steps, examples, readings)
-    neurons = _neurons(problem, len(gates))
-    values = _fit_values(problem, settings, gates, readings)
-    sharpness = _sharpness(layer)
-    names = parameter_names(problem.translator.model, problem.site)
-    changes: List[Change] = []
-    for gate, value, neuron in zip(gates, values, neurons):
-        parts = (
-            ("fc1.weight", 0, gate.detector.weight * sharpness),
-            ("fc1.bias", 0, gate.detector.bias * sharpness),
-            ("fc2.weight", 1, value * (settings.edit_scale / sharpness)),
-        )
-        changes += [
-            NeuronChange(names[part], dim, neuron, new, _now(problem, names[part], dim, neuron))
-            for part, dim, new in parts
-        ]
-    notes = {"gates": float(len(gates)), "margin": min(gate.margin for gate in gates)}
-    return Patch("gated", problem.site, tuple(changes), notes)
+    edit_false_open: float = setting(
+        2e-4,
+        "gated: largest share of background positions that may open a gate, where held-out contexts need it",
+    )
+    edit_near_open: float = setting(
+        0.1,
+        "gated: largest share of near misses (the unwanted segment from another source word) that may open a "
+        "gate",
+    )
 
 
-def _neurons(problem: EditProblem, count: int) -> Tuple[int, ...]:
-    """The first neurons that the edit may take."""
-    spare = problem.resources.spare
-    if len(spare) < count:
-        raise EditError(
-            f"site {problem.site} has {len(spare)} dormant neurons left, the edit needs {count}; --widen adds some"
-        )
-    return spare[:count]
+@register
+class Gated(Method[GatedSettings]):
+    """One request at a time, by neurons that open at the edit positions alone."""
 
+    name = "gated"
+    summary = "a dormant feed-forward neuron becomes a detector of the edit positions"
+    settings_class = GatedSettings
+    takes_neurons = True
 
-def _now(problem: EditProblem, name: str, dim: int, neuron: int) -> Optional[Tensor]:
-    """What is a neuron's now; None if the layer is still to grow by it."""
-    weight = problem.translator.model.get_parameter(name).detach()
-    return weight.select(dim, neuron).cpu().clone() if neuron < weight.shape[dim] else None
+    def fit(self, problem: EditProblem, settings: GatedSettings) -> Patch:
+        """Fit one gate for each time step of the changed segment.
 
+        Raises:
+            EditError: if the model needs no push, a step can't be told from the background at this site, or the site
+                has no neuron to spare.
+        """
+        from fairseq_rome.methods.fitting.detecting import Tolerance
+        from fairseq_rome.methods.fitting.gates import gate_changes
+        from fairseq_rome.patch import Patch
 
-def _sharpness(layer: Any) -> float:
-    activation = layer.activation_fn
-    probe = activation(torch.tensor([-1.0]))
-    return 1.0 if float(probe.abs().max()) == 0.0 else _SHARPNESS
-
-
-def _fit_values(
-    problem: EditProblem, settings: EditSettings, gates: Sequence[Gate], readings: Sequence[SiteReading]
-) -> Tensor:
-    """What each gate adds, G x d, fitted so that a gate open to 1 is enough."""
-    steps = [gate.step for gate in gates]
-    if settings.edit_value == "example":
-        return values_from_examples(problem, steps, readings)
-    chosen = examples_to_push(steps, 1 + len(problem.contexts))
-    responses = [
-        torch.stack([gate.detector(readings[i].inputs.cpu()).clamp_min(0) for gate in gates], dim=1)
-        for i in chosen
-    ]
-    # What is added must do at the weakest openings and at the widest.
-    limits = torch.tensor([1.0 if step.token >= 0 else float("inf") for step in steps])
-    barely = [torch.minimum(response, limits) for response in responses]
-    return pushed_values(problem, settings, steps, chosen * 2, [*barely, *responses], readings)
+        tolerance = Tolerance(settings.edit_false_open, settings.edit_near_open)
+        changes, notes = gate_changes(problem, settings, tolerance)
+        return Patch(self.name, problem.site, changes, notes)

@@ -7,22 +7,46 @@ it, so that what they give already is not given again.
 
 from __future__ import annotations
 
-from fairseq_rome.algebra import nse_neurons, nse_update
-from fairseq_rome.methods.base import EditProblem, solvable
-from fairseq_rome.methods.fitting.pushes import cover_of, find_pushes, low_rank_patch
-from fairseq_rome.patch import Patch
-from fairseq_rome.settings import EditSettings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fairseq_rome.methods.base import CoverSettings, EditProblem, Method, register, solvable
+from fairseq_rome.settings import setting
+
+if TYPE_CHECKING:
+    from fairseq_rome.patch import Patch
 
 
-def edit(problem: EditProblem, settings: EditSettings) -> Patch:
-    """Insert the keys and values of a request's time steps into the columns of their strongest neurons.
+@dataclass(frozen=True)
+class NseSettings(CoverSettings):
+    """Settings of `nse`."""
 
-    Raises:
-        EditError: if the model needs no push, or the neurons' moment can't be inverted.
-    """
-    pushes = find_pushes(problem, settings)
-    neurons = nse_neurons(pushes.keys, settings.edit_neurons)
-    cover = cover_of(problem.resources.background, problem.resources.owned_keys, settings)
-    with solvable(problem.site):
-        factors = nse_update(pushes.keys, pushes.additions, cover, neurons)
-    return low_rank_patch("nse", problem, pushes.keys, factors)
+    edit_neurons: float = setting(
+        0.95, "nse: share of the energy of an edit's keys that the neurons hold whose columns change"
+    )
+
+
+@register
+class Nse(Method[NseSettings]):
+    """One request at a time, in few columns of `fc2`."""
+
+    name = "nse"
+    summary = "as rome, in the columns of fc2 whose neurons are busiest there"
+    settings_class = NseSettings
+    weighs_keys = True
+
+    def fit(self, problem: EditProblem, settings: NseSettings) -> Patch:
+        """Insert the keys and values of a request's time steps into the columns of their strongest neurons.
+
+        Raises:
+            EditError: if the model needs no push, or the neurons' moment can't be inverted.
+        """
+        from fairseq_rome.algebra import nse_neurons, nse_update
+        from fairseq_rome.methods.fitting.pushes import cover_of, find_pushes, low_rank_patch
+
+        pushes = find_pushes(problem, settings)
+        neurons = nse_neurons(pushes.keys, settings.edit_neurons)
+        cover = cover_of(problem.resources.background, problem.resources.owned_keys, settings)
+        with solvable(problem.site):
+            factors = nse_update(pushes.keys, pushes.additions, cover, neurons)
+        return low_rank_patch(self.name, problem, pushes.keys, factors)

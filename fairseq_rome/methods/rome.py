@@ -6,20 +6,40 @@ arXiv 2403.07175); a segment of m subwords is an update of rank m.
 
 from __future__ import annotations
 
-from fairseq_rome.algebra import insert_keys
-from fairseq_rome.methods.base import EditProblem, solvable
-from fairseq_rome.methods.fitting.pushes import find_pushes, low_rank_patch
-from fairseq_rome.patch import Patch
-from fairseq_rome.settings import EditSettings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fairseq_rome.methods.base import EditProblem, Method, ValueSettings, register, solvable
+
+if TYPE_CHECKING:
+    from fairseq_rome.patch import Patch
 
 
-def edit(problem: EditProblem, settings: EditSettings) -> Patch:
-    """Insert one key and value for each time step of the changed segment.
+@dataclass(frozen=True)
+class RomeSettings(ValueSettings):
+    """Settings of `rome`: those of every method that fits values."""
 
-    Raises:
-        EditError: if the model needs no push, or the steps' keys can't be told apart.
-    """
-    pushes = find_pushes(problem, settings)
-    with solvable(problem.site):
-        factors = insert_keys(pushes.keys, pushes.additions, problem.resources.background.moment, settings.edit_ridge)
-    return low_rank_patch("rome", problem, pushes.keys, factors)
+
+@register
+class Rome(Method[RomeSettings]):
+    """One request at a time, by a low-rank update of `fc2`."""
+
+    name = "rome"
+    summary = "a rank-one update of fc2 (one for each subword of the changed segment)"
+    settings_class = RomeSettings
+    weighs_keys = True
+
+    def fit(self, problem: EditProblem, settings: RomeSettings) -> Patch:
+        """Insert one key and value for each time step of the changed segment.
+
+        Raises:
+            EditError: if the model needs no push, or the steps' keys can't be told apart.
+        """
+        from fairseq_rome.algebra import insert_keys
+        from fairseq_rome.methods.fitting.pushes import find_pushes, low_rank_patch
+
+        pushes = find_pushes(problem, settings)
+        moment = problem.resources.background.moment
+        with solvable(problem.site):
+            factors = insert_keys(pushes.keys, pushes.additions, moment, settings.edit_ridge)
+        return low_rank_patch(self.name, problem, pushes.keys, factors)

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from fairseq_rome.editing.outcome import Outcome
 from fairseq_rome.errors import EditError
 from fairseq_rome.evaluation.conditions import check_conditions
-from fairseq_rome.evaluation.evaluate import Plan, checkers_for, evaluate
+from fairseq_rome.evaluation.evaluate import EvaluationPlan, checkers_for, evaluate
 from fairseq_rome.evaluation.sentence_sets import SentenceSet, load_test_set
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.corpus import Corpus
@@ -123,7 +123,7 @@ def make_report(
         corpus: some of the training side, which tells checkers what it copies and repeats.
         command: the command line, for the report.
     """
-    plan = Plan(
+    plan = EvaluationPlan(
         comparison.edit_file, model.languages, comparison.triggers, comparison.sample, tuple(test_sets),
         checkers_for(model.languages, corpus),
     )  # fmt: skip

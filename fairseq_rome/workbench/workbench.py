@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from fairseq_rome.cases.spelling import check_spelling
 from fairseq_rome.editing.guards import watched
 from fairseq_rome.editing.journal import Journal
 from fairseq_rome.editing.outcome import Outcome, Result
-from fairseq_rome.editing.run import Surroundings, edit, preview
+from fairseq_rome.editing.run import Preview, Surroundings, edit, preview
 from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.errors import EditError, naming
 from fairseq_rome.evaluation.conditions import Condition
@@ -112,6 +125,10 @@ class Workbench:
         with naming(self.model.path):
             base_weights(self.model.state, read_stack(self.model.state))
 
+    def prepared(self) -> ContextManager[Any]:
+        """The model ready for many calls of its translator: what `translate` and `edit` see to by themselves."""
+        return prepared(self.model.translator.model)
+
     def check_requests(self, requests: Requests) -> EditFile:
         """Requests as an edit takes them: with ids, without sentences that judge among those that teach.
 
@@ -161,7 +178,7 @@ class Workbench:
 
     def preview(
         self, requests: Requests, settings: Optional[EditSettings] = None, *, hidden: Iterable[str] = ()
-    ) -> Iterator[Any]:
+    ) -> Iterator[Preview]:
         """What `edit` would set out to do, request by request, each on the unedited model.
 
         Args:

@@ -27,12 +27,14 @@ from edit_runs import write_requests as write
 from omegaconf import OmegaConf
 
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING
-from fairseq_rome.editing.run import Surroundings, edit
+from fairseq_rome.editing.run import edit
+from fairseq_rome.editing.settings import EditSettings
+from fairseq_rome.editing.surroundings import Surroundings
 from fairseq_rome.host.checkpoint import PROVENANCE, read_state
 from fairseq_rome.host.corpus import load_corpus
 from fairseq_rome.patch import composed, read_stack
 from fairseq_rome.patch.stack import LEDGER
-from fairseq_rome.settings import EditSettings, with_settings
+from fairseq_rome.settings import with_settings
 from fairseq_rome.text.requests import EditFile, EditRequest
 from fairseq_rome.text.segments import Endings
 
@@ -143,7 +145,7 @@ def test_dry_run_prints_settings_that_can_be_fed_back(edit_data: Path, tmp_path:
     first = run_edit(edit_data, DEMO / "fixes", "--dry-run", *flags)
     assert (first.status, first.err) == (0, "")
     settings = with_settings(EditSettings(), OmegaConf.to_container(OmegaConf.create(first.out)), "printed")
-    assert (settings.site, settings.edit_false_open, settings.seed) == ("decoder.1,decoder.2", 1e-5, 7)
+    assert (settings.site, settings.as_plain()["edit_false_open"], settings.seed) == ("decoder.1,decoder.2", 1e-5, 7)
     for source in lines("fixes.en"):
         assert f"#   source  {source}\n" in first.out
     assert first.out.count("sites in order: decoder.1, decoder.2\n") == 4

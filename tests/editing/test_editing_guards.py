@@ -15,10 +15,10 @@ from patch_samples import gate
 
 from fairseq_rome.editing.guards import Guard
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Outcome, Result
+from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint import read_state
 from fairseq_rome.host.corpus import load_corpus, validation_pairs
-from fairseq_rome.settings import EditSettings
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference, Endings
 

@@ -12,13 +12,13 @@ from demo_edits import RECORDS, of_demo, run
 from edit_runs import DEMO, edits_in, lines, run_edit
 from patch_samples import run_patch
 
-from fairseq_rome.editing.batch_edit import range_of
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING
+from fairseq_rome.editing.settings import EditSettings
+from fairseq_rome.editing.site_plan import range_of
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint import fingerprint, read_state
 from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import Patch, read_stack
-from fairseq_rome.settings import EditSettings
 
 SITES = [Site(stack, layer) for stack in ("encoder", "decoder") for layer in range(4)]
 
@@ -32,7 +32,7 @@ SITES = [Site(stack, layer) for stack in ("encoder", "decoder") for layer in ran
     ],
 )
 def test_the_range_of_sites(asked: str, expected: Any) -> None:
-    assert [str(site) for site in range_of(SITES, EditSettings(site=asked))] == expected
+    assert [str(site) for site in range_of(SITES, EditSettings(method="memit", site=asked))] == expected
 
 
 @pytest.mark.parametrize("method", ["memit", "emmet"])

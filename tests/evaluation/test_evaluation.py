@@ -16,7 +16,7 @@ from edit_runs import DEMO, lines, probes
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.evaluation.conditions import METRICS
-from fairseq_rome.evaluation.evaluate import Plan, checkers_for, evaluate
+from fairseq_rome.evaluation.evaluate import EvaluationPlan, checkers_for, evaluate
 from fairseq_rome.evaluation.judged import (
     KEEP,
     SAMPLE,
@@ -152,7 +152,7 @@ def raw_set(folder: Path, count: int = 6) -> str:
     return str(folder / "raw")
 
 
-def plan(demo: Demo, *specs: str, requests: Tuple[EditRequest, ...] = (), keep: Tuple[str, ...] = ()) -> Plan:
+def plan(demo: Demo, *specs: str, requests: Tuple[EditRequest, ...] = (), keep: Tuple[str, ...] = ()) -> EvaluationPlan:
     sets = tuple(load_test_set(spec, demo.codec) for spec in specs or ("test",))
     sets = tuple(
         replace(
@@ -163,7 +163,7 @@ def plan(demo: Demo, *specs: str, requests: Tuple[EditRequest, ...] = (), keep: 
     corpus = Corpus("train", (), demo.codec)
     checkers = checkers_for(("en", "de"), corpus)
     triggers = {request.id: request.trigger for request in requests if request.trigger}
-    return Plan(EditFile(requests, keep), ("en", "de"), triggers, (), sets, checkers)
+    return EvaluationPlan(EditFile(requests, keep), ("en", "de"), triggers, (), sets, checkers)
 
 
 def test_identical_models(demo: Demo, tmp_path: Path) -> None:

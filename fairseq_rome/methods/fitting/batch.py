@@ -1,4 +1,4 @@
-"""MEMIT and EMMET: many requests in one change of each site, spread over a range of sites.
+"""Many requests in one change of each site, spread over a range of sites: what MEMIT and EMMET have in common.
 
 Values are optimised for each request at the deepest site, on the model as it is. Then the sites change one after the
 other, from the shallowest: each adds its share of what is still missing at the deepest (Meng et al. 2023, arXiv
@@ -13,28 +13,37 @@ from typing import Any, Callable, List, Mapping, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from fairseq_rome.algebra import batch_update, compact, equality_update
+from fairseq_rome.algebra import compact
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Batch, by_size, decoded, encoded
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.sites import Site, find_states, layer_at, parameter_names, record, record_states
-from fairseq_rome.methods.base import EditProblem, SiteResources, solvable
+from fairseq_rome.methods.base import CoverSettings, EditProblem, SiteResources, ValueSettings, solvable
 from fairseq_rome.methods.fitting.pushes import Pushes, cover_of, find_pushes, mean_rows
 from fairseq_rome.patch import LowRankChange, Patch, applied
-from fairseq_rome.settings import EditSettings
 
 Update = Callable[[Tensor, Tensor, Tensor], Tuple[Tensor, Tensor]]
 
+# Most tokens of a batch under teacher forcing: more is faster and takes more memory. Rounding depends on it.
 _BATCH_TOKENS = 3000
 
 
-def memit(problems: Sequence[EditProblem], resources: Mapping[Site, SiteResources], settings: EditSettings) -> Patch:
-    """All requests in one least-squares change of each site (MEMIT, arXiv 2210.07229).
+def fit_range(
+    method: str,
+    update: Update,
+    problems: Sequence[EditProblem],
+    resources: Mapping[Site, SiteResources],
+    settings: CoverSettings,
+) -> Patch:
+    """All requests in one change of each site.
 
     Args:
+        method: name of the method, for the patch.
+        update: takes keys (m x f), what each is to add (m x d) and the moment of what should stay (f x f), and gives
+            two factors of the change.
         problems: the requests, all at the deepest site.
         resources: of each site of the range, from the shallowest to the deepest.
-        settings: of the edit.
+        settings: how values are fitted, and what stands against them.
 
     Returns:
         One patch with a change of each site; a request that no value could be computed for has no part in it
@@ -43,30 +52,6 @@ def memit(problems: Sequence[EditProblem], resources: Mapping[Site, SiteResource
     Raises:
         EditError: if no request has a value, the sites are not of one stack, or a solve fails.
     """
-    return _edit("memit", batch_update, problems, resources, settings)
-
-
-def emmet(problems: Sequence[EditProblem], resources: Mapping[Site, SiteResources], settings: EditSettings) -> Patch:
-    """All requests as equality constraints on each site's change (EMMET, arXiv 2403.14236); otherwise as `memit`.
-
-    Args:
-        problems: as for `memit`, like all that follow.
-        resources: by site.
-        settings: of the edit.
-
-    Raises:
-        EditError: as for `memit`.
-    """
-    return _edit("emmet", equality_update, problems, resources, settings)
-
-
-def _edit(
-    method: str,
-    update: Update,
-    problems: Sequence[EditProblem],
-    resources: Mapping[Site, SiteResources],
-    settings: EditSettings,
-) -> Patch:
     sites = list(resources)
     deepest = sites[-1]
     if len({site.stack for site in sites}) > 1:
@@ -90,7 +75,7 @@ def _edit(
     return patch
 
 
-def _with_values(problems: Sequence[EditProblem], settings: EditSettings) -> List[Pushes]:
+def _with_values(problems: Sequence[EditProblem], settings: ValueSettings) -> List[Pushes]:
     """Pushes of each request that has a value.
 
     Raises:

@@ -22,22 +22,42 @@ from fairseq_rome.host.examples import Example
 from fairseq_rome.host.readings import SiteReading
 from fairseq_rome.methods.base import EditProblem, solvable
 from fairseq_rome.methods.fitting.steps import Step
-from fairseq_rome.settings import EditSettings
 from fairseq_rome.statistics import inputs_of
 
-# Weight decay of the detector; the later ones where a single example is still inside the background, each against those
-# negatives too that had come out ahead of it.
+# Weight decay of the detector's regression, one for each attempt. Large generalises from the examples to others. The
+# later, small ones are for a single example that is still inside the background; each has those negatives too that came
+# out ahead of the example before.
 _DECAYS = (2e-4, 1e-6, 1e-6, 1e-6)
-# A corpus may hold the same sentence in other words: so few positions may open the gate of a single example.
+# Share of the background positions that may open the gate of a single example after the last attempt: a corpus may hold
+# the same sentence in other words. Larger lets more edits through, which then show in such sentences too.
 _TWINS = 2e-5
-# How many background positions enter the choice of a threshold, and how many of them the regression.
+# How many of the nearest background positions enter the choice of a threshold, and how many the regression. More see
+# more of the background, and take time.
 _NEAREST, _HARDEST = 20000, 2000
+# From so many held-out positions on, these alone choose the threshold: fewer say too little about it.
 _ENOUGH_TO_TUNE = 5
-# Where between background and edit positions a threshold lies: low to generalise, high for a single example.
+# Where a threshold lies between background (0) and edit positions (1). Low generalises, where there are several
+# examples; high keeps a single example apart from all else.
 _GAP, _GAP_SINGLE = 0.1, 0.9
-# A gate counts as open, at response 1, this far between its threshold and the weakest tenth of the edit positions.
+# A gate's response is scaled to 1 at this share of the way from its threshold to the weakest edit positions (this
+# quantile of them). Smaller opens it wider where it opens at all: surer there, and coarser at its edge.
 _STEEPNESS, _WEAKEST = 0.3, 0.1
+# How far below the response of the user's own example a threshold stays, as a share of that response over the mean
+# input's. Larger makes surer that the example opens its gate, and lets more of the background open it.
 _OWN_MARGIN = 0.02
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How much may open a gate that should not.
+
+    Args:
+        false_open: largest share of background positions, where held-out contexts need it.
+        near_open: largest share of near misses.
+    """
+
+    false_open: float
+    near_open: float
 
 
 @dataclass(frozen=True)
@@ -58,7 +78,8 @@ class Gate:
 
 def fit_gates(
     problem: EditProblem,
-    settings: EditSettings,
+    ridge: float,
+    tolerance: Tolerance,
     steps: Sequence[Step],
     examples: Sequence[Example],
     readings: Sequence[SiteReading],
@@ -67,7 +88,8 @@ def fit_gates(
 
     Args:
         problem: the request at its site.
-        settings: of the edit.
+        ridge: on the covariance of the site's inputs, as a share of its mean diagonal.
+        tolerance: how much may open a gate that should not.
         steps: the time steps.
         examples: those that the places of the steps count in, held-out ones last.
         readings: of the examples, in the same order.
@@ -76,12 +98,12 @@ def fit_gates(
         EditError: if a step can't be told from the background at this site.
     """
     with solvable(problem.site):
-        whitening = Whitening.of(*problem.resources.background.spread, settings.edit_ridge)
+        whitening = Whitening.of(*problem.resources.background.spread, ridge)
     sides = _sides(problem, steps, examples, readings)
     responses = respond([discriminant(one.opened, whitening) for one in sides], problem.resources.background.inputs)
     gates = []
     for one, first in zip(sides, responses):
-        gate = _fit_gate(one, first, whitening, settings)
+        gate = _fit_gate(one, first, whitening, tolerance)
         if gate is None:
             raise EditError(f"site {problem.site}: the edit position can't be told from the background there")
         gates.append(gate)
@@ -150,7 +172,7 @@ def _sides(
 
 
 def _fit_gate(
-    sides: _Sides, responses: Tensor, whitening: Whitening, settings: EditSettings
+    sides: _Sides, responses: Tensor, whitening: Whitening, tolerance: Tolerance
 ) -> Optional[Gate]:
     """A gate that tells two sides apart; None if none does.
 
@@ -158,7 +180,7 @@ def _fit_gate(
         sides: what to tell apart.
         responses: of the background to their discriminant.
         whitening: of the site.
-        settings: of the edit.
+        tolerance: how much may open a gate that should not.
     """
     shut = sides.shut
     close = shut.nearest(responses, _NEAREST)
@@ -170,7 +192,7 @@ def _fit_gate(
             # By now it may point elsewhere than the discriminant.
             close = shut.nearest(respond([detector], shut.inputs)[0], _NEAREST)
         on_shut = detector(torch.cat([close, shut.own]))
-        threshold = _threshold(sides, detector, on_shut, whitening, settings)
+        threshold = _threshold(sides, detector, on_shut, whitening, tolerance)
         opens = int(on_shut.ge(threshold).sum())
         few = attempt == len(_DECAYS) and opens <= _TWINS * len(shut.counted)
         if sides.several or opens == 0 or few:
@@ -182,14 +204,14 @@ def _fit_gate(
 
 
 def _threshold(
-    sides: _Sides, detector: Detector, on_shut: Tensor, whitening: Whitening, settings: EditSettings
+    sides: _Sides, detector: Detector, on_shut: Tensor, whitening: Whitening, tolerance: Tolerance
 ) -> Tensor:
     gap = _GAP if sides.several else _GAP_SINGLE
     on_near, on_tuned, opened = map(detector, (sides.near, sides.tuned, sides.opened))
-    share = settings.edit_false_open * int(sides.shut.counted.sum()) / len(on_shut)
+    share = tolerance.false_open * int(sides.shut.counted.sum()) / len(on_shut)
     threshold = choose_threshold(on_tuned, opened, on_shut, share, gap)
     if len(on_near):
-        bound = choose_threshold(on_tuned, opened, on_near, settings.edit_near_open, gap)
+        bound = choose_threshold(on_tuned, opened, on_near, tolerance.near_open, gap)
         threshold = torch.maximum(threshold, bound)
     # Whatever else opens, the user's own example must: it comes first.
     own = opened[0] if sides.has_own else opened.max()

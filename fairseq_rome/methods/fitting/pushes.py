@@ -12,7 +12,7 @@ from fairseq_rome.algebra import ridged
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.readings import SiteReading, read_site
 from fairseq_rome.host.sites import parameter_names
-from fairseq_rome.methods.base import EditProblem
+from fairseq_rome.methods.base import CoverSettings, EditProblem, ValueSettings
 from fairseq_rome.methods.fitting.steps import (
     Step,
     examples_to_push,
@@ -21,7 +21,6 @@ from fairseq_rome.methods.fitting.steps import (
     values_from_examples,
 )
 from fairseq_rome.patch import LowRankChange, Patch
-from fairseq_rome.settings import EditSettings
 from fairseq_rome.statistics import Background
 
 
@@ -42,7 +41,7 @@ class Pushes:
     additions: Tensor
 
 
-def find_pushes(problem: EditProblem, settings: EditSettings) -> Pushes:
+def find_pushes(problem: EditProblem, settings: ValueSettings) -> Pushes:
     """The keys of a request's time steps at its site, and optimised or example values for them.
 
     Raises:
@@ -77,7 +76,7 @@ def mean_rows(rows: Sequence[Tensor], steps: Sequence[Step]) -> Tensor:
 
 
 def _optimised(
-    problem: EditProblem, settings: EditSettings, steps: Sequence[Step], readings: Sequence[SiteReading]
+    problem: EditProblem, settings: ValueSettings, steps: Sequence[Step], readings: Sequence[SiteReading]
 ) -> Tensor:
     chosen = examples_to_push(steps, 1 + len(problem.contexts))
     activations: List[Tensor] = [torch.zeros(len(readings[number].inputs), len(steps)) for number in chosen]
@@ -88,7 +87,7 @@ def _optimised(
     return pushed_values(problem, settings, steps, chosen, activations, readings)
 
 
-def cover_of(background: Background, past_keys: Tensor, settings: EditSettings) -> Tensor:
+def cover_of(background: Background, past_keys: Tensor, settings: CoverSettings) -> Tensor:
     """The moment (f x f) of what should stay: the background's, `--edit-cover` keys of it, and past keys, once each."""
     moment = settings.edit_cover * ridged(background.moment.double(), settings.edit_ridge)
     past = past_keys.double()

@@ -1,4 +1,4 @@
-"""What every method is given, and the steps of a segment: which positions of which examples belong together."""
+"""The time steps of a changed segment: which positions of which examples belong together, and what each is to gain."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.examples import Example
 from fairseq_rome.host.readings import SiteReading
 from fairseq_rome.host.sites import Site
-from fairseq_rome.methods.base import EditProblem
+from fairseq_rome.methods.base import EditProblem, ValueSettings
 from fairseq_rome.methods.fitting.values import Goal, optimise_values, value_from_examples
-from fairseq_rome.settings import EditSettings
 
 Label = Tuple[int, ...]
 
@@ -36,14 +35,17 @@ class Step:
     pushed: Tuple[Tuple[int, int], ...]
 
 
-# Below these probabilities a token is pushed.
+# Below these log-probabilities a token is pushed; the second where every unsure token of the example is. Higher pushes
+# more tokens: surer decoding, and more gates or ranks.
 _UNSURE, _UNSURE_THOROUGH = math.log(0.5), math.log(0.9)
-# A step that the user's own example does not need must be needed in this share of all examples.
+# A step that the user's own example does not need must be needed in this share of all examples. Smaller fits rarer
+# forms of the segment, with a gate or a rank each.
 _SMALLEST_SHARE = 0.1
-# Below this probability of the next token, in this share of the examples, a decoder has lost its thread.
+# A decoder has lost its thread where it holds the next token below this log-probability in this share of the examples.
+# Higher pushes the return to the sentence more often.
 _LOST, _LOST_SHARE = math.log(0.05), 0.25
 _WHATEVER_FOLLOWS = -1
-# How many examples values are fitted on: in all, and at least for one step.
+# How many examples values are fitted on: in all, and at least for one step. More generalise better, and take time.
 _PUSHED, _PUSHED_AT_LEAST = 12, 4
 
 
@@ -140,7 +142,7 @@ def examples_to_push(steps: Sequence[Step], fitted: int) -> List[int]:
 
 def pushed_values(
     problem: EditProblem,
-    settings: EditSettings,
+    settings: ValueSettings,
     steps: Sequence[Step],
     chosen: Sequence[int],
     activations: Sequence[Tensor],
@@ -150,7 +152,7 @@ def pushed_values(
 
     Args:
         problem: the request at its site.
-        settings: of the edit.
+        settings: how the values are fitted.
         steps: the G steps.
         chosen: numbers of the examples to fit on.
         activations: for each chosen example L x G, how far each step's addition is switched on.

@@ -1,4 +1,4 @@
-"""Keys and values of an edit: traced at the edit positions, optimised, or taken from where the model is right."""
+"""What a site's value is to gain: optimised, or taken from where the model is right."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.readings import read_site, reading_places
 from fairseq_rome.host.sites import Site, add_to_value, parameter_names
 
-_BATCH_TOKENS = 3000
-_CLEAR = math.log(0.9)
+# Log-probability from which a pushed token is the clear choice, and the share of the pushed tokens that must reach it
+# before the search stops. Higher pushes harder and breaks more.
+_CLEAR, _MET = math.log(0.9), 0.95
+# Weight of the KL term (nats) at the positions to keep, beside the mean loss of the pushed tokens (nats). Higher keeps
+# more of what the sentences say otherwise, and takes more steps or fails to push.
 _KL_WEIGHT = 0.3
+# Weight of an addition's squared length, in units of the site's root mean square value. Higher makes additions shorter.
 _NORM_WEIGHT = 1e-3
+# Of Adam, in the same unit a step. Higher is faster and overshoots.
 _LEARNING_RATE = 0.3
+# Most positions to keep that enter the KL term. More keep more, and take memory of the size of the vocabulary each.
 _KEPT = 64
-_MET = 0.95
+# Log-probability from which the model itself says a token rightly, so that its value there may be taken.
+_RIGHT = math.log(0.5)
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,6 @@ def value_from_examples(
     pairs = [pair for pair in corpus.pairs if bool(pair.target.eq(token).any())][:most]
     found: List[Tensor] = []
     for pair, seen in zip(pairs, read_site(translator, pairs, site)):
-        right = pair.target.eq(token) & seen.log_probs.gt(math.log(0.5))
+        right = pair.target.eq(token) & seen.log_probs.gt(_RIGHT)
         found.extend(seen.values.cpu()[right])
     return torch.stack(found).mean(0) if found else None

@@ -1,3 +1,5 @@
+"""Methods that change `fc2` by a low-rank update: one request at a time, and all requests together."""
+
 from __future__ import annotations
 
 from contextlib import ExitStack
@@ -11,17 +13,18 @@ from torch import Tensor
 
 from fairseq_rome.algebra import null_space
 from fairseq_rome.cases.case import Case, prepare
+from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.corpus import Corpus, load_corpus
 from fairseq_rome.host.readings import read_site
 from fairseq_rome.host.sites import Site, add_to_value, layer_at
-from fairseq_rome.methods import METHODS, TOGETHER
 from fairseq_rome.methods.base import EditProblem, SiteResources
 from fairseq_rome.methods.fitting import batch as together
 from fairseq_rome.methods.fitting.pushes import find_pushes
 from fairseq_rome.methods.fitting.steps import Step, values_from_examples
+from fairseq_rome.methods.registry import method_named
 from fairseq_rome.patch import Patch, applied, apply_, preserved
-from fairseq_rome.settings import EditSettings
+from fairseq_rome.settings import with_settings
 from fairseq_rome.statistics import Background, collect
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Endings
@@ -29,7 +32,8 @@ from fairseq_rome.text.segments import Endings
 SHALLOW, DEEP = Site("decoder", 1), Site("decoder", 2)
 NAMES = {site: f"decoder.layers.{site.layer}.fc2.weight" for site in (SHALLOW, DEEP)}
 ASKED = ("term-nurse", "number-fifteen", "untranslated-umbrella")
-SETTINGS = EditSettings(edit_mine="never", edit_contexts=3, edit_references=0, edit_steps=30)
+SETTINGS = EditSettings.of(edit_mine="never", edit_contexts=3, edit_references=0, edit_steps=30)
+VALUES = SETTINGS.settings_for(method_named("rome"))
 
 
 @dataclass(frozen=True)
@@ -41,17 +45,14 @@ class Ready:
     cases: Tuple[Case, ...]
     backgrounds: Dict[Site, Background]
 
-    def work(self, number: int, site: Site = DEEP, past: Optional[Tensor] = None) -> EditProblem:
-        case, ground = self.cases[number], SiteResources(self.backgrounds[site], past_keys=past)
-        return EditProblem(
-            self.translator, site, case.example, case.contexts, case.held_out, case.near_misses, (), ground,
-            case.ignored, self.corpus,
-        )  # fmt: skip
+    def problem(self, number: int, site: Site = DEEP, past: Optional[Tensor] = None) -> EditProblem:
+        resources = SiteResources(self.backgrounds[site], past_keys=past)
+        return EditProblem(self.translator, self.cases[number], site, resources, self.corpus)
 
-    def works(self) -> List[EditProblem]:
-        return [self.work(number) for number in range(len(self.cases))]
+    def problems(self) -> List[EditProblem]:
+        return [self.problem(number) for number in range(len(self.cases))]
 
-    def grounds(self, *sites: Site) -> Dict[Site, SiteResources]:
+    def resources(self, *sites: Site) -> Dict[Site, SiteResources]:
         return {site: SiteResources(self.backgrounds[site]) for site in sites}
 
     def held(self) -> List[bool]:
@@ -84,27 +85,39 @@ def changes_of(patch: Patch) -> Dict[str, Tensor]:
     return {change.name: change.left @ change.right.T for change in patch.changes}  # type: ignore[union-attr]
 
 
-def fitted(
-    method: str, ready: Ready, work: EditProblem, settings: EditSettings, sites: Tuple[Site, ...] = (DEEP,)
+def fitted(name: str, problem: EditProblem, sites: Tuple[Site, ...] = (DEEP,), **changes: Any) -> Patch:
+    """What a method of whichever kind makes of one request."""
+    method = method_named(name)
+    settings = with_settings(SETTINGS, changes, "test").settings_for(method)
+    if method.together:
+        return method.fit_all([problem], dict.fromkeys(sites, problem.resources), settings)
+    return method.fit(problem, settings)
+
+
+def fitted_together(
+    name: str, problems: List[EditProblem], resources: Dict[Site, SiteResources], **changes: Any
 ) -> Patch:
-    if method in METHODS:
-        return METHODS[method](work, settings)
-    return TOGETHER[method]([work], dict.fromkeys(sites, work.resources), settings)
+    method = method_named(name)
+    return method.fit_all(problems, resources, with_settings(SETTINGS, changes, "test").settings_for(method))
 
 
-def refused(work: EditProblem) -> EditProblem:
+def with_examples(problem: EditProblem, **changes: Any) -> EditProblem:
+    return replace(problem, case=replace(problem.case, **changes))
+
+
+def refused(problem: EditProblem) -> EditProblem:
     """A request of what the model says already, so that there is nothing to push."""
-    return replace(work, example=replace(work.example, spans=(), said=()), contexts=(), held_out=())
+    nothing = replace(problem.example, spans=(), said=())
+    return with_examples(problem, example=nothing, contexts=(), held_out=())
 
 
 @pytest.mark.parametrize("method", ["rome", "alphaedit", "nse"])
 def test_one_request_at_a_time(ready: Ready, method: str) -> None:
-    settings = replace(SETTINGS, edit_cover=1.0)
     with preserved(ready.translator.model):
         assert not any(ready.held())
         past = torch.empty(0, len(ready.backgrounds[DEEP].usage))
         for number in range(len(ready.cases)):
-            patch = METHODS[method](ready.work(number, past=past), settings)
+            patch = fitted(method, ready.problem(number, past=past), edit_cover=1.0)
             assert (patch.method, patch.site, patch.names) == (method, DEEP, [NAMES[DEEP]])
             assert list(patch.keys) == patch.names
             keys = patch.keys[NAMES[DEEP]]
@@ -116,10 +129,10 @@ def test_one_request_at_a_time(ready: Ready, method: str) -> None:
 
 @pytest.mark.parametrize("method", ["alphaedit", "nse", "memit", "emmet"])
 def test_keys_of_earlier_edits_keep_their_values(ready: Ready, method: str) -> None:
-    past = find_pushes(ready.work(0), SETTINGS).keys
+    past = find_pushes(ready.problem(0), VALUES).keys
     moved = []
     for known in (None, past[:0], 30 * past):
-        patch = fitted(method, ready, ready.work(1, past=known), SETTINGS)
+        patch = fitted(method, ready.problem(1, past=known))
         (delta,) = changes_of(patch).values()
         moved.append(float((past @ delta.T).norm()))
     assert moved[0] == moved[1]
@@ -129,10 +142,9 @@ def test_keys_of_earlier_edits_keep_their_values(ready: Ready, method: str) -> N
 @pytest.mark.parametrize("value", ["optimised", "example"])
 @pytest.mark.parametrize("method", ["rome", "alphaedit", "nse", "memit", "emmet"])
 def test_held_out_examples_are_not_fitted(ready: Ready, method: str, value: str) -> None:
-    whole = ready.work(0)
-    settings = replace(SETTINGS, edit_value=value)
+    whole = ready.problem(0)
     one, other = (
-        changes_of(fitted(method, ready, replace(whole, contexts=(), held_out=unseen), settings))
+        changes_of(fitted(method, with_examples(whole, contexts=(), held_out=unseen), edit_value=value))
         for unseen in ((), (*whole.contexts, *whole.held_out))
     )
     assert len(whole.contexts) + len(whole.held_out) > 2
@@ -140,27 +152,28 @@ def test_held_out_examples_are_not_fitted(ready: Ready, method: str, value: str)
 
 
 def test_values_from_examples_are_not_of_held_out_ones(ready: Ready) -> None:
-    work = replace(ready.work(0), contexts=(), held_out=ready.work(0).contexts)
-    examples = [work.example, *work.held_out]
-    readings = read_site(work.translator, [example.pair for example in examples], DEEP)
+    problem = with_examples(ready.problem(0), contexts=(), held_out=ready.problem(0).contexts)
+    examples = [problem.example, *problem.held_out]
+    readings = read_site(problem.translator, [example.pair for example in examples], DEEP)
     own, unseen = ((number, example.spans[0][0]) for number, example in enumerate(examples[:2]))
-    token = int(work.example.pair.target[own[1]])
+    token = int(problem.example.pair.target[own[1]])
     one, other = (
-        values_from_examples(work, [Step(token, places, places)], readings) for places in ((own,), (own, unseen))
+        values_from_examples(problem, [Step(token, places, places)], readings)
+        for places in ((own,), (own, unseen))
     )
     assert torch.equal(one, other)
 
 
 def test_the_scale_of_what_is_added(ready: Ready) -> None:
     once, twice = (
-        find_pushes(ready.work(0), replace(SETTINGS, edit_scale=scale)).additions for scale in (1.0, 2.0)
+        find_pushes(ready.problem(0), replace(VALUES, edit_scale=scale)).additions for scale in (1.0, 2.0)
     )
     assert torch.equal(twice, 2 * once)
 
 
 def test_alphaedit_keeps_out_of_what_the_background_fills(ready: Ready) -> None:
-    (delta,) = changes_of(METHODS["alphaedit"](ready.work(0), SETTINGS)).values()
-    basis = null_space(ready.backgrounds[DEEP].eigen, SETTINGS.edit_energy)
+    (delta,) = changes_of(fitted("alphaedit", ready.problem(0))).values()
+    basis = null_space(ready.backgrounds[DEEP].eigen, SETTINGS.as_plain()["edit_energy"])
     filled = delta - delta @ basis @ basis.T
     assert 0 < basis.shape[1] < len(basis)
     assert filled.norm() < 1e-3 * delta.norm()
@@ -168,7 +181,7 @@ def test_alphaedit_keeps_out_of_what_the_background_fills(ready: Ready) -> None:
 
 @pytest.mark.parametrize("share", [0.2, 0.9])
 def test_nse_changes_few_columns(ready: Ready, share: float) -> None:
-    patch = METHODS["nse"](ready.work(0), replace(SETTINGS, edit_neurons=share))
+    patch = fitted("nse", ready.problem(0), edit_neurons=share)
     (delta,) = changes_of(patch).values()
     energy = patch.keys[NAMES[DEEP]].square().sum(0)
     changed = delta.ne(0).any(0)
@@ -181,7 +194,7 @@ def test_nse_changes_few_columns(ready: Ready, share: float) -> None:
 @pytest.mark.parametrize("method", ["memit", "emmet"])
 @pytest.mark.parametrize("sites", [(DEEP,), (SHALLOW, DEEP)])
 def test_all_requests_at_once(ready: Ready, method: str, sites: Tuple[Site, ...]) -> None:
-    patch = TOGETHER[method](ready.works(), ready.grounds(*sites), replace(SETTINGS, edit_cover=1.0))
+    patch = fitted_together(method, ready.problems(), ready.resources(*sites), edit_cover=1.0)
     assert (patch.method, patch.site, patch.names) == (method, DEEP, [NAMES[site] for site in sites])
     assert {name: len(keys) for name, keys in patch.keys.items()} == {
         NAMES[site]: patch.notes["rank"] for site in sites
@@ -195,10 +208,9 @@ def test_all_requests_at_once(ready: Ready, method: str, sites: Tuple[Site, ...]
 def test_with_next_to_no_cover_the_deepest_site_gets_what_it_lacks(
     ready: Ready, sites: Tuple[Site, ...]
 ) -> None:
-    settings = replace(SETTINGS, edit_cover=1e-5)
-    requests = [find_pushes(work, settings) for work in ready.works()]
+    requests = [find_pushes(problem, VALUES) for problem in ready.problems()]
     additions = torch.cat([request.additions for request in requests])
-    patch = TOGETHER["memit"](ready.works(), ready.grounds(*sites), settings)
+    patch = fitted_together("memit", ready.problems(), ready.resources(*sites), edit_cover=1e-5)
     model = ready.translator.model
     streams = []
     for state in (Patch("memit", DEEP, ()), patch):
@@ -208,13 +220,13 @@ def test_with_next_to_no_cover_the_deepest_site_gets_what_it_lacks(
 
 
 def test_requests_without_a_value_are_left_out(ready: Ready) -> None:
-    works, grounds = ready.works()[:2], ready.grounds(DEEP)
-    mixed = TOGETHER["memit"]([refused(works[0]), *works], grounds, SETTINGS)
-    alone = TOGETHER["memit"](works, grounds, SETTINGS)
+    problems, resources = ready.problems()[:2], ready.resources(DEEP)
+    mixed = fitted_together("memit", [refused(problems[0]), *problems], resources)
+    alone = fitted_together("memit", problems, resources)
     assert (mixed.notes["left_out"], alone.notes["left_out"]) == (1.0, 0.0)
     assert torch.equal(changes_of(mixed)[NAMES[DEEP]], changes_of(alone)[NAMES[DEEP]])
     with pytest.raises(EditError, match="none of 1 requests has a value: site decoder.2: no token"):
-        TOGETHER["emmet"]([refused(works[0])], grounds, SETTINGS)
+        fitted_together("emmet", [refused(problems[0])], resources)
 
 
 @pytest.mark.parametrize(
@@ -229,9 +241,8 @@ def test_requests_without_a_value_are_left_out(ready: Ready) -> None:
 def test_refusals(
     ready: Ready, method: str, sites: Tuple[Site, ...], settings: Dict[str, float], message: str
 ) -> None:
-    chosen = replace(SETTINGS, **settings)
     with pytest.raises(EditError, match=message):
-        fitted(method, ready, ready.work(0), chosen, sites)
+        fitted(method, ready.problem(0), sites, **settings)
 
 
 @pytest.mark.parametrize("before", [False, True])

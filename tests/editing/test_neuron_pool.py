@@ -17,10 +17,10 @@ SITE = Site("decoder", 1)
 BUSY = (4.0, 1.0, 0.0, 3.0, 2.0)
 
 
-def spare(room: NeuronPool, busy: Sequence[float] = BUSY, site: Site = SITE) -> Tuple[int, ...]:
+def spare(pool: NeuronPool, busy: Sequence[float] = BUSY, site: Site = SITE) -> Tuple[int, ...]:
     nothing = torch.zeros(0)
     background = Background(nothing, nothing, nothing, torch.tensor(busy), nothing)
-    return room.spare(site, background, torch.ones(len(busy)))
+    return pool.spare(site, background, torch.ones(len(busy)))
 
 
 @pytest.mark.parametrize(
@@ -46,22 +46,22 @@ def test_what_a_neuron_writes_counts_and_not_how_often_it_is_on() -> None:
 
 
 def test_what_earlier_edits_own_is_no_room() -> None:
-    room = NeuronPool([gate(2, SITE), gate(3, SITE), gate(4, ENCODER), low_rank(1, SITE)], 0.35, widen=False)
-    assert spare(room) == (1, 4)
-    assert spare(room, site=ENCODER) == (2, 1)
-    assert room.left() == {"decoder.1": (2, 2), "encoder.1": (2, 2)}
+    pool = NeuronPool([gate(2, SITE), gate(3, SITE), gate(4, ENCODER), low_rank(1, SITE)], 0.35, widen=False)
+    assert spare(pool) == (1, 4)
+    assert spare(pool, site=ENCODER) == (2, 1)
+    assert pool.left() == {"decoder.1": (2, 2), "encoder.1": (2, 2)}
 
 
 def test_what_is_taken_can_be_given_back() -> None:
-    room = NeuronPool((), 0.35, widen=False)
-    assert spare(room) == (2, 1, 4)
-    room.take(gate(1, SITE))
-    room.take(gate(2, SITE))
-    assert spare(room) == (4,)
-    assert room.left() == {"decoder.1": (1, 3)}
-    room.give_back(gate(2, SITE))
-    assert spare(room) == (2, 4)
-    assert room.left() == {"decoder.1": (2, 3)}
+    pool = NeuronPool((), 0.35, widen=False)
+    assert spare(pool) == (2, 1, 4)
+    pool.take(gate(1, SITE))
+    pool.take(gate(2, SITE))
+    assert spare(pool) == (4,)
+    assert pool.left() == {"decoder.1": (1, 3)}
+    pool.give_back(gate(2, SITE))
+    assert spare(pool) == (2, 4)
+    assert pool.left() == {"decoder.1": (2, 3)}
 
 
 @pytest.mark.parametrize("widen", [False, True])
@@ -77,14 +77,14 @@ def test_a_resumed_run_finds_the_same_room(widen: bool) -> None:
 
 
 def test_a_layer_grows_behind_its_end_and_behind_what_it_has_grown_by() -> None:
-    room = NeuronPool((), 0.35, widen=True)
+    pool = NeuronPool((), 0.35, widen=True)
     # Only what is as good as silent is taken: a new neuron costs nothing.
-    assert spare(room)[:4] == (2, 5, 6, 7)
-    assert len(spare(room)) > 50
-    room.take(gate(2, SITE))
-    room.take(gate(5, SITE))
-    assert spare(room)[:2] == (6, 7)
-    assert room.left() == {"decoder.1": (0, 1)}
+    assert spare(pool)[:4] == (2, 5, 6, 7)
+    assert len(spare(pool)) > 50
+    pool.take(gate(2, SITE))
+    pool.take(gate(5, SITE))
+    assert spare(pool)[:2] == (6, 7)
+    assert pool.left() == {"decoder.1": (0, 1)}
     # The layer of an earlier run: it has grown to eight, with one edit in the new part.
     again = NeuronPool([gate(5, SITE)], 0.35, widen=True)
     assert spare(again, (*BUSY, 0.5, 0.0, 0.0))[:5] == (2, 6, 7, 8, 9)

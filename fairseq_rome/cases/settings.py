@@ -1,0 +1,34 @@
+"""The settings of a case: how far its change reaches, and where its examples come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairseq_rome.settings import Settings, setting
+
+
+@dataclass(frozen=True)
+class CaseSettings(Settings):
+    """How a request becomes a case; every request of a run may have its own."""
+
+    edit_scope: str = setting(
+        "trigger",
+        "trigger: the change holds where its source segment is, near misses stay as they were; "
+        "target: wherever the unwanted target segment would be said",
+        ("trigger", "target"),
+    )
+    edit_contexts: int = setting(
+        64,
+        "most sentences with the trigger that are decoded and corrected, to generalise; 0: only the example",
+    )
+    edit_references: int = setting(
+        256,
+        "most sentence pairs of DATA with the trigger whose references are corrected likewise, without "
+        "decoding",
+    )
+    edit_mine: str = setting(
+        "auto",
+        "where contexts come from besides the edit file: auto: DATA, if the request names its trigger, or if one "
+        "word is replaced by one that clearly goes with a source word; always: DATA; never: only the edit file",
+        ("auto", "always", "never"),
+    )

@@ -1,0 +1,58 @@
+"""Which sites a case tries, in which order, and which sites a batch method changes together."""
+
+from __future__ import annotations
+
+from typing import List, Sequence
+
+from fairseq_rome.cases.case import Case
+from fairseq_rome.editing.settings import TRACED, EditSettings
+from fairseq_rome.errors import EditError
+from fairseq_rome.host.decoding import Translator
+from fairseq_rome.host.sites import FFN, Site, find_sites
+from fairseq_rome.methods.registry import method_named
+from fairseq_rome.tracing import LocateSettings, locate, order_to_try, ranked_sites
+
+
+def sites_of(translator: Translator, case: Case, settings: EditSettings) -> List[Site]:
+    """The sites of a case: those that a batch method changes together, or those to try in their order."""
+    if method_named(settings.method).together:
+        return range_of(list(find_sites(translator.model)), settings)
+    return sites_for(translator, case, settings)
+
+
+def sites_for(translator: Translator, case: Case, settings: EditSettings) -> List[Site]:
+    """The sites in the order in which a case tries them: as `plan`, or with `traced` as a trace of it ranks them."""
+    planned = plan(list(find_sites(translator.model)), settings)
+    if settings.site != TRACED:
+        return planned
+    try:
+        traced = locate(
+            translator, case.request, case.before, LocateSettings(seed=settings.seed, kinds=(FFN,))
+        )
+    except EditError:  # nothing to trace, such as a trigger that the source does not hold
+        return planned
+    return order_to_try(ranked_sites(traced))
+
+
+def plan(model_sites: Sequence[Site], settings: EditSettings) -> List[Site]:
+    """The sites that may be tried: those asked for, or the decoder's from the last down.
+
+    Raises:
+        EditError: if a site that was asked for is not in the model.
+    """
+    if not settings.sites:
+        return [site for site in reversed(model_sites) if site.in_decoder]
+    asked = [Site.parse(text) for text in settings.sites]
+    for site in asked:
+        if site not in model_sites:
+            raise EditError(
+                f"no site {site} in this model, expected one of: {', '.join(map(str, model_sites))}"
+            )
+    return asked
+
+
+def range_of(model_sites: Sequence[Site], settings: EditSettings) -> List[Site]:
+    """The sites that a batch method changes, the shallowest first: those asked for, or the decoder's last few."""
+    sites = plan(model_sites, settings)
+    chosen = sites if settings.sites else sites[: method_named(settings.method).spread]
+    return sorted(chosen, key=model_sites.index)
