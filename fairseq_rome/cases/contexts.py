@@ -1,4 +1,4 @@
-"""Positive examples: the trigger of a change, and more sentences in which to make it.
+"""Positive examples: more sentences in which to make a change.
 
 A user gives one correction. More cost no labels: sentences with the same trigger are decoded, and the same
 segment is replaced in what the model itself says.
@@ -6,7 +6,7 @@ segment is replaced in what the model itself says.
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence
+from typing import List, Optional, Sequence
 
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.corpus import Corpus
@@ -76,7 +76,7 @@ def corrected_references(
 
 
 def _corrected(
-    codec: Any,
+    codec: TextCodec,
     source: str,
     before: Hypothesis,
     difference: Difference,

@@ -1,4 +1,4 @@
-"""Bounds that a run may not pass: the size of each change, the validation loss, how many earlier edits still hold."""
+"""Bounds that a run may not pass: how far the validation loss rises, and how many earlier edits must still hold."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SAMPLED = 64
 
 
 def watched(settings: EditSettings, requests: int) -> bool:
-    """Whether a run of so many requests is checked on the way: a batch method's always, but for `edit_batch` 0."""
+    """Whether a run of so many requests is checked: with a batch method always, unless `edit_batch` is 0."""
     together = method_named(settings.method).together
     return settings.edit_batch > 0 and (together or requests > settings.edit_batch)
 
@@ -28,7 +28,7 @@ class Guard:
     """Looks at the model after each batch of requests.
 
     Args:
-        translator: the model, as it is before the run now.
+        translator: the model, which is now as it is before the run.
         validation: pairs of which the loss is measured.
         settings: with the bounds.
         endings: with which segments still count.
@@ -80,7 +80,7 @@ def _spread(results: List[Result]) -> List[Result]:
     return results[::step]
 
 
-def gone_back(
+def kept_results(
     edited: ModelUnderEdit, requests: Sequence[EditRequest], results: List[Result], checks: Sequence[Check]
 ) -> List[Result]:
     """All results, or after a bound was passed those up to the last good check, with the other edits taken out.

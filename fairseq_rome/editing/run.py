@@ -7,7 +7,7 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.case import Case, prepare
 from fairseq_rome.editing.batch_edit import edit_together
-from fairseq_rome.editing.guards import Guard, gone_back, watched
+from fairseq_rome.editing.guards import Guard, kept_results, watched
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
 from fairseq_rome.editing.one_by_one import edit_one_by_one
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Check, Outcome, Result, Unchanged
@@ -151,7 +151,7 @@ def _run(
         checks = [guard.check(results)] if guard else []
     else:
         results, checks = edit_one_by_one(edited, requests, chosen, surroundings, guard, settings.edit_batch)
-    return gone_back(edited, requests, results, checks), checks
+    return kept_results(edited, requests, results, checks), checks
 
 
 def _others(corpus: Corpus, requests: Sequence[EditRequest], most: int) -> List[str]:

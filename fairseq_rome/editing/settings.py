@@ -64,24 +64,24 @@ class EditSettings(NeuronSettings, CaseSettings, RunSettings):
     Settings of a method that is not chosen are kept too: a request may choose another method.
 
     Args:
-        of_methods: values of methods' settings by name; what is missing has its default.
+        method_values: values of methods' settings by name; what is missing has its default.
     """
 
-    of_methods: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    method_values: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         known = {name: one.default for name, one in self.known().items() if not hasattr(self, name)}
-        unknown = [name for name in self.of_methods if name not in known]
+        unknown = [name for name in self.method_values if name not in known]
         if unknown:
             raise TypeError(f"no settings of a method: {', '.join(unknown)}")
-        object.__setattr__(self, "of_methods", MappingProxyType({**known, **self.of_methods}))
+        object.__setattr__(self, "method_values", MappingProxyType({**known, **self.method_values}))
 
     def __getstate__(self) -> Dict[str, Any]:
         # A mapping proxy can be neither pickled nor copied.
-        return {**self.__dict__, "of_methods": dict(self.of_methods)}
+        return {**self.__dict__, "method_values": dict(self.method_values)}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
-        self.__dict__.update(state, of_methods=MappingProxyType(state["of_methods"]))
+        self.__dict__.update(state, method_values=MappingProxyType(state["method_values"]))
 
     @classmethod
     def known(cls) -> Dict[str, Setting]:
@@ -91,15 +91,15 @@ class EditSettings(NeuronSettings, CaseSettings, RunSettings):
     def as_plain(self) -> Dict[str, Any]:
         """All settings as plain values by name."""
         return {
-            name: self.of_methods[name] if name in self.of_methods else getattr(self, name)
+            name: self.method_values[name] if name in self.method_values else getattr(self, name)
             for name in self.known()
         }
 
     def changed(self, values: Mapping[str, Any]) -> EditSettings:
         """The settings with some values, which have been checked, in the place of theirs."""
-        of_methods = {name: value for name, value in values.items() if name in self.of_methods}
-        own = {name: value for name, value in values.items() if name not in of_methods}
-        return replace(self, of_methods={**self.of_methods, **of_methods}, **own)
+        method_values = {name: value for name, value in values.items() if name in self.method_values}
+        own = {name: value for name, value in values.items() if name not in method_values}
+        return replace(self, method_values={**self.method_values, **method_values}, **own)
 
     def of_method(self) -> Settings:
         """The settings of the chosen method, of its own class."""

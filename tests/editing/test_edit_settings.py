@@ -81,12 +81,12 @@ def test_equal_settings_are_equal_however_they_are_made() -> None:
     assert one == with_settings(EditSettings(), {"edit-steps": 3, "edit-tries": 2}, "here")
     assert pickle.loads(pickle.dumps(one)) == copy.deepcopy(one) == one
     with pytest.raises(TypeError):
-        one.of_methods["edit_steps"] = 4  # type: ignore[index]
+        one.method_values["edit_steps"] = 4  # type: ignore[index]
 
 
 def test_no_setting_of_a_method_is_taken_unchecked() -> None:
     with pytest.raises(TypeError, match="no settings of a method: colour, edit_tries"):
-        EditSettings(of_methods={"colour": 1, "edit_tries": 2})
+        EditSettings(method_values={"colour": 1, "edit_tries": 2})
 
 
 @pytest.mark.parametrize(("changes", "message"), [
