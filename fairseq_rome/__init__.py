@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from fairseq_rome.report import Report
     from fairseq_rome.text.requests import EditFile, EditRequest, Probe, read_edit_file
     from fairseq_rome.tracing import CausalTrace, LocateSettings
+    from fairseq_rome.workbench.entry import open_workbench as open
     from fairseq_rome.workbench.workbench import Workbench
-    from fairseq_rome.workbench.workbench import open_workbench as open
 
 _PUBLIC = {
     "CausalTrace": "tracing",
@@ -43,7 +43,7 @@ _PUBLIC = {
     "Report": "report",
     "Result": "editing.outcome",
     "Workbench": "workbench.workbench",
-    "open": "workbench.workbench",
+    "open": "workbench.entry",
     "patched": "patch.loading",
     "read_edit_file": "text.requests",
 }

@@ -91,6 +91,15 @@ def inputs_of(translator: Translator, pairs: Sequence[Pair], site: Site) -> Tupl
     return inputs, sentence, symbol
 
 
+def keys_of(translator: Translator, pairs: Sequence[Pair], site: Site, tokens: int) -> Tensor:
+    """A site's keys (n x f) at the positions of the first of some pairs, up to so many of them."""
+    chosen = _first(pairs, site, tokens)
+    return torch.cat([
+        seen.keys.transpose(0, 1)[mask].float().cpu()
+        for _, seen, mask, _ in _stream(translator, pairs, chosen, site)
+    ])  # fmt: skip
+
+
 def _first(pairs: Sequence[Pair], site: Site, tokens: int) -> List[int]:
     chosen: List[int] = []
     for index, pair in enumerate(pairs):

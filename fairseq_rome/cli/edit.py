@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fairseq_rome.evaluation.sentence_sets import SentenceSet
     from fairseq_rome.report import Report
     from fairseq_rome.text.requests import EditFile
-    from fairseq_rome.workbench.staging import ComparedModel
+    from fairseq_rome.workbench.compared_models import ComparedModel
     from fairseq_rome.workbench.workbench import Workbench
 
 
@@ -132,13 +132,15 @@ class Edit:
         self, bench: Workbench, edit_file: EditFile, outcome: Outcome, sets: Sequence[SentenceSet], journal: Journal
     ) -> int:
         """Prove what was edited, and write it if it holds."""
+        from fairseq_rome.workbench.compared_models import unedited
+
         command = self.command
         status = 1 if outcome.failed or outcome.keep.changed else 0
         # What was good before a bound was passed is kept.
         going_on = command.keep_going or bool(outcome.stopped and not outcome.keep.changed)
         report: Optional[Report] = None
         if not outcome.holding:
-            if command.proves and not self._report(bench, bench.unedited(), edit_file, outcome, sets).passed:
+            if command.proves and not self._report(bench, unedited(bench.model), edit_file, outcome, sets).passed:
                 status = 1
             journal.remove()
             self.say.note("nothing holds, and nothing was written" if status else "nothing to write")

@@ -21,7 +21,9 @@ from fairseq_rome.evaluation.conditions import METRICS
 
 if TYPE_CHECKING:
     from fairseq_rome.host.decoding import Progress
+    from fairseq_rome.workbench.compared_models import ComparedModel
     from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
+    from fairseq_rome.workbench.workbench import Workbench
 
 USAGE = "fairseq-edit-eval DATA --path BEFORE --edited AFTER -s SRC -t TGT [--edit-pref PREF] [--test-set SET] ..."
 DESCRIPTION = """\
@@ -176,7 +178,7 @@ def _run(command: EvalCommand) -> int:
     if command.report:
         check_folder(command.report, command.force)
     bench = Workbench(open_model(command.model, command.progress))
-    edited = bench.compared(command.edited, command.patches, command.hooks)
+    edited = _edited(bench, command)
     sets = load_test_sets(command.evaluation.test_sets, bench.model.translator.codec)
     edit_file = EditFile(())
     if command.edit_pref:
@@ -191,6 +193,17 @@ def _run(command: EvalCommand) -> int:
     if command.report:
         say.wrote_files(write_report(command.report, report, command.force))
     return 0 if report.passed else 1
+
+
+def _edited(bench: Workbench, command: EvalCommand) -> ComparedModel:
+    from fairseq_rome.workbench.compared_models import of_checkpoint, with_files, with_hooks
+    from fairseq_rome.workbench.workbench import MOST_READ
+
+    if command.edited is not None:
+        return of_checkpoint(bench.model, command.edited)
+    if command.hooks:
+        return with_hooks(bench.model, command.patches, bench.background(command.evaluation.seed, most=MOST_READ))
+    return with_files(bench.model, command.patches)
 
 
 def cli_main() -> None:

@@ -19,11 +19,11 @@ from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.sites import prepared
 from fairseq_rome.report import EditDetails, Report
 from fairseq_rome.text.requests import EditFile
+from fairseq_rome.workbench.compared_models import ComparedModel
 from fairseq_rome.workbench.heat_map_pictures import heat_maps
 from fairseq_rome.workbench.opening import OpenModel
 from fairseq_rome.workbench.provenance import details_of, known_triggers, told_edits, versions
 from fairseq_rome.workbench.specs import EvaluationOptions
-from fairseq_rome.workbench.staging import ComparedModel
 
 
 @dataclass(frozen=True)

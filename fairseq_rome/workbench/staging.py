@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Iterable, List, Mapping, Optional, Tuple, Type
 
@@ -16,28 +15,13 @@ from fairseq_rome.host.checkpoint import (
     stage_state,
     stale_parts,
 )
-from fairseq_rome.host.decoding import Translator
 from fairseq_rome.patch import with_patches
 from fairseq_rome.text.segments import Endings, holds
+from fairseq_rome.workbench.compared_models import ComparedModel
 from fairseq_rome.workbench.opening import OpenModel
 from fairseq_rome.workbench.provenance import edits_in, history, told_patches
 
 _NEEDS_PLUGIN = "this checkpoint's settings only load with --user-dir fairseq_rome where torch is 2.6 or newer"
-
-
-@dataclass(frozen=True)
-class ComparedModel:
-    """A model to hold against the unedited one.
-
-    Args:
-        translator: the model, and what decodes with it.
-        edits: a record for each of its edits, as its checkpoint tells them.
-        told: what a report tells of it.
-    """
-
-    translator: Translator
-    edits: Tuple[Mapping[str, Any], ...]
-    told: Mapping[str, Any]
 
 
 class StagedCheckpoint:

@@ -27,12 +27,8 @@ from fairseq_rome.editing.run import Preview, Surroundings, edit, preview
 from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.errors import EditError, naming
 from fairseq_rome.evaluation.conditions import Condition
-from fairseq_rome.host.checkpoint import fingerprint, read_state
-from fairseq_rome.host.configuration import FairseqOptions
 from fairseq_rome.host.corpus import MOST_SENTENCES, Corpus, load_corpus, validation_pairs
-from fairseq_rome.host.decoding import Progress, silent
 from fairseq_rome.host.sites import prepared
-from fairseq_rome.host.user_dir import share_user_dir
 from fairseq_rome.patch import (
     Patch,
     applied,
@@ -41,18 +37,18 @@ from fairseq_rome.patch import (
     patch_file,
     read_stack,
     save_patches,
-    with_patches,
     write_folder,
 )
 from fairseq_rome.report import Report
 from fairseq_rome.text.requests import EditFile, EditRequest
 from fairseq_rome.text.segments import Endings
 from fairseq_rome.tracing import CARRY, CausalTrace, LocateSettings, locate
+from fairseq_rome.workbench.compared_models import ComparedModel, with_edits
 from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_sets, make_report
-from fairseq_rome.workbench.opening import OpenModel, open_model
-from fairseq_rome.workbench.provenance import edits_in, history, told_patches, with_patch_files
-from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
-from fairseq_rome.workbench.staging import ComparedModel, StagedCheckpoint, stage_checkpoint
+from fairseq_rome.workbench.opening import OpenModel
+from fairseq_rome.workbench.provenance import history, told_patches
+from fairseq_rome.workbench.specs import EvaluationOptions
+from fairseq_rome.workbench.staging import StagedCheckpoint, stage_checkpoint
 
 Requests = Union[EditFile, EditRequest, Sequence[EditRequest]]
 
@@ -232,42 +228,6 @@ class Workbench:
         with applied(self.model.translator.model, *patches):
             yield self
 
-    def unedited(self) -> ComparedModel:
-        """The model itself, to compare with: what an edit that was not made has changed."""
-        return ComparedModel(self.model.unedited(), (), {})
-
-    def edited(self, patches: Sequence[Patch]) -> ComparedModel:
-        """A second model with edits in it, to compare with this one.
-
-        Args:
-            patches: in the order in which they were made.
-        """
-        built = self.model.translator.model.state_dict()
-        state = with_patches(self.model.state, patches, history(patches), built=built)
-        told = {"edited": {"fingerprint": fingerprint(state)}}
-        return ComparedModel(self.model.reopened(state), tuple(edits_in(state)), told)
-
-    def compared(self, path: Optional[str] = None, patches: Sequence[str] = (), hooks: bool = False) -> ComparedModel:
-        """A second model, to compare with this one.
-
-        Args:
-            path: its checkpoint; None where patches make it of this one.
-            patches: patch files, in their order.
-            hooks: hold the patches by hooks beside the model, instead of making them in its weights.
-
-        Raises:
-            EditError: if a file can't be read or does not fit.
-        """
-        model = self.model
-        if path is not None:
-            state = read_state(path, trust=model.spec.trust)
-            told: Dict[str, Any] = {"edited": {"path": path, "fingerprint": fingerprint(state)}}
-        else:
-            built = model.translator.model.state_dict()
-            state, _ = with_patch_files(model.path, model.state, patches, built)
-            told = {"patches": list(patches)}
-        return ComparedModel(model.reopened(state), tuple(edits_in(state)), told)
-
     def evaluate(
         self,
         edited: Union[ComparedModel, Outcome, Sequence[Patch]],
@@ -296,7 +256,7 @@ class Workbench:
         if isinstance(edited, Outcome):
             requests = requests or [result.request for result in edited.results]
             edited = told_patches(edited)
-        compared = edited if isinstance(edited, ComparedModel) else self.edited(edited)
+        compared = edited if isinstance(edited, ComparedModel) else with_edits(self.model, edited)
         options = EvaluationOptions(
             tuple(test_sets), tuple(Condition.parse(str(one)) for one in conditions), figures, seed
         )
@@ -386,50 +346,6 @@ class Workbench:
             if failures:
                 raise EditError(f"{path}: {failures[0]}; nothing was written")
             staged.commit()
-
-
-def open_workbench(
-    path: str,
-    *,
-    data: str,
-    source: Optional[str] = None,
-    target: Optional[str] = None,
-    task: str = "translation",
-    bpe: Optional[str] = None,
-    tokenizer: Optional[str] = None,
-    device: str = "cpu",
-    patches: Sequence[str] = (),
-    trust: bool = False,
-    cache: Optional[str] = None,
-    progress: Progress = silent,
-    **options: Any,
-) -> Workbench:
-    """Open a fairseq checkpoint, as `fairseq_rome.open`.
-
-    Args:
-        path: the checkpoint.
-        data: the data directory of fairseq-preprocess, with the dictionaries and a training side.
-        source: code of the source language; None to infer it from the data directory.
-        target: code of the target language, likewise.
-        task: name of the fairseq task.
-        bpe: name of the subword model, such as `sentencepiece`; its file goes to an option of its own, such as
-            `sentencepiece_model`.
-        tokenizer: name of the tokenizer, such as `moses`.
-        device: where the model computes, such as `cpu` or `cuda`.
-        patches: patch files whose edits are made in the checkpoint as it is read.
-        trust: allow a checkpoint that runs code when it is loaded.
-        cache: folder where statistics are kept between runs; None for none.
-        progress: wraps long loops; takes the items and a label.
-        options: any other option of fairseq-generate by its name, such as `beam=4`.
-
-    Raises:
-        EditError: for whatever a user can put right.
-    """
-    share_user_dir()
-    found = FairseqOptions.of(path, data, source, target, task, bpe, tokenizer, **options)
-    half = bool(found.values.get("fp16"))
-    spec = ModelSpec(found, device, half, patches=tuple(patches), trust=trust, cache=cache)
-    return Workbench(open_model(spec, progress))
 
 
 def numbered(requests: Requests) -> EditFile:
