@@ -74,6 +74,7 @@ setup(
             "fairseq-edit-eval = fairseq_rome.cli.eval:cli_main",
             "fairseq-edit-locate = fairseq_rome.cli.locate:cli_main",
             "fairseq-edit-patch = fairseq_rome.cli.patch:cli_main",
+            "fairseq-edit-requests = fairseq_rome.cli.requests:cli_main",
         ]
     },
 )
