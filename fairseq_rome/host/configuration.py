@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Mapping, NoReturn, Optional
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters import TaskAdapter, adapter_for
+from fairseq_rome.host.quiet import quiet
 
 _ALWAYS_TOLD = ("beam", "lenpen")
 
@@ -74,7 +75,8 @@ class FairseqOptions:
         """The same as fairseq's configuration, a `DictConfig` with a group for each part."""
         from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
-        return convert_namespace_to_omegaconf(SimpleNamespace(**self.values))
+        with quiet():
+            return convert_namespace_to_omegaconf(SimpleNamespace(**self.values))
 
     def set_up_task(self) -> TaskAdapter:
         """The task with its dictionaries.
@@ -88,7 +90,8 @@ class FairseqOptions:
         if not all(os.path.isdir(folder) for folder in utils.split_paths(self.data)):
             raise EditError(f"{self.data}: no such directory, expected the data directory of fairseq-preprocess")
         try:
-            task = tasks.setup_task(self.cfg.task)
+            with quiet():
+                task = tasks.setup_task(self.cfg.task)
         except (FileNotFoundError, AssertionError) as error:
             where = error.filename if isinstance(error, FileNotFoundError) and error.filename else self.data
             raise EditError(

@@ -43,7 +43,7 @@ def mbart(tiny: Tiny) -> Tuple[Any, Any]:
     from fairseq.tasks.translation_from_pretrained_bart import TranslationFromPretrainedBARTTask
 
     plain = tiny.task()
-    args = argparse.Namespace(**{**vars(plain.cfg), "langs": "en,de", "prepend_bos": False})
+    args = argparse.Namespace(**{**vars(plain.task.cfg), "langs": "en,de", "prepend_bos": False})
     task = TranslationFromPretrainedBARTTask(args, plain.source_dictionary, plain.target_dictionary)
     task.args = args  # fairseq 0.12 forgets to
     return adapter_for(task), architecture("mbart_base", max_source_positions=64, max_target_positions=64)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fairseq_rome.host.adapters.base import TaskAdapter, register
 from fairseq_rome.host.codec import content
+from fairseq_rome.host.quiet import quiet
 
 
 @register
@@ -42,7 +43,8 @@ class TranslationAdapter(TaskAdapter):
     def load_split(self, name: str) -> Optional[Any]:
         """As for every adapter."""
         try:
-            self.task.load_dataset(name)
+            with quiet():
+                self.task.load_dataset(name)
         except FileNotFoundError:
             return None
         return self.task.dataset(name)
