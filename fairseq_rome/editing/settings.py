@@ -39,8 +39,8 @@ class RunSettings(Settings):
     )
     edit_batch: int = setting(
         100,
-        "in longer runs, requests between two checks of the validation loss and of the edits so far; memit and emmet "
-        "are checked after their one solve; 0: no checks",
+        "in longer runs, requests between two checks of the validation loss and of the edits so far; methods that fit "
+        "all requests together are checked once, after their fit; 0: no checks",
     )
     edit_max_loss: float = setting(
         0.1, "stop the run, and keep what was good, where the validation loss rises by more bits a token"
