@@ -183,8 +183,6 @@ def parse(
     site_file = given.pop("site") if str(given.get("site", "")).endswith((".yaml", ".yml")) else None
     sites = read_sites(site_file) if site_file else {}
     settings = with_settings(settings, given, "command line")
-    if not own.dry_run and not own.save_to:
-        raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")
     prepare()
     from fairseq_rome.patch import patch_paths
 
@@ -192,6 +190,8 @@ def parse(
     model, progress, as_json = model_spec(
         "fairseq-edit", own, rest, settings.seed, patch_paths(own.edit_patches), own.edit_cache
     )
+    if not own.dry_run and not own.save_to:
+        raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")
     return EditCommand(
         model, progress, as_json, own.edit_pref, own.edit_config, site_file, sites, own.edit_task, settings,
         evaluation, own.report, own.save_to or "", own.save_patch, own.force, own.keep_going, not own.no_text,

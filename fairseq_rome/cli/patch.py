@@ -29,8 +29,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _parse_and_run(argv: Sequence[str]) -> int:
-    command = parse(argv)
-    import_fairseq()
+    command = parse(argv, import_fairseq)
     commands = {"show": _show, "apply": _apply, "revert": _revert, "merge": _merge, "diff": _diff}
     with telling_if_written(command.output.path):
         return commands[command.name](command)

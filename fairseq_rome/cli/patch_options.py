@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Sequence, Tuple
 
 from fairseq_rome.cli.parsing import Parser, add_trust
 
@@ -105,8 +105,12 @@ class PatchCommand:
     as_json: bool
 
 
-def parse(argv: Sequence[str]) -> PatchCommand:
+def parse(argv: Sequence[str], prepare: Callable[[], None]) -> PatchCommand:
     """What the words of a command line ask for.
+
+    Args:
+        argv: the words.
+        prepare: called once the options are known to be right, before fairseq is needed.
 
     Raises:
         EditError: for options that can't be.
@@ -116,6 +120,7 @@ def parse(argv: Sequence[str]) -> PatchCommand:
     given = vars(own)
     files = [given[name] for name in ("base", "edited", "first", "second") if name in given]
     files += [*given.get("files", ()), *given.get("patches", ())]
+    prepare()
     from fairseq_rome.workbench.patching import OutputSpec
 
     output = OutputSpec(

@@ -121,7 +121,7 @@ def test_an_edit_is_proven(reported: Path, edit_data: Path, tmp_path: Path) -> N
     assert "of 3 probes hold; " in run.out and "of 2 near misses identical" in run.out
     assert "other sentences: 0 of 12 changed" in run.out
     assert "search: beam 2, lenpen 1.0" in run.out
-    assert "gate efficacy>=1: passed, efficacy is 1" in run.out
+    assert "condition efficacy>=1: met, efficacy is 1" in run.out
     assert "\nPASSED: 1 of 1 requests hold; " in run.out
     written = sorted(path.name for path in (tmp_path / "report").iterdir())
     assert written == ["edit_card.md", "report.html", "report.json"]
@@ -177,7 +177,7 @@ REFUSED: Dict[str, Tuple[List[str], str]] = {
     ),
     "nothing to judge": ([], "nothing to judge: expected --edit-pref, --test-set or both"),
     "no such set": (["--test-set", "dev"], "test set 'dev': neither the files dev.en and dev.de nor a subset of"),
-    "no such figure": (["--test-set", "valid", "--gate", "bleu>1"], "gate 'bleu>1': no figure 'bleu'"),
+    "no such figure": (["--test-set", "valid", "--gate", "bleu>1"], "condition 'bleu>1': no figure 'bleu'"),
     "negative": (["--test-set", "valid", "--edit-sample", "-1"], "--edit-sample is -1, expected"),
     "sampling": (["--test-set", "valid", "--sampling"], "--sampling is not taken here, expected plain beam search"),
     "prefixes": (["--test-set", "valid", "--prefix-size", "2"], "--prefix-size is not taken here"),

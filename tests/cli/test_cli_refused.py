@@ -185,7 +185,7 @@ OPTIONS: Dict[str, Tuple[List[Any], str]] = {
         "README.md: is the input file",
     ),
     "one output for both": (["--save-to", "same.pt", "--save-patch", "./same.pt"], "is what --save-to names as well"),
-    "gate": (["--gate", "locality"], "gate 'locality': expected FIGURE>=NUMBER"),
+    "gate": (["--gate", "locality"], "condition 'locality': expected FIGURE>=NUMBER"),
     "sites missing": (["--site", "/nowhere.yaml"], "/nowhere.yaml: No such file"),
     "settings missing": (["--edit-config", "/nowhere.yaml"], "/nowhere.yaml: No such file"),
 }

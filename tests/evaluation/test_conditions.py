@@ -24,8 +24,8 @@ def test_what_is_read(text: str, gate: Condition) -> None:
 
 
 REFUSED = {
-    "locality": "gate 'locality': expected FIGURE>=NUMBER, for example locality>=0.995",
-    "": "gate '': expected FIGURE>=NUMBER",
+    "locality": "condition 'locality': expected FIGURE>=NUMBER, for example locality>=0.995",
+    "": "condition '': expected FIGURE>=NUMBER",
     "locality=1": "expected FIGURE>=NUMBER",
     "locality==1": "expected FIGURE>=NUMBER",
     "bleu>=1": "no figure 'bleu', expected one of: efficacy, exact, generalisation",
@@ -59,7 +59,7 @@ def test_every_comparison(comparison: str, passes: tuple[bool, ...]) -> None:
 def test_what_could_not_be_measured_fails() -> None:
     [result] = check_conditions([Condition("generalisation", ">=", 0.0)], {"efficacy": 1.0})
     assert not result.passed
-    assert str(result) == "gate generalisation>=0: failed, nothing to measure generalisation on"
+    assert str(result) == "condition generalisation>=0: failed, nothing to measure generalisation on"
 
 
 def test_every_figure_has_a_meaning() -> None:

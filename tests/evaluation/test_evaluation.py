@@ -248,7 +248,7 @@ def test_test_sets_that_are_refused(demo: Demo, tmp_path: Path, name: str) -> No
     for file, text in texts.items():
         (tmp_path / file).write_text(text, encoding="utf-8")
     with pytest.raises(EditError, match=message):
-        load_test_set(str(tmp_path / "raw"), demo.task, demo.codec)
+        load_test_set(str(tmp_path / "raw"), demo.codec)
 
 
 def test_demo_requests_are_wrong_before(demo: Demo) -> None:

@@ -143,7 +143,7 @@ def test_models_without_encoder_and_decoder_are_refused(tiny: Tiny) -> None:
         model = torch.nn.Module()
         model.add_module(part, getattr(whole.model, part))
         with pytest.raises(EditError, match="Module is no encoder-decoder model"):
-            build_translator(model, whole.task, BEAM, whole.codec)
+            build_translator(model, whole.adapter, BEAM, whole.codec)
 
 
 def test_shared_embedding_of_encoder_and_decoder(tiny: Tiny) -> None:

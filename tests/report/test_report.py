@@ -91,7 +91,7 @@ def test_failed_page_says_why() -> None:
     page = rendered(full(holds=False))
     assert "FAILED" in page.text and "PASSED" not in page.text
     assert "1 of 1 requests do not hold: wall-1" in page.text
-    assert "gate efficacy>=1: failed, efficacy is 0" in page.text
+    assert "condition efficacy>=1: failed, efficacy is 0" in page.text
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_failed_page_says_why() -> None:
     [
         (
             EMPTY,
-            ["NOTHING JUDGED", "no requests", "No gates", "no probes", "No other sentences", "not measured"],
+            ["NOTHING JUDGED", "no requests", "No conditions", "no probes", "No other sentences", "not measured"],
         ),
         (report(sets=(KEPT,)), ["PASSED", "There were no requests", "no test set with references"]),
         (report(gates=GATES), ["FAILED", "nothing to measure efficacy on"]),

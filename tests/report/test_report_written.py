@@ -134,7 +134,7 @@ def test_card(tmp_path: Path) -> None:
         f"- BLEU: 38.71 before, 38.69 after (−0.03, p = 0.2218), `{SIGNATURE}`",
         f"- BLEU: 31.20 before, 31.20 after (0, identical outputs), `{SIGNATURE}`",
         "Scores on test\\_2017, 0 of 500 outputs changed:",
-        "- gate locality&gt;=0.98: passed, locality is 0.998315",
+        "- condition locality&gt;=0.98: met, locality is 0.998315",
         "    fairseq-edit 'data bin'",
         "  - fingerprint: `9b0f`",
         "- Seed: `7`",
