@@ -26,8 +26,8 @@ from tqdm import tqdm
 import fairseq_rome
 from fairseq_rome.cases.case import prepare
 from fairseq_rome.editing.attempts import BestAttempt, attempt
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.neuron_pool import NeuronPool
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.corpus import Corpus, load_corpus
 from fairseq_rome.host.decoding import Translator

@@ -15,8 +15,8 @@ from unittest import mock
 import torch
 
 from fairseq_rome.editing.batch_edit import edit_together
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.editing.surroundings import Surroundings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair, by_size, forced_logits

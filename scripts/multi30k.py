@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from fairseq_rome.editing.settings import EditSettings
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.text.segments import Difference, correct, holds
 

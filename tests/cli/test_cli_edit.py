@@ -26,9 +26,9 @@ from edit_runs import (
 from edit_runs import write_requests as write
 from omegaconf import OmegaConf
 
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING
 from fairseq_rome.editing.run import edit
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.editing.surroundings import Surroundings
 from fairseq_rome.host.checkpoint import PROVENANCE, read_state
 from fairseq_rome.host.corpus import load_corpus
