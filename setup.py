@@ -65,7 +65,7 @@ setup(
     extras_require={
         "fairseq": FAIRSEQ,
         "test": TEST,
-        "lint": ["ruff", "mypy"],
+        "lint": ["ruff", "mypy", "build", "twine"],
         "docs": DOCS,
     },
     entry_points={

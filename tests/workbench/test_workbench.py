@@ -15,7 +15,7 @@ from edit_runs import DEMO, ROOT, files, open_stock, probes, request
 import fairseq_rome
 from fairseq_rome import EditError, EditRequest, EditSettings, Outcome, Workbench
 from fairseq_rome.editing.outcome import EDITED, Result
-from fairseq_rome.host.checkpoint import fingerprint, read_state
+from fairseq_rome.host.checkpoint import fingerprint, read_state, tensors
 from fairseq_rome.workbench.staging import StagedCheckpoint
 
 SOURCE = "The shop assistants can read the poem."
@@ -181,3 +181,28 @@ def test_the_example_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert names["outcome"].results[0].after == TARGET
     assert "1 edited" in capsys.readouterr().out
     assert read_state(tmp_path / "edited.pt")["extra_state"]["fairseq_rome"]
+
+
+def test_the_base_weights_are_hashed_once_a_run(
+    edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted at a weight that no edit touches, under all of its names."""
+    hashed: List[int] = []
+    plain = tensors.tensor_fingerprint
+    embedding = read_state(DEMO / "model.pt")["model"]["encoder.embed_tokens.weight"]
+
+    def counted(tensor: torch.Tensor) -> str:
+        if tensor.shape == embedding.shape and torch.equal(tensor, embedding):
+            hashed.append(1)
+        return plain(tensor)
+
+    monkeypatch.setattr(tensors, "tensor_fingerprint", counted)
+    bench = opened(edit_data)
+    outcome = bench.edit([EditRequest(SOURCE, TARGET)], EditSettings.of(edit_contexts=0, edit_stats_tokens=2000))
+    bench.save_patches(str(tmp_path / "fix.safetensors"), outcome)
+    with bench.stage(str(tmp_path / "edited.pt"), outcome) as staged:
+        staged.commit()
+    shared = sum(
+        one.shape == embedding.shape and torch.equal(one, embedding) for one in bench.model.state["model"].values()
+    )
+    assert len(hashed) == shared
