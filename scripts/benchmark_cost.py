@@ -26,11 +26,11 @@ from statistics import median
 from typing import List, Optional, Sequence, Tuple
 
 import sentencepiece
+from fairseq_rome.cli.session import Opened, load_again, to_device, translator_for
 from multi30k import DEFAULT_FOLDER, Judge, Multi30k, Verdict, Wish, edit_arguments, open_model, read_multi30k
 from tqdm import tqdm
 
 import fairseq_rome
-from fairseq_rome.cli.session import Opened, load_again, to_device, translator_for
 from fairseq_rome.host.checkpoint import read_state, saved_model_cfg
 from fairseq_rome.host.decoding import Translator
 

@@ -115,10 +115,14 @@ class TaskAdapter(ABC):
         Returns:
             `src_tokens` (B x S, padded as the task pads, with what the task adds to a source) and `src_lengths` (B).
         """
-        dataset = self.task.build_dataset_for_inference(list(sources), [len(tokens) for tokens in sources])
+        dataset = self._inference_set(sources)
         sample = dataset.collater([dataset[index] for index in range(len(sources))])
         order = sample["id"].argsort()
         return {name: sample["net_input"][name][order] for name in ("src_tokens", "src_lengths")}
+
+    def _inference_set(self, sources: Sequence[Tensor]) -> Any:
+        """The task's own data set of some sources."""
+        return self.task.build_dataset_for_inference(list(sources), [len(tokens) for tokens in sources])
 
     def build_generator(self, model: Any, generation: Any) -> Any:
         """The task's own generator for a model.

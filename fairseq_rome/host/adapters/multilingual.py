@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 from fairseq import utils
 from fairseq.tasks.multilingual_translation import MultilingualTranslationTask
@@ -63,3 +63,8 @@ class MultilingualAdapter(TaskAdapter):
         """As for every adapter."""
         source, target = item
         return source.long(), None if target is None else target.long()
+
+    def _inference_set(self, sources: Sequence[Tensor]) -> Any:
+        found = super()._inference_set(sources)
+        found.ordered_indices()  # fairseq's data set of several pairs gives no item before that
+        return found
