@@ -187,16 +187,18 @@ def test_json_is_one_object_a_line_with_sentences_to_keep(edit_data: Path, tmp_p
     # To keep what is to change: one of the two has to give way, and either way the run has failed.
     (tmp_path / "fix.keep.en").write_text(TERM["source"] + "\n", encoding="utf-8")
     run = run_edit(edit_data, tmp_path / "fix", "--save-to", tmp_path / "new.pt", "--log-format", "json")
-    one, sample, keep, room, counts, last = map(json.loads, run.out.splitlines())
+    one, sample, keep, room, requests, last = map(json.loads, run.out.splitlines())
     assert {"site", "size", "seconds", "tries", "trigger", "general"} <= set(one)
     assert (one["before"], one["wanted"]) == (TERM["before"], TERM["target"])
     assert sample["other sentences"]["total"] == 8
     names = ("source", "before", "after")
-    changed = [{name: one[name] for name in names}] if one["after"] != one["before"] else []
-    assert keep == {"sentences to keep": {"total": 1, "identical": 1 - len(changed), "changed": changed}}
+    told = {**{name: one[name] for name in names}, "as_wanted": False}
+    changed = [told] if one["after"] != one["before"] else []
+    counts = {"total": 1, "identical": 1 - len(changed), "changed_as_wanted": 0}
+    assert keep == {"sentences to keep": {**counts, "changed": changed}}
     assert room["room"] == "decoder.2" and 0 < room["left"] <= room["total"] < 384
-    assert counts.pop("as_wanted") == (one["after"] == one["wanted"]) * len(changed)
-    assert counts == {"requests": 1, EDITED: len(changed), NOTHING: 0, FAILED: 1 - len(changed)}
+    assert requests.pop("as_wanted") == (one["after"] == one["wanted"]) * len(changed)
+    assert requests == {"requests": 1, EDITED: len(changed), NOTHING: 0, FAILED: 1 - len(changed)}
     assert run.status == 1
     assert "nothing was written" in last["note"]
     assert not (tmp_path / "new.pt").exists()
