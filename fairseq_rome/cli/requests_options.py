@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple, Union
 
@@ -23,8 +22,8 @@ Make edit files, and look at them before they are used.
 EPILOG = """\
 examples:
   fairseq-edit-requests check fixes -s en -t de
-  fairseq-edit-requests check fixes.jsonl -s en -t de --data data-bin \\
-      --path model.pt --bpe sentencepiece --sentencepiece-model spm.model
+  fairseq-edit-requests check fixes.jsonl data-bin --path model.pt -s en -t de \\
+      --bpe sentencepiece --sentencepiece-model spm.model
   fairseq-edit-requests mine data-bin --path model.pt -s en -t de \\
       --bpe sentencepiece --sentencepiece-model spm.model \\
       --task number --test-set test --out number.jsonl
@@ -40,7 +39,8 @@ CHECK = """\
 Read an edit file and say what is wrong in it, line by line: all of it, not
 only the first fault. Errors are what fairseq-edit refuses. Warnings are what
 it takes although the request can't do what it says. The model is not opened,
-unless --path names one: then its dictionaries are asked, too.
+unless --path names one: then its dictionaries are asked, too. PREF comes first;
+DATA and options that are not told below are those of fairseq-generate.
 """
 MINE = """\
 Find requests where a model is wrong. Every source of the test sets is decoded.
@@ -98,12 +98,13 @@ class MineCommand:
 
 @dataclass(frozen=True)
 class PlantCommand:
-    """What to plant, in which corpus, and the prefix of what is written."""
+    """What to plant, in which corpus, the prefix of what is written, and whether it may replace files."""
 
     fault: PlantedFault
     pref: str
     languages: Tuple[str, str]
     out: str
+    force: bool
     seed: int
 
 
@@ -129,10 +130,10 @@ def own_parser() -> Parser:
 
     check = command("check", "say what is wrong in an edit file", CHECK)
     check.add_argument("path", metavar="PREF", help="as --edit-pref of fairseq-edit")
+    check.add_argument("data", metavar="DATA", nargs="?", help="with --path: the data directory of fairseq-preprocess")
     _add_languages(check)
     check.add_argument("--json", action="store_true", help="a line of JSON for each finding")
     check.add_argument("--path", dest="model", metavar="MODEL", help="also ask this model's dictionaries")
-    check.add_argument("--data", metavar="DATA", help="its data directory; other options of fairseq-generate follow")
     add_trust(check)
     mine = command("mine", "find requests where a model is wrong", MINE)
     mine.add_argument("--task", required=True, choices=(*TASKS, "segment"))
@@ -157,6 +158,7 @@ def own_parser() -> Parser:
     plant.add_argument("--pref", required=True, help="prefix of the corpus: PREF.SRC and PREF.TGT")
     _add_languages(plant)
     plant.add_argument("--out", required=True, help="prefix of what is written: OUT.SRC, OUT.TGT and OUT.jsonl")
+    plant.add_argument("--force", action="store_true", help="overwrite these files if they exist")
     plant.add_argument("--seed", type=int, default=1, help="of the choice of held-out pairs (default: %(default)s)")
     return parser
 
@@ -178,12 +180,15 @@ def parse(argv: Sequence[str], prepare: Callable[[], None]) -> Command:
         SystemExit: after printing the help.
     """
     own, rest = own_parser().parse_known_args(argv)
+    if own.command == "check" and own.model is None:
+        rest = [*([own.data] if own.data else []), *rest]
     if rest and (own.command == "plant" or (own.command == "check" and own.model is None)):
         raise EditError(f"unrecognized arguments: {' '.join(rest)} ({PROG} {own.command} --help explains the options)")
     if own.command == "plant":
         fault = PlantedFault(own.task, own.trigger, own.wanted, own.unwanted or None)
-        return PlantCommand(fault, own.pref, (own.source_lang, own.target_lang), own.out, own.seed)
+        return PlantCommand(fault, own.pref, (own.source_lang, own.target_lang), own.out, own.force, own.seed)
     if own.command == "mine":
+        _check_mining(own)
         prepare()
         model, progress, _ = model_spec(PROG, own, rest, 1)
         return MineCommand(
@@ -193,6 +198,17 @@ def parse(argv: Sequence[str], prepare: Callable[[], None]) -> Command:
     found: Optional[ModelSpec] = None
     if own.model is not None:
         prepare()
-        words = [own.data or os.curdir, "--path", own.model, "-s", own.source_lang, "-t", own.target_lang, *rest]
+        data = [own.data] if own.data else []
+        words = [*data, "--path", own.model, "-s", own.source_lang, "-t", own.target_lang, *rest]
         found = model_spec(PROG, own, words, 1)[0]
     return CheckCommand(own.path, (own.source_lang, own.target_lang), own.json, found)
+
+
+def _check_mining(own: argparse.Namespace) -> None:
+    """Refuse numbers that ask for nothing, and a file that no command would read as requests."""
+    for name, least in (("sentences", 1), ("words", 1), ("limit", 1), ("probes", 0)):
+        value = getattr(own, name)
+        if value is not None and value < least:
+            raise EditError(f"--{name} is {value}, expected a number of at least {least}")
+    if not own.out.endswith(".jsonl"):
+        raise EditError(f"--out {own.out}: expected a name that ends in .jsonl")
