@@ -157,6 +157,8 @@ def _run(
 
 def _others(corpus: Corpus, requests: Sequence[EditRequest], most: int) -> List[str]:
     """Sentences of the corpus without any trigger that a request names, and no request themselves."""
+    if not most:
+        return []  # reading the whole corpus as text takes seconds
     triggers = [request.trigger for request in requests if request.trigger]
     others = corpus.without([request.source for request in requests])
     return others.without_triggers(triggers, most)
