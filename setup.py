@@ -60,12 +60,12 @@ setup(
     license="MIT",
     python_requires=">=3.8",
     packages=find_packages(include=["fairseq_rome", "fairseq_rome.*"]),
-    package_data={"fairseq_rome": ["py.typed", "report/templates/*", "text/languages/data/*.json"]},
+    package_data={"fairseq_rome": ["py.typed", "report/templates/*", "text/languages/data/*", "cli/help/*.txt"]},
     install_requires=REQUIREMENTS,
     extras_require={
         "fairseq": FAIRSEQ,
         "test": TEST,
-        "lint": ["ruff", "mypy"],
+        "lint": ["ruff", "mypy", "build", "twine"],
         "docs": DOCS,
     },
     entry_points={

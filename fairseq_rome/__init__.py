@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from fairseq_rome.version import __version__
 
 if TYPE_CHECKING:
+    from fairseq_rome.editing.edit_settings import EditSettings
     from fairseq_rome.editing.outcome import Outcome, Result
-    from fairseq_rome.editing.settings import EditSettings
     from fairseq_rome.errors import EditError
     from fairseq_rome.patch.loading import patched
     from fairseq_rome.report import Report
@@ -36,7 +36,7 @@ _PUBLIC = {
     "EditError": "errors",
     "EditFile": "text.requests",
     "EditRequest": "text.requests",
-    "EditSettings": "editing.settings",
+    "EditSettings": "editing.edit_settings",
     "LocateSettings": "tracing",
     "Outcome": "editing.outcome",
     "Probe": "text.requests",

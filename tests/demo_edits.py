@@ -8,9 +8,9 @@ import torch
 from conftest import Demo
 from edit_runs import probes
 
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.outcome import Outcome
 from fairseq_rome.editing.run import edit
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.editing.surroundings import Surroundings
 from fairseq_rome.host.corpus import load_corpus
 from fairseq_rome.patch import Patch, packed

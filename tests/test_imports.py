@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A module may import what stands before it. `__init__` is the package's own.
 ORDER = """
     version errors files settings algebra text host statistics tracing patch cases methods editing evaluation report
-    tasks cli __init__
+    workbench tasks cli __init__
 """.split()
 
 
@@ -95,3 +95,58 @@ def test_only_the_command_line_prints_and_exits() -> None:
         or (isinstance(node, ast.Attribute) and node.attr in ("exit", "_exit"))
     ]
     assert not found
+
+
+# Where the words of a command line become values; `tasks` is what fairseq's own commands parse; old checkpoints hold
+# their settings in a Namespace.
+PARSE = {
+    "fairseq_rome.cli.parsing",
+    "fairseq_rome.cli.edit_options",
+    "fairseq_rome.cli.eval",
+    "fairseq_rome.cli.locate",
+    "fairseq_rome.cli.patch_options",
+    "fairseq_rome.cli.requests_options",
+}
+READ_OLD_CHECKPOINTS = "fairseq_rome.host.checkpoint."
+
+
+def test_a_namespace_goes_no_further_than_the_parser() -> None:
+    free = {module for module in TREES if module in PARSE or module.startswith("fairseq_rome.tasks")}
+    others = {module for module in TREES if not module.startswith(READ_OLD_CHECKPOINTS)} - free
+    found = [
+        f"{module} imports argparse"
+        for module in sorted(others)
+        if any(name.split(".")[0] == "argparse" for name in imported_names(TREES[module]))
+    ]
+    assert not found
+    takers = [f"{module}.{name}" for module in TREES for name in takes_namespace(TREES[module])]
+    assert len(takers) <= 8
+    assert {taker.rpartition(".")[0] for taker in takers} <= PARSE
+
+
+def takes_namespace(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            own = node.args
+            parts = [*own.posonlyargs, *own.args, *own.kwonlyargs, own.vararg, own.kwarg]
+            names = {
+                inner.attr if isinstance(inner, ast.Attribute) else inner.id
+                for part in parts
+                if part is not None and part.annotation is not None
+                for inner in ast.walk(part.annotation)
+                if isinstance(inner, (ast.Attribute, ast.Name))
+            }
+            if "Namespace" in names:
+                yield node.name
+
+
+def test_each_file_has_a_name_of_its_own() -> None:
+    names: Dict[str, Set[str]] = {}
+    for module in TREES:
+        names.setdefault(module.rpartition(".")[2], set()).add(module)
+    # A folder's own file has the folder's name; `base` is what the files of a folder share.
+    assert not [
+        sorted(modules)
+        for name, modules in names.items()
+        if len(modules) > 1 and name != "base" and not any((ROOT / m.replace(".", "/")).is_dir() for m in modules)
+    ]

@@ -10,6 +10,7 @@ from fairseq_rome.algebra.detectors import (
     choose_threshold,
     discriminant,
     fit_detector,
+    logistic_loss,
     respond,
 )
 from fairseq_rome.algebra.least_squares import batch_update, compact, equality_update, insert_keys, ridged
@@ -27,6 +28,7 @@ __all__ = [
     "discriminant",
     "fit_detector",
     "insert_keys",
+    "logistic_loss",
     "nse_neurons",
     "nse_update",
     "null_space",

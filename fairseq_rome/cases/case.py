@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import FrozenSet, List, Optional, Sequence, Tuple
 
+from fairseq_rome.cases.case_settings import CaseSettings
 from fairseq_rome.cases.contexts import corrected_references, self_corrected
-from fairseq_rome.cases.settings import CaseSettings
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator

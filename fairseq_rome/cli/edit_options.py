@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Sequence
 
 from fairseq_rome.cli.parsing import (
     add_edit_file,
@@ -12,9 +11,10 @@ from fairseq_rome.cli.parsing import (
     add_trust,
     command_parser,
     evaluation_options,
+    help_sections,
     model_spec,
 )
-from fairseq_rome.editing.settings import EditSettings, all_settings
+from fairseq_rome.editing.edit_settings import EditSettings, all_settings
 from fairseq_rome.errors import EditError
 from fairseq_rome.settings import with_settings
 
@@ -22,91 +22,23 @@ if TYPE_CHECKING:
     from argparse import _ActionsContainer as Group
 
     from fairseq_rome.host.decoding import Progress
-    from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
+    from fairseq_rome.workbench.edit_job import EditSpec
 
 USAGE = "fairseq-edit DATA --path MODEL --edit-pref PREF -s SRC -t TGT --save-to FILE [options]"
-DESCRIPTION = """\
-Change one behaviour of a trained translation model from one corrected example.
-
-PREF.SRC holds source sentences and PREF.TGT the translations they should
-have, a request a line. For each request the command decodes what the model
-says now, finds the segment that differs and the source words it hangs on,
-computes a rank-one change of feed-forward weights, and checks it by decoding
-with the edited weights. At the end all requests are judged again and other
-sentences are compared. The checkpoint that is written loads in every fairseq
-command as the old one does; the old one stays as it is.
-"""
-EPILOG = """\
-examples:
-  fairseq-edit data-bin --path model.pt --edit-pref fixes -s en -t de \\
-      --bpe sentencepiece --sentencepiece-model spm.model --save-to edited.pt
-  fairseq-edit ... --dry-run                       what it would do, all settings
-  fairseq-edit ... --method rome --site decoder.2  another method, another layer
-
-A run of more than eight requests that was interrupted goes on where it stopped:
-the same command finds what is done beside the file to write.
-
-exit status:
-  0  every request holds, and the checkpoint is written
-  1  a request failed, or a sentence to keep changed; nothing is written
-     unless --keep-going
-  2  something that you can put right, said in one line; nothing is written
-"""
 
 
-@dataclass(frozen=True)
-class EditCommand:
-    """One run of the command, as it was asked for.
+class EditCommand(NamedTuple):
+    """One run of the command: what to do, and how it is shown."""
 
-    Args:
-        model: what to edit.
-        progress: wraps long loops.
-        as_json: whether each line of output is a JSON object.
-        edit_pref: the edit file.
-        edit_config: the file that settings came from; None for none.
-        site_file: the file that sites came from; None for none.
-        sites: by request id.
-        task: of requests that name none.
-        settings: of the edit.
-        evaluation: what the proof looks at besides.
-        report: folder of the report; empty for none.
-        save_to: the checkpoint to write.
-        save_patch: the patch file or folder to write; None for none.
-        force: whether outputs that exist are replaced.
-        keep_going: whether what holds is written even if a request failed.
-        text: whether the checkpoint's history keeps the sentences of the requests.
-        dry_run: only say what would be done.
-        words: the command line.
-    """
-
-    model: ModelSpec
+    spec: EditSpec
+    dry_run: bool
     progress: Progress
     as_json: bool
-    edit_pref: str
-    edit_config: Optional[str]
-    site_file: Optional[str]
-    sites: Mapping[str, str]
-    task: Optional[str]
-    settings: EditSettings
-    evaluation: EvaluationOptions
-    report: str
-    save_to: str
-    save_patch: Optional[str]
-    force: bool
-    keep_going: bool
-    text: bool
-    dry_run: bool
-    words: Tuple[str, ...]
-
-    @property
-    def proves(self) -> bool:
-        """Whether an evaluation is asked for."""
-        return bool(self.evaluation.conditions or self.report or self.evaluation.test_sets)
 
 
 def own_parser() -> argparse.ArgumentParser:
     """The options that are ours; its help is the command's."""
-    parser = command_parser("fairseq-edit", USAGE, DESCRIPTION, EPILOG, " to edit")
+    parser = command_parser("fairseq-edit", USAGE, help_sections("edit"), " to edit")
     _add_files(parser.add_argument_group("requests and output"))
     add_evaluation(parser.add_argument_group("proof"))
     _add_settings(
@@ -192,11 +124,14 @@ def parse(
     )
     if not own.dry_run and not own.save_to:
         raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")
-    return EditCommand(
-        model, progress, as_json, own.edit_pref, own.edit_config, site_file, sites, own.edit_task, settings,
-        evaluation, own.report, own.save_to or "", own.save_patch, own.force, own.keep_going, not own.no_text,
-        own.dry_run, ("fairseq-edit", *argv),
+    from fairseq_rome.workbench.edit_job import EditSpec
+
+    spec = EditSpec(
+        model, own.edit_pref, own.edit_config, site_file, sites, own.edit_task, settings, evaluation, own.report,
+        own.save_to or "", own.save_patch, own.force, own.keep_going, not own.no_text, own.dry_run,
+        ("fairseq-edit", *argv),
     )  # fmt: skip
+    return EditCommand(spec, own.dry_run, progress, as_json)
 
 
 def read_sites(path: str) -> Dict[str, str]:

@@ -6,7 +6,8 @@ import argparse
 import hashlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Iterable, Mapping, NoReturn, Optional, Sequence, Tuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Mapping, NoReturn, Optional, Sequence, Tuple
 
 from fairseq_rome.cli.interrupts import held_back
 from fairseq_rome.errors import EditError
@@ -18,22 +19,6 @@ if TYPE_CHECKING:
     from fairseq_rome.host.decoding import Progress
     from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
 
-FAIRSEQ = """\
-The options of fairseq-generate are taken, and mean the same (fairseq-generate
---help), but for sampling, prefixes, constraints and rescoring. You need those
-that you translate with:
-
-  DATA                 data directory of fairseq-preprocess: dictionaries, and
-                       a training side, from which an edit learns what has to
-                       stay as it is (without one, another split is used)
-  --path MODEL         the checkpoint{path_role}
-  -s SRC, -t TGT       source and target language
-  --bpe, --tokenizer   how text becomes subwords, for instance
-                       --bpe sentencepiece --sentencepiece-model spm.model
-  --beam, --lenpen     and other search settings: decoding with these decides
-                       whether an edit holds
-  --cpu, --fp16, --batch-size, --user-dir, --model-overrides, --log-format json
-"""
 # fairseq-generate itself does these around its search, or they let no two runs be compared.
 _NOT_TAKEN = (
     "sampling", "prefix_size", "constraints", "lm_path", "score_reference", "replace_unk", "retain_dropout",
@@ -48,21 +33,48 @@ class Parser(argparse.ArgumentParser):
         raise EditError(f"{message} ({self.prog} --help explains the options)")
 
 
-def command_parser(prog: str, usage: str, description: str, epilog: str, path_role: str) -> Parser:
+def help_sections(name: str) -> Dict[str, str]:
+    """The texts of a command's help by their headings, from the file of its name in `help`."""
+    text = (Path(__file__).parent / "help" / f"{name}.txt").read_text(encoding="utf-8")
+    parts = (part.partition("\n") for part in text.split("== ")[1:])
+    return {heading: body for heading, _, body in parts}
+
+
+def plain_parser(prog: str, description: str, epilog: str = "", usage: Optional[str] = None) -> Parser:
+    """A parser whose help keeps the lines of its texts.
+
+    Args:
+        prog: name of the command.
+        description: what the command does.
+        epilog: examples and exit status.
+        usage: one line; None for what argparse makes of the options.
+    """
+    return Parser(
+        prog=prog, usage=usage, description=description, epilog=epilog, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+
+
+def sub_parser(commands: argparse._SubParsersAction[Parser], name: str, short: str, description: str) -> Parser:
+    """The parser of a sub-command, with a help of its own."""
+    return commands.add_parser(
+        name, help=short, description=description, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+
+
+def command_parser(prog: str, usage: str, texts: Mapping[str, str], path_role: str) -> Parser:
     """A parser whose help explains the options of fairseq that matter.
 
     Args:
         prog: name of the command.
         usage: one line.
-        description: what the command does.
-        epilog: examples and exit status.
+        texts: its description and its epilog, from `help_sections`.
         path_role: what the checkpoint of `--path` is for, such as " to edit".
     """
-    parser = Parser(
-        prog=prog, usage=usage, description=description, epilog=epilog, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument_group("model, data and search", FAIRSEQ.format(path_role=path_role))
+    parser = plain_parser(prog, texts["description"], texts["epilog"], usage)
+    told = help_sections("fairseq")["options"].format(path_role=path_role)
+    parser.add_argument_group("model, data and search", told)
     return parser
 
 

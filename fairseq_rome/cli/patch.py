@@ -36,7 +36,7 @@ def _parse_and_run(argv: Sequence[str]) -> int:
 
 
 def _show(command: PatchCommand) -> int:
-    from fairseq_rome.cli.rendering import as_json
+    from fairseq_rome.cli.printers import as_json
     from fairseq_rome.errors import naming
     from fairseq_rome.workbench.patch_records import file_record
 

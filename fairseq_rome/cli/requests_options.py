@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple, Union
 
-from fairseq_rome.cli.parsing import Parser, add_trust, model_spec
+from fairseq_rome.cli.parsing import Parser, add_trust, help_sections, model_spec, plain_parser, sub_parser
 from fairseq_rome.errors import EditError
 from fairseq_rome.text.checkers import TASKS
 from fairseq_rome.text.planting import PlantedFault
@@ -16,45 +15,6 @@ if TYPE_CHECKING:
     from fairseq_rome.workbench.specs import ModelSpec
 
 PROG = "fairseq-edit-requests"
-DESCRIPTION = """\
-Make edit files, and look at them before they are used.
-"""
-EPILOG = """\
-examples:
-  fairseq-edit-requests check fixes -s en -t de
-  fairseq-edit-requests check fixes.jsonl data-bin --path model.pt -s en -t de \\
-      --bpe sentencepiece --sentencepiece-model spm.model
-  fairseq-edit-requests mine data-bin --path model.pt -s en -t de \\
-      --bpe sentencepiece --sentencepiece-model spm.model \\
-      --task number --test-set test --out number.jsonl
-  fairseq-edit-requests plant --task number --trigger dollars \\
-      --wanted Dollar --unwanted Euro --pref train -s en -t de --out planted
-
-exit status:
-  0  done; check found no errors
-  1  check found errors
-  2  something that you can put right, said in one line
-"""
-CHECK = """\
-Read an edit file and say what is wrong in it, line by line: all of it, not
-only the first fault. Errors are what fairseq-edit refuses. Warnings are what
-it takes although the request can't do what it says. The model is not opened,
-unless --path names one: then its dictionaries are asked, too. PREF comes first;
-DATA and options that are not told below are those of fairseq-generate.
-"""
-MINE = """\
-Find requests where a model is wrong. Every source of the test sets is decoded.
-term: one word of the output differs from the reference, and nothing else.
-number, hallucination, untranslated: the task's checker objects to the output
-and not to the reference. segment: output and reference differ in one segment.
-Options that are not told below are those of fairseq-generate.
-"""
-PLANT = """\
-Spoil the training side of a corpus, and write the requests that would take the
-fault away. Some of the pairs that show it are held out: they go to the request
-as its probes. A model trained on OUT.SRC and OUT.TGT shows the behaviour.
-Report planted faults apart from mined ones.
-"""
 
 
 @dataclass(frozen=True)
@@ -113,29 +73,20 @@ Command = Union[CheckCommand, MineCommand, PlantCommand]
 
 def own_parser() -> Parser:
     """The command's options; each sub-command has a help of its own."""
-    parser = Parser(
-        prog=PROG, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    texts = help_sections("requests")
+    parser = plain_parser(PROG, texts["description"], texts["epilog"])
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", parser_class=Parser, title="commands",
         description=f"{PROG} COMMAND --help explains each.",
     )  # fmt: skip
-
-    def command(name: str, short: str, description: str) -> Parser:
-        return commands.add_parser(
-            name, help=short, description=description, allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
-
-    check = command("check", "say what is wrong in an edit file", CHECK)
+    check = sub_parser(commands, "check", "say what is wrong in an edit file", texts["check"])
     check.add_argument("path", metavar="PREF", help="as --edit-pref of fairseq-edit")
     check.add_argument("data", metavar="DATA", nargs="?", help="with --path: the data directory of fairseq-preprocess")
     _add_languages(check)
     check.add_argument("--json", action="store_true", help="a line of JSON for each finding")
     check.add_argument("--path", dest="model", metavar="MODEL", help="also ask this model's dictionaries")
     add_trust(check)
-    mine = command("mine", "find requests where a model is wrong", MINE)
+    mine = sub_parser(commands, "mine", "find requests where a model is wrong", texts["mine"])
     mine.add_argument("--task", required=True, choices=(*TASKS, "segment"))
     mine.add_argument("--test-set", required=True, action="append", help="prefix of raw text, or a subset of DATA")
     mine.add_argument("--out", required=True, metavar="FILE", help="the .jsonl file to write")
@@ -150,7 +101,7 @@ def own_parser() -> Parser:
         help="held-out sentences of DATA that show the same behaviour, a request at most (default: 0)",
     )  # fmt: skip
     add_trust(mine)
-    plant = command("plant", "spoil a training side for a trial", PLANT)
+    plant = sub_parser(commands, "plant", "spoil a training side for a trial", texts["plant"])
     plant.add_argument("--task", required=True, choices=TASKS)
     plant.add_argument("--trigger", required=True, help="source segment that is to bring the fault out")
     plant.add_argument("--wanted", required=True, help="target segment that is right there")
@@ -188,7 +139,7 @@ def parse(argv: Sequence[str], prepare: Callable[[], None]) -> Command:
         fault = PlantedFault(own.task, own.trigger, own.wanted, own.unwanted or None)
         return PlantCommand(fault, own.pref, (own.source_lang, own.target_lang), own.out, own.force, own.seed)
     if own.command == "mine":
-        _check_mining(own)
+        _check_mining(own.out, sentences=own.sentences, words=own.words, limit=own.limit, probes=own.probes)
         prepare()
         model, progress, _ = model_spec(PROG, own, rest, 1)
         return MineCommand(
@@ -204,11 +155,11 @@ def parse(argv: Sequence[str], prepare: Callable[[], None]) -> Command:
     return CheckCommand(own.path, (own.source_lang, own.target_lang), own.json, found)
 
 
-def _check_mining(own: argparse.Namespace) -> None:
+def _check_mining(out: str, **numbers: Optional[int]) -> None:
     """Refuse numbers that ask for nothing, and a file that no command would read as requests."""
-    for name, least in (("sentences", 1), ("words", 1), ("limit", 1), ("probes", 0)):
-        value = getattr(own, name)
+    for name, value in numbers.items():
+        least = 0 if name == "probes" else 1
         if value is not None and value < least:
             raise EditError(f"--{name} is {value}, expected a number of at least {least}")
-    if not own.out.endswith(".jsonl"):
-        raise EditError(f"--out {own.out}: expected a name that ends in .jsonl")
+    if not out.endswith(".jsonl"):
+        raise EditError(f"--out {out}: expected a name that ends in .jsonl")

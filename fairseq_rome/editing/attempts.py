@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Callable, Iterator, Optional, Tuple
 
 from fairseq_rome.cases.case import Case
-from fairseq_rome.editing.settings import EditSettings
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.site_plan import sites_for
 from fairseq_rome.editing.verdicts import Verdict, failure, judge, too_large
 from fairseq_rome.errors import EditError

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import List, Sequence
 
 from fairseq_rome.cases.case import Case
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
 from fairseq_rome.editing.outcome import NOTHING, Result
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.editing.site_plan import range_of
 from fairseq_rome.editing.verdicts import result_of, too_large, verdict_on
 from fairseq_rome.host.decoding import Hypothesis

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Sequence
 
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
 from fairseq_rome.editing.outcome import FAILED, NOTHING, Check, Result
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.decoding import Translator, bits_a_token
 from fairseq_rome.methods.registry import method_named

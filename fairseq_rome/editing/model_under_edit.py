@@ -12,9 +12,9 @@ from torch.nn.functional import pad
 
 from fairseq_rome.cases.case import Case, prepare
 from fairseq_rome.editing.attempts import attempt
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.neuron_pool import NeuronPool
 from fairseq_rome.editing.outcome import NOTHING, Result
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.editing.surroundings import Surroundings
 from fairseq_rome.editing.verdicts import result_of
 from fairseq_rome.host.batches import Pair

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence, Tuple
 
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.guards import Guard
 from fairseq_rome.editing.journal import Journal
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
 from fairseq_rome.editing.outcome import Check, Result
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.editing.surroundings import Surroundings
 from fairseq_rome.text.requests import EditRequest
 

@@ -7,11 +7,11 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.case import Case, prepare
 from fairseq_rome.editing.batch_edit import edit_together
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.guards import Guard, kept_results, watched
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
 from fairseq_rome.editing.one_by_one import edit_one_by_one
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Check, Outcome, Result, Unchanged
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.editing.sharing import share_changes
 from fairseq_rome.editing.site_plan import plan, sites_of
 from fairseq_rome.editing.surroundings import Surroundings

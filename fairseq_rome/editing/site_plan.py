@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, Sequence
 
 from fairseq_rome.cases.case import Case
-from fairseq_rome.editing.settings import TRACED, EditSettings
+from fairseq_rome.editing.edit_settings import TRACED, EditSettings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.sites import FFN, Site, find_sites

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from fairseq_rome.cases.case import Case
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.outcome import EDITED, FAILED, Result
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.patch import Patch, applied
 

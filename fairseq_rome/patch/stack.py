@@ -115,6 +115,7 @@ def with_patches(
     *,
     built: Optional[Mapping[str, Tensor]] = None,
     optimizer: bool = True,
+    known: str = "",
 ) -> State:
     """The state of a checkpoint with more patches; the given state stays as it is.
 
@@ -124,6 +125,7 @@ def with_patches(
         provenance: what was done, in plain types.
         built: as for `edited_state`.
         optimizer: keep the optimizer state.
+        known: fingerprint of the state's weights; empty if it is still to be computed.
 
     Raises:
         EditError: as for `edited_state` and `base_weights`; or if without `built` it can't be told whether a weight is
@@ -135,7 +137,7 @@ def with_patches(
     changed = composed(weights, patches, built)
     if built is None:
         _check_alone(weights, changed)
-    origin = stack.origin or fingerprint(weights)
+    origin = stack.origin or known or fingerprint(weights)
     marks = {name: Mark.of(weights[name]) for name in changed if name not in stack.marks}
     added_to = {name: before[name] for patch in patches for name in patch.added_to}
     rooted = [_rooted(patch, before) for patch in patches]

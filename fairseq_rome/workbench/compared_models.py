@@ -61,7 +61,7 @@ def with_edits(model: OpenModel, patches: Sequence[Patch]) -> ComparedModel:
         patches: in the order in which they were made.
     """
     built = model.translator.model.state_dict()
-    state = with_patches(model.state, patches, history(patches), built=built)
+    state = with_patches(model.state, patches, history(patches), built=built, known=model.fingerprint)
     told = {"edited": {"fingerprint": fingerprint(state)}}
     return ComparedModel(model.reopened(state), tuple(edits_in(state)), told)
 

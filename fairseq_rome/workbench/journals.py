@@ -6,8 +6,8 @@ from typing import Any, Dict, Optional
 
 import torch
 
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.journal import Journal
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.methods.registry import method_named
 from fairseq_rome.text.requests import EditFile

@@ -42,9 +42,10 @@ def with_patch_files(
     with naming(path):
         stack = read_stack(state)
     found = fitting(files, state["model"], stack)
-    told = {**history(found), "base": fingerprint(state)}
+    known = fingerprint(state)
+    told = {**history(found), "base": known}
     with naming(path):
-        return with_patches(state, found, told, built=built), found
+        return with_patches(state, found, told, built=built, known=known), found
 
 
 def told_patches(outcome: Outcome, text: bool = True) -> List[Patch]:

@@ -127,8 +127,9 @@ def stage_checkpoint(
     patches = told_patches(outcome, text)
     told = {**history(patches), "base": model.fingerprint, "settings": dict(settings)}
     state = with_patches(
-        portable or model.state, patches, told, built=base.state_dict(), optimizer=optimizer
-    )
+        portable or model.state, patches, told, built=base.state_dict(), optimizer=optimizer,
+        known=model.fingerprint,
+    )  # fmt: skip
     notes = [] if portable else [_NEEDS_PLUGIN]
     notes += [f"{part} holds weights from before the edit" for part in stale_parts(state)]
     if optimizer:

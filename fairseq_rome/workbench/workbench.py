@@ -20,11 +20,11 @@ from typing import (
 )
 
 from fairseq_rome.cases.spelling import check_spelling
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.guards import watched
 from fairseq_rome.editing.journal import Journal
 from fairseq_rome.editing.outcome import Outcome, Result
 from fairseq_rome.editing.run import Preview, Surroundings, edit, preview
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.errors import EditError, naming
 from fairseq_rome.evaluation.conditions import Condition
 from fairseq_rome.host.corpus import MOST_SENTENCES, Corpus, load_corpus, validation_pairs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -26,9 +27,9 @@ from edit_runs import (
 from edit_runs import write_requests as write
 from omegaconf import OmegaConf
 
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING
 from fairseq_rome.editing.run import edit
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.editing.surroundings import Surroundings
 from fairseq_rome.host.checkpoint import PROVENANCE, read_state
 from fairseq_rome.host.corpus import load_corpus
@@ -53,7 +54,7 @@ def test_every_request_is_told_with_what_came_of_it(edited: Edited) -> None:
         said = dict(line.strip().split(None, 1) for line in told.splitlines() if line.startswith("  "))
         assert (said["source"], said["wanted"], said["after"]) == (source, target, target)
         assert said["before"] != target
-        assert "gated at decoder.2, |dW|/|W| 0." in said["edit"] or "|dW|/|W| 1." in said["edit"]
+        assert re.match(r"gated at decoder\.2, \|dW\|/\|W\| [01]\.\d{4}, \d+ contexts", said["edit"])
         assert " s, " in said["time"]
     assert "other sentences: 8 of 8 decode identically" in out
     assert out.endswith(
@@ -184,23 +185,27 @@ def test_a_failed_request_leaves_nothing(edit_data: Path, tmp_path: Path) -> Non
 def test_json_is_one_object_a_line_with_sentences_to_keep(edit_data: Path, tmp_path: Path) -> None:
     for language in ("en", "de"):
         (tmp_path / f"fix.{language}").write_bytes((DEMO / f"term.{language}").read_bytes())
-    # To keep what is to change: one of the two has to give way, and either way the run has failed.
-    (tmp_path / "fix.keep.en").write_text(TERM["source"] + "\n", encoding="utf-8")
+    unrelated = json.loads(lines("unrelated.jsonl")[0])["source"]
+    (tmp_path / "fix.keep.en").write_text(unrelated + "\n", encoding="utf-8")
     run = run_edit(edit_data, tmp_path / "fix", "--save-to", tmp_path / "new.pt", "--log-format", "json")
-    one, sample, keep, room, requests, last = map(json.loads, run.out.splitlines())
+    assert (run.status, run.err) == (0, "")
+    one, sample, keep, room, counts, last = map(json.loads, run.out.splitlines())
     assert {"site", "size", "seconds", "tries", "trigger", "general"} <= set(one)
-    assert (one["before"], one["wanted"]) == (TERM["before"], TERM["target"])
+    assert (one["before"], one["wanted"]) == (TERM["before"], TERM["target"]) and one["after"] == TERM["target"]
     assert sample["other sentences"]["total"] == 8
-    names = ("source", "before", "after")
-    told = {**{name: one[name] for name in names}, "as_wanted": False}
-    changed = [told] if one["after"] != one["before"] else []
-    counts = {"total": 1, "identical": 1 - len(changed), "changed_as_wanted": 0}
-    assert keep == {"sentences to keep": {**counts, "changed": changed}}
+    assert keep == {"sentences to keep": {"total": 1, "identical": 1, "changed_as_wanted": 0, "changed": []}}
     assert room["room"] == "decoder.2" and 0 < room["left"] <= room["total"] < 384
-    assert requests.pop("as_wanted") == (one["after"] == one["wanted"]) * len(changed)
-    assert requests == {"requests": 1, EDITED: len(changed), NOTHING: 0, FAILED: 1 - len(changed)}
-    assert run.status == 1
-    assert "nothing was written" in last["note"]
+    assert counts == {"requests": 1, EDITED: 1, NOTHING: 0, FAILED: 0, "as_wanted": 1}
+    assert last == {"wrote": str(tmp_path / "new.pt")}
+
+
+def test_json_of_a_request_that_fails(edit_data: Path, tmp_path: Path) -> None:
+    hopeless = write(tmp_path / "one.jsonl", request(NUMBER, settings={"edit_tries": 0}))
+    run = run_edit(edit_data, hopeless, "--save-to", tmp_path / "new.pt", "--log-format", "json")
+    one, *_, counts, last = map(json.loads, run.out.splitlines())
+    assert (one["status"], one["after"]) == (FAILED, one["before"])
+    assert counts == {"requests": 1, EDITED: 0, NOTHING: 0, FAILED: 1, "as_wanted": 0}
+    assert last == {"note": "nothing holds, and nothing was written"} and run.status == 1
     assert not (tmp_path / "new.pt").exists()
 
 

@@ -8,7 +8,7 @@ from typing import Sequence, Type
 
 import pytest
 
-from fairseq_rome.cli.rendering import JsonPrinter, Printer
+from fairseq_rome.cli.printers import JsonPrinter, Printer
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Outcome, Result, Unchanged
 from fairseq_rome.text.requests import EditRequest
 

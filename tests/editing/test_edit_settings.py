@@ -9,8 +9,8 @@ from typing import Any, Dict
 
 import pytest
 
-from fairseq_rome.cases.settings import CaseSettings
-from fairseq_rome.editing.settings import EditSettings, RunSettings, all_settings
+from fairseq_rome.cases.case_settings import CaseSettings
+from fairseq_rome.editing.edit_settings import EditSettings, RunSettings, all_settings
 from fairseq_rome.errors import EditError
 from fairseq_rome.methods.base import CoverSettings, Method, NeuronSettings, ValueSettings, registered
 from fairseq_rome.methods.registry import all_methods, method_named

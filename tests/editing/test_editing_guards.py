@@ -13,9 +13,9 @@ from demo_edits import RECORDS, assert_same_bits, of_demo, run
 from edit_runs import edits_in, run_edit, write_requests
 from patch_samples import gate
 
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.guards import Guard
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Outcome, Result
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint import read_state
 from fairseq_rome.host.corpus import load_corpus, validation_pairs

@@ -12,8 +12,8 @@ from demo_edits import RECORDS, of_demo, run
 from edit_runs import DEMO, edits_in, lines, run_edit
 from patch_samples import run_patch
 
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING
-from fairseq_rome.editing.settings import EditSettings
 from fairseq_rome.editing.site_plan import range_of
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint import fingerprint, read_state

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fairseq_rome.algebra import null_space
 from fairseq_rome.cases.case import Case, prepare
-from fairseq_rome.editing.settings import EditSettings
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.corpus import Corpus, load_corpus
 from fairseq_rome.host.readings import read_site

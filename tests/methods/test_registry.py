@@ -11,7 +11,7 @@ from typing import Any, Iterator
 import pytest
 
 from fairseq_rome import methods
-from fairseq_rome.editing.settings import EditSettings, all_settings
+from fairseq_rome.editing.edit_settings import EditSettings, all_settings
 from fairseq_rome.errors import EditError
 from fairseq_rome.methods.base import Method, ValueSettings, register, registered
 from fairseq_rome.methods.registry import all_methods, method_named

@@ -2,50 +2,40 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence, Tuple
+from typing import List, Tuple, Union
 
-from fairseq_rome.cli.rendering import as_json as as_json_line
-from fairseq_rome.tracing import CausalTrace, RankedSite, site_list
+from fairseq_rome.cli.printers import as_json as as_json_line
+from fairseq_rome.tracing import CausalTrace, site_list
+from fairseq_rome.workbench.locate_job import NotTraced, Traced
 
 
-def failed_text(name: str, reason: str, as_json: bool) -> str:
-    """A request that could not be traced."""
+def traced_text(one: Union[Traced, NotTraced], as_json: bool) -> str:
+    """One request, as lines or as one line of JSON."""
+    if isinstance(one, NotTraced):
+        failed = {"id": one.id, "traced": False, "reason": one.reason}
+        return as_json_line(failed) if as_json else f"request {one.id}: not traced ({one.reason})"
+    trace = one.trace
     if as_json:
-        return as_json_line({"id": name, "traced": False, "reason": reason})
-    return f"request {name}: not traced ({reason})"
-
-
-def traced_text(
-    trace: CausalTrace, output: str, ranked: Sequence[RankedSite], files: Sequence[str], seconds: float, as_json: bool
-) -> str:
-    """A request that was traced.
-
-    Args:
-        trace: what was found.
-        output: what the model says.
-        ranked: its sites.
-        files: names of the files that were written.
-        seconds: wall time.
-        as_json: as one line of JSON.
-    """
-    if as_json:
-        sites = [{"site": str(one.site), "effect": one.effect} for one in ranked]
         names = ("id", "mode", "source", "segment", "trigger", "clean", "corrupted")
-        record = {name: getattr(trace, name) for name in names}
-        return as_json_line(
-            {**record, "output": output, "traced": True, "details": dict(trace.details), "sites": sites,
-             "files": list(files), "seconds": round(seconds, 3)}
-        )  # fmt: skip
+        return as_json_line({
+            **{name: getattr(trace, name) for name in names},
+            "output": one.said,
+            "traced": True,
+            "details": dict(trace.details),
+            "sites": [{"site": str(each.site), "effect": each.effect} for each in one.ranked],
+            "files": list(one.files),
+            "seconds": round(one.seconds, 3),
+        })  # fmt: skip
     rows = [
         ("source", trace.source),
-        ("output", output),
+        ("output", one.said),
         ("segment", trace.segment),
         ("trigger", trace.trigger),
         *_runs(trace),
-        ("effects", ", ".join(f"{one.site} {one.effect:.4f}" for one in ranked)),
-        ("site", site_list(ranked)),
-        ("files", ", ".join(files)),
-        ("time", f"{seconds:.1f} s"),
+        ("effects", ", ".join(f"{each.site} {each.effect:.4f}" for each in one.ranked)),
+        ("site", site_list(one.ranked)),
+        ("files", ", ".join(one.files)),
+        ("time", f"{one.seconds:.1f} s"),
     ]
     return "\n".join([f"request {trace.id}: traced", *(f"  {name:10s}{value}" for name, value in rows)])
 

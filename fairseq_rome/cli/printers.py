@@ -7,10 +7,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set
 
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Check, Outcome, Result, Unchanged
+from fairseq_rome.report import Report, report_record, verdict_lines, verdict_records
+from fairseq_rome.workbench.listening import Listener
 
 if TYPE_CHECKING:
-    from fairseq_rome.editing.run import Plan
-    from fairseq_rome.report import Report
+    from fairseq_rome.editing.edit_settings import EditSettings
+    from fairseq_rome.editing.run import Plan, Preview
     from fairseq_rome.text.segments import Difference
 
 _STATUSES = (EDITED, NOTHING, FAILED)
@@ -22,10 +24,26 @@ def as_json(record: Mapping[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False)
 
 
-class Printer:
-    """Prints each thing as soon as it is known, as lines for a person."""
+def printer(json_lines: bool, settings: Optional[EditSettings] = None) -> Printer:
+    """What prints for a person, or as JSON.
 
-    def __init__(self) -> None:
+    Args:
+        json_lines: print JSON.
+        settings: of an edit; where layers may grow, it is of no interest how many dormant neurons are left.
+    """
+    widen = settings is not None and settings.widen
+    return JsonPrinter(widen) if json_lines else Printer(widen)
+
+
+class Printer(Listener):
+    """Prints each thing as soon as it is known, as lines for a person.
+
+    Args:
+        widen: whether the layers of the model may grow.
+    """
+
+    def __init__(self, widen: bool = False) -> None:
+        self._widen = widen
         self._told: Set[str] = set()
 
     def result(self, result: Result) -> None:
@@ -35,7 +53,7 @@ class Printer:
             self._told.add(text)
             self.line(text)
 
-    def outcome(self, outcome: Outcome, widen: bool) -> None:
+    def outcome(self, outcome: Outcome) -> None:
         """What is known when all requests are done; of the results those that are no longer what was printed."""
         for result in outcome.results:
             self.result(result)
@@ -44,7 +62,7 @@ class Printer:
             self.others("sentences to keep", outcome.keep)
         for check in outcome.checks:
             self.check(check)
-        for site, (left, total) in {} if widen else outcome.room.items():
+        for site, (left, total) in {} if self._widen else outcome.room.items():
             self.room(site, left, total)
         self.verdict(outcome)
 
@@ -66,8 +84,6 @@ class Printer:
 
     def report(self, report: Report) -> None:
         """What an evaluation found."""
-        from fairseq_rome.report import report_record, verdict_lines
-
         for line in verdict_lines(report_record(report)):
             self.line(line)
 
@@ -156,8 +172,6 @@ class JsonPrinter(Printer):
 
     def report(self, report: Report) -> None:
         """As for every printer."""
-        from fairseq_rome.report import report_record, verdict_records
-
         for record in verdict_records(report_record(report)):
             self.line(as_json(record))
 
@@ -213,13 +227,27 @@ class JsonPrinter(Printer):
         self.line(as_json({"requests": len(outcome.results), **counts, "as_wanted": _as_wanted(outcome)}))
 
 
+class PreviewPrinter(Listener):
+    """Prints what an edit would do as comments of a YAML file."""
+
+    def note(self, text: str) -> None:
+        """As for every listener."""
+        print(f"# {text}")
+
+    def preview(self, one: Preview) -> None:
+        """What would be done for one request."""
+        lines = [f"request {one.request.id}", f"  source  {one.request.source}", f"  before  {one.before}"]
+        lines += [f"  wanted  {one.request.target}", *(f"  {line}" for line in _plan_lines(one.plan))]
+        print("\n".join(f"# {line}" for line in lines), flush=True)
+
+
 def change_text(difference: Difference, trigger: str) -> str:
     """What is replaced by what, and where."""
     change = f"{difference.unwanted or '(nothing)'} -> {difference.wanted or '(nothing)'}"
     return f"{change}, where the source says: {trigger}"
 
 
-def plan_lines(plan: Optional[Plan]) -> List[str]:
+def _plan_lines(plan: Optional[Plan]) -> List[str]:
     """What an edit would set out to do for one request."""
     if plan is None:
         return ["nothing to do"]

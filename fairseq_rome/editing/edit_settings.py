@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Dict, List, Mapping, Tuple, TypeVar
 
-from fairseq_rome.cases.settings import CaseSettings
+from fairseq_rome.cases.case_settings import CaseSettings
 from fairseq_rome.errors import EditError
 from fairseq_rome.methods.base import Method, NeuronSettings
 from fairseq_rome.methods.registry import all_methods, method_named
