@@ -10,5 +10,5 @@ use_environment
 # The theme gets fixes until May 2027 and says so at each build, which this keeps quiet.
 # Not --quiet, with which mkdocs counts no warning, and strict mode lets everything pass.
 NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --clean
-python scripts/docs_offline.py build/site
+python scripts/docs/docs_offline.py build/site
 echo "built build/site/index.html"

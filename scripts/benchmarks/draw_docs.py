@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence
 
@@ -23,7 +22,7 @@ import jinja2  # noqa: E402
 from result_records import Record, read_records  # noqa: E402
 from result_tables import TABLES  # noqa: E402
 
-from fairseq_rome.settings import EditSettings, setting_types  # noqa: E402
+from fairseq_rome.editing.edit_settings import all_settings  # noqa: E402
 
 DOCS = ROOT / "docs"
 
@@ -75,13 +74,11 @@ def table_section(table: str, records: Sequence[Record]) -> str:
 
 def settings_page() -> str:
     """The settings as a table: flag, type, default and meaning."""
-    types = setting_types()
     lines = ["| flag | type | default | meaning |", "| --- | --- | --- | --- |"]
-    for setting in fields(EditSettings):
-        flag = f"`--{setting.name.replace('_', '-')}`"
-        lines.append(
-            f"| {flag} | {types[setting.name].__name__} | `{setting.default}` | {_cell(setting.metadata['help'])} |"
-        )
+    lines += [
+        f"| `{one.flag}` | {one.type.__name__} | `{one.default}` | {_cell(one.help)} |"
+        for one in all_settings().values()
+    ]
     return "\n".join(lines) + "\n"
 
 

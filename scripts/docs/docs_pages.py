@@ -12,7 +12,7 @@ from typing import Any, List, Tuple
 
 from mkdocs.structure.files import File, Files
 
-PACKAGE = Path(__file__).resolve().parent.parent / "fairseq_rome"
+PACKAGE = Path(__file__).resolve().parents[2] / "fairseq_rome"
 FOLDER = "api"
 _TITLE = "API"
 
