@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, List, Mapping, Optional, Tuple
 
+from fairseq_rome.editing.notebook import MOST_ROWS, card, compared
 from fairseq_rome.evaluation.conditions import ConditionResult
 from fairseq_rome.evaluation.judged import KEEP, Evaluation
 
@@ -102,3 +104,12 @@ class Report:
     def passed(self) -> bool:
         """Whether every request holds, every sentence to keep stayed and every condition was met."""
         return not self.reasons
+
+    def _repr_html_(self) -> str:
+        """The verdict with its figures and each request before and after, for a notebook."""
+        rows = [("", escape(reason)) for reason in self.reasons]
+        rows += [(name, f"{value:.4g}") for name, value in self.evaluation.metrics().items()]
+        for request in self.evaluation.requests[:MOST_ROWS]:
+            before, after = compared(request.before, request.after)
+            rows += [(f"request {request.id}", escape(request.source)), ("before", before), ("after", after)]
+        return card("PASSED" if self.passed else "FAILED", rows)

@@ -184,3 +184,9 @@ def test_changed_rows_are_worst_first() -> None:
     rows = changed_rows(report_record(full()))
     assert [row["gain"] for row in rows] == [-17.0, -13.0, -11.0, -52.0]
     assert rows[-1]["set"] == "other sentences"  # without a reference, on a scale of its own
+
+
+def test_a_notebook_shows_the_verdict_and_the_changed_words() -> None:
+    shown = report(request(holds=True))._repr_html_()
+    assert "<b>PASSED</b>" in shown and "<mark>" in shown and "efficacy" in shown
+    assert "<b>FAILED</b>" in report(request(holds=False))._repr_html_()
