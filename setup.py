@@ -45,9 +45,9 @@ TEST = [
     f"ipykernel; {NOTEBOOKS}",  # the Python that it is executed in
 ]
 DOCS = [
-    "mkdocs",  # builds the pages, and fails on a broken link
-    "mkdocs-material",  # their look, and a search of their words; its successor zensical reads the same mkdocs.yml
-    "mkdocstrings[python]",  # the API pages, from the docstrings
+    "sphinx",  # builds the pages, fails on a broken link, and makes the API pages from the docstrings
+    "myst-parser",  # reads pages in Markdown, which other readers show as they are too
+    "pydata-sphinx-theme",  # their look; of the themes that fit a narrow screen it has the most releases
 ]
 
 setup(
