@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Dict, Optional, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, List, Optional, Sequence
 
 from fairseq_rome.cli.command import import_fairseq, run
 from fairseq_rome.cli.interrupts import telling_if_written
 from fairseq_rome.cli.requests_options import PROG, CheckCommand, MineCommand, PlantCommand, parse
-from fairseq_rome.errors import EditError
 from fairseq_rome.files import written_whole
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.requests.records import to_fields
+
+if TYPE_CHECKING:
+    from fairseq_rome.text.requests.checking import Finding
+    from fairseq_rome.workbench.specs import ModelSpec
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -39,74 +43,65 @@ def _parse_and_run(argv: Sequence[str]) -> int:
 
 
 def _check(command: CheckCommand) -> int:
-    from fairseq_rome.text.requests import read_edit_file
     from fairseq_rome.text.requests.checking import ERROR, check_edit_file
 
     findings = check_edit_file(command.path, *command.languages)
     faults = sum(one.severity == ERROR for one in findings)
-    for one in findings:
-        told = {"path": one.path, "line": one.line, "severity": one.severity, "message": one.message}
-        print(json.dumps(told, ensure_ascii=False) if command.as_json else str(one))
     if not faults and command.model is not None:
-        from fairseq_rome.workbench.opening import open_model
-        from fairseq_rome.workbench.workbench import Workbench
-
-        bench = Workbench(open_model(command.model))
-        edit_file = read_edit_file(command.path, *command.languages)
-        try:
-            bench.check_requests(edit_file)
-        except EditError as error:
-            print(json.dumps({"severity": ERROR, "message": str(error)}) if command.as_json else f"error: {error}")
-            faults += 1
+        findings += _asked(command, command.model)
+        faults = sum(one.severity == ERROR for one in findings)
+    for one in findings:
+        print(json.dumps(asdict(one), ensure_ascii=False) if command.as_json else str(one))
     if not command.as_json:
-        warnings = sum(one.severity != ERROR for one in findings)
-        print(f"{command.path}: {faults} errors, {warnings} warnings")
+        print(f"{command.path}: {faults} errors, {len(findings) - faults} warnings")
     return 1 if faults else 0
 
 
+def _asked(command: CheckCommand, model: ModelSpec) -> List[Finding]:
+    """What the dictionaries of a model have against an edit file that can be read."""
+    from fairseq_rome.cases.spelling import misspelt
+    from fairseq_rome.text.requests import read_edit_file
+    from fairseq_rome.text.requests.checking import ERROR, Finding
+    from fairseq_rome.workbench.opening import open_model
+
+    edit_file = read_edit_file(command.path, *command.languages)
+    found = []
+    for request, message in misspelt(edit_file, open_model(model).translator.codec):
+        path, _, line = request.origin.rpartition(":")
+        found.append(Finding(path, int(line), message, ERROR))
+    return found
+
+
 def _mine(command: MineCommand) -> int:
-    from fairseq_rome.cases.mining import mine, with_probes
     from fairseq_rome.host.checkpoint import check_output
-    from fairseq_rome.text.segments import Endings
-    from fairseq_rome.workbench.evaluating import load_test_sets
     from fairseq_rome.workbench.inputs import input_files
     from fairseq_rome.workbench.opening import open_model
+    from fairseq_rome.workbench.request_mining import mined_requests
     from fairseq_rome.workbench.workbench import Workbench
 
     check_output(command.out, command.force)
     bench = Workbench(open_model(command.model, command.progress))
-    check_output(
-        command.out, command.force, input_files(command.model, command.test_sets, bench.languages)
-    )
-    translator, corpus, most = bench.model.translator, bench.background(), command.sentences
-    sets = load_test_sets(command.test_sets, translator.codec)
-    judging = {source for one in sets for source in one.sources[:most]}
-    found: Dict[str, EditRequest] = {}
-    with bench.prepared():
-        for one in sets:
-            pairs = list(zip(one.sources[:most], one.references or ()))
-            mined = mine(
-                translator, one.name, pairs, one.tokens[:most], command.task, bench.languages, corpus, command.words
-            )
-            for each in mined:
-                request = each.request
-                # A source can have one target only.
-                if request.source in found or len(found) == command.limit:
-                    continue
-                print(each, flush=True)
-                if command.probes:
-                    endings = Endings.of(*bench.languages)
-                    request = with_probes(translator, each, corpus, endings, command.probes, judging)
-                found[request.source] = request
-    _write_requests(command.out, list(found.values()))
-    print(f"wrote {command.out}: {len(found)} requests")
+    check_output(command.out, command.force, input_files(command.model, command.test_sets, bench.languages))
+    requests = mined_requests(
+        bench, command.task, command.test_sets, sentences=command.sentences, words=command.words,
+        limit=command.limit, probes=command.probes, observe=lambda mined: print(mined, flush=True),
+    )  # fmt: skip
+    if not requests:
+        print("found no requests, and nothing was written")
+        return 0
+    _write_requests(command.out, requests)
+    print(f"wrote {command.out}: {len(requests)} requests")
     return 0
 
 
 def _plant(command: PlantCommand) -> int:
+    from fairseq_rome.host.checkpoint import check_output
     from fairseq_rome.text.planting import plant, read_pairs
     from fairseq_rome.text.segments import Endings
 
+    inputs = [f"{command.pref}.{language}" for language in command.languages]
+    for end in (*command.languages, "jsonl"):
+        check_output(f"{command.out}.{end}", command.force, inputs)
     pairs = read_pairs(command.pref, *command.languages)
     planted = plant(pairs, command.fault, Endings.of(*command.languages), command.seed)
     for side, language in enumerate(command.languages):
