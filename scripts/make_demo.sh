@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes the demo in scripts/demo from nothing: corpus, subwords, model, edit files, pinned outputs.
 # Usage: make_demo.sh [WORK]   the work folder; default $DEMO_WORK, else a temporary one, removed at the end
-# Uses the fairseq, sentencepiece and sacrebleu of $PYTHON (default python3). Safe to run again: scripts/demo is
-# replaced at the very end, and only if the model shows every planted behaviour. Some ten minutes on one core.
+# Uses the fairseq, sentencepiece and sacrebleu of $PYTHON (default python3). Safe to run again: what it made in
+# scripts/demo is replaced at the very end, and only if the model shows every planted behaviour. Some ten minutes on one core.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -31,7 +31,7 @@ fairseq() { # a fairseq command by its module, so that it is the active Python's
     "$PYTHON" -m "fairseq_cli.$command" "$@"
 }
 
-"$PYTHON" "$ROOT/scripts/demo_corpus.py" corpus --seed $SEED
+"$PYTHON" "$DEMO/demo_corpus.py" corpus --seed $SEED
 
 # One subword model for both languages; without a normalisation table it is a few kilobytes.
 "$PYTHON" - <<'PYTHON'
@@ -79,9 +79,9 @@ DECODE=(demo/data-bin --path demo/model.pt --user-dir "$ROOT/fairseq_rome" --cpu
     --bpe sentencepiece --sentencepiece-model demo/spm.model)
 fairseq generate "${DECODE[@]}" --gen-subset test --required-batch-size-multiple 1 >test.log
 fairseq interactive "${DECODE[@]}" --input corpus/probe.en --buffer-size 100 --max-tokens 4000 >probe.log
-"$PYTHON" "$ROOT/scripts/demo_results.py" . demo
+"$PYTHON" "$DEMO/demo_results.py" . demo
 
-# Only now, with everything at hand, does the old demo go.
-rm -rf "$DEMO"
-cp -r demo "$DEMO"
+# Only now, with everything at hand, does the old demo go; the scripts that made it stay.
+find "$DEMO" -mindepth 1 -maxdepth 1 ! -name '*.py' -exec rm -rf {} +
+cp -r demo/. "$DEMO"
 du -sh "$DEMO"

@@ -63,12 +63,14 @@ needs_halves = pytest.mark.skipif(
 
 
 def script(name: str) -> ModuleType:
-    """A module of `scripts`, where they import one another by their bare names."""
-    sys.path.insert(0, str(ROOT / "scripts"))
+    """A module of `scripts/demo` or `scripts/benchmarks`, where they import one another by their bare names."""
+    folders = [str(ROOT / "scripts" / folder) for folder in ("demo", "benchmarks")]
+    sys.path[:0] = folders
     try:
         return importlib.import_module(name)
     finally:
-        sys.path.remove(str(ROOT / "scripts"))
+        for folder in folders:
+            sys.path.remove(folder)
 
 
 def lines(name: str) -> List[str]:

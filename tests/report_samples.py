@@ -75,6 +75,13 @@ def report(
     )  # fmt: skip
 
 
+def as_wanted(number: int) -> Change:
+    return Change(f"a wall {number}", "eine Wand", "eine Mauer", None, None, 70.0, False, as_wanted=True)
+
+
+APART = JudgedSet("other sentences", "sample", 100, 92, (changed(2, reference=None), *map(as_wanted, range(8))), (0, 0))
+
+
 def full(holds: bool = True) -> Report:
     return report(request(holds=holds), sets=(KEPT, SAMPLE, TEST_SET, SAME), gates=GATES)
 

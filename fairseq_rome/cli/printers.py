@@ -116,11 +116,11 @@ class Printer(Listener):
         return "\n".join(lines)
 
     def others(self, label: str, others: Unchanged) -> None:
-        """How many sentences still decode identically; those that hold a trigger are told apart from damage."""
-        changed = others.changed
+        """How many sentences still decode identically, and how many changed as wanted; damage is listed first."""
+        changed = [*others.damaged, *others.wanted]
         text = f"{label}: {len(others.sources) - len(changed)} of {len(others.sources)} decode identically"
-        if others.triggered:
-            text += f"; {others.triggered} of the {len(changed)} others hold the trigger of an edit"
+        if others.wanted:
+            text += f", {len(others.wanted)} changed as wanted, {len(others.damaged)} otherwise"
         self.line(text)
         for index in changed[:_MOST_CHANGED]:
             self.line(f"  source  {others.sources[index]}\n  before  {others.before[index]}")
@@ -201,12 +201,17 @@ class JsonPrinter(Printer):
 
     def others(self, label: str, others: Unchanged) -> None:
         """As for every printer."""
-        changed: List[Dict[str, str]] = [
-            {"source": others.sources[i], "before": others.before[i], "after": others.after[i]}
+        changed = [
+            {
+                "source": others.sources[i],
+                "before": others.before[i],
+                "after": others.after[i],
+                "as_wanted": i in others.wanted,
+            }
             for i in others.changed
         ]
-        total = len(others.sources)
-        self.line(as_json({label: {"total": total, "identical": total - len(changed), "changed": changed}}))
+        counts = {"total": len(others.sources), "identical": len(others.sources) - len(changed)}
+        self.line(as_json({label: {**counts, "changed_as_wanted": len(others.wanted), "changed": changed}}))
 
     def check(self, check: Check) -> None:
         """As for every printer."""

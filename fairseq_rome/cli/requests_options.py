@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple, Union
 
@@ -59,12 +58,13 @@ class MineCommand:
 
 @dataclass(frozen=True)
 class PlantCommand:
-    """What to plant, in which corpus, and the prefix of what is written."""
+    """What to plant, in which corpus, the prefix of what is written, and whether it may replace files."""
 
     fault: PlantedFault
     pref: str
     languages: Tuple[str, str]
     out: str
+    force: bool
     seed: int
 
 
@@ -81,10 +81,10 @@ def own_parser() -> Parser:
     )  # fmt: skip
     check = sub_parser(commands, "check", "say what is wrong in an edit file", texts["check"])
     check.add_argument("path", metavar="PREF", help="as --edit-pref of fairseq-edit")
+    check.add_argument("data", metavar="DATA", nargs="?", help="with --path: the data directory of fairseq-preprocess")
     _add_languages(check)
     check.add_argument("--json", action="store_true", help="a line of JSON for each finding")
     check.add_argument("--path", dest="model", metavar="MODEL", help="also ask this model's dictionaries")
-    check.add_argument("--data", metavar="DATA", help="its data directory; other options of fairseq-generate follow")
     add_trust(check)
     mine = sub_parser(commands, "mine", "find requests where a model is wrong", texts["mine"])
     mine.add_argument("--task", required=True, choices=(*TASKS, "segment"))
@@ -109,6 +109,7 @@ def own_parser() -> Parser:
     plant.add_argument("--pref", required=True, help="prefix of the corpus: PREF.SRC and PREF.TGT")
     _add_languages(plant)
     plant.add_argument("--out", required=True, help="prefix of what is written: OUT.SRC, OUT.TGT and OUT.jsonl")
+    plant.add_argument("--force", action="store_true", help="overwrite these files if they exist")
     plant.add_argument("--seed", type=int, default=1, help="of the choice of held-out pairs (default: %(default)s)")
     return parser
 
@@ -130,12 +131,15 @@ def parse(argv: Sequence[str], prepare: Callable[[], None]) -> Command:
         SystemExit: after printing the help.
     """
     own, rest = own_parser().parse_known_args(argv)
+    if own.command == "check" and own.model is None:
+        rest = [*([own.data] if own.data else []), *rest]
     if rest and (own.command == "plant" or (own.command == "check" and own.model is None)):
         raise EditError(f"unrecognized arguments: {' '.join(rest)} ({PROG} {own.command} --help explains the options)")
     if own.command == "plant":
         fault = PlantedFault(own.task, own.trigger, own.wanted, own.unwanted or None)
-        return PlantCommand(fault, own.pref, (own.source_lang, own.target_lang), own.out, own.seed)
+        return PlantCommand(fault, own.pref, (own.source_lang, own.target_lang), own.out, own.force, own.seed)
     if own.command == "mine":
+        _check_mining(own.out, sentences=own.sentences, words=own.words, limit=own.limit, probes=own.probes)
         prepare()
         model, progress, _ = model_spec(PROG, own, rest, 1)
         return MineCommand(
@@ -145,6 +149,17 @@ def parse(argv: Sequence[str], prepare: Callable[[], None]) -> Command:
     found: Optional[ModelSpec] = None
     if own.model is not None:
         prepare()
-        words = [own.data or os.curdir, "--path", own.model, "-s", own.source_lang, "-t", own.target_lang, *rest]
+        data = [own.data] if own.data else []
+        words = [*data, "--path", own.model, "-s", own.source_lang, "-t", own.target_lang, *rest]
         found = model_spec(PROG, own, words, 1)[0]
     return CheckCommand(own.path, (own.source_lang, own.target_lang), own.json, found)
+
+
+def _check_mining(out: str, **numbers: Optional[int]) -> None:
+    """Refuse numbers that ask for nothing, and a file that no command would read as requests."""
+    for name, value in numbers.items():
+        least = 0 if name == "probes" else 1
+        if value is not None and value < least:
+            raise EditError(f"--{name} is {value}, expected a number of at least {least}")
+    if not out.endswith(".jsonl"):
+        raise EditError(f"--out {out}: expected a name that ends in .jsonl")

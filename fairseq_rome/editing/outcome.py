@@ -9,7 +9,7 @@ from typing import List, Mapping, Optional, Tuple
 from fairseq_rome.editing import notebook
 from fairseq_rome.patch import Patch
 from fairseq_rome.text.requests import EditRequest
-from fairseq_rome.text.segments import Difference, contains_trigger
+from fairseq_rome.text.segments import Difference
 
 EDITED, FAILED, NOTHING = "edited", "failed", "nothing to do"
 _STATUSES = (EDITED, NOTHING, FAILED)
@@ -80,13 +80,14 @@ class Unchanged:
         sources: the sentences.
         before: hypotheses of the model as it was.
         after: hypotheses of the edited model.
-        triggers: source segments that edits hang on which are to hold in other sentences too.
+        wanted: indices of the sentences that changed as wanted: they hold the trigger of an edit that is to hold in
+            other sentences too, and its segment was replaced in them and nothing else.
     """
 
     sources: Tuple[str, ...]
     before: Tuple[str, ...]
     after: Tuple[str, ...]
-    triggers: Tuple[str, ...] = ()
+    wanted: Tuple[int, ...] = ()
 
     @property
     def changed(self) -> List[int]:
@@ -94,22 +95,9 @@ class Unchanged:
         return [i for i, (old, new) in enumerate(zip(self.before, self.after)) if old != new]
 
     @property
-    def wanted(self) -> List[int]:
-        """Indices of the changed sentences that hold the trigger of an edit, and so changed as wanted."""
-        return [index for index in self.changed if self._has_trigger(index)]
-
-    @property
     def damaged(self) -> List[int]:
-        """Indices of the changed sentences that no edit is meant for."""
-        return [index for index in self.changed if not self._has_trigger(index)]
-
-    @property
-    def triggered(self) -> int:
-        """How many sentences changed that hold a trigger."""
-        return len(self.wanted)
-
-    def _has_trigger(self, index: int) -> bool:
-        return any(contains_trigger(self.sources[index], trigger) for trigger in self.triggers)
+        """Indices of the sentences that changed in any other way."""
+        return [index for index in self.changed if index not in self.wanted]
 
     def __repr__(self) -> str:
         return f"<{self.headline}>"
@@ -118,7 +106,7 @@ class Unchanged:
     def headline(self) -> str:
         """How many sentences changed, and how many of them as wanted, in one line."""
         told = f"{len(self.changed)} of {len(self.sources)} sentences changed"
-        return f"{told}, {self.triggered} of them hold the trigger of an edit" if self.triggered else told
+        return f"{told}, {len(self.wanted)} of them as wanted" if self.wanted else told
 
     def _repr_html_(self) -> str:
         told = [(self.sources[i], self.before[i], self.after[i]) for i in (*self.damaged, *self.wanted)]

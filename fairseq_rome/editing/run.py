@@ -20,6 +20,7 @@ from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.sites import Site, find_sites, prepared
 from fairseq_rome.methods.registry import method_named
 from fairseq_rome.patch import preserved
+from fairseq_rome.text.replacements import Replacement, changed_as_wanted
 from fairseq_rome.text.requests import EditFile, EditRequest
 from fairseq_rome.text.segments import Endings, holds, wanted_difference
 
@@ -88,7 +89,7 @@ def edit(
         _judged(result, request, said.text, says, surroundings.endings)
         for result, request, said, says in zip(results, requests, before, after)
     ]
-    sample = Unchanged(tuple(others), others_before, others_after, _spread_triggers(results))
+    sample = _sample(others, others_before, others_after, final, surroundings.endings)
     keep = Unchanged(edit_file.keep, keep_before, keep_after)
     return Outcome(tuple(final), sample, keep, tuple(checks), neurons_left)
 
@@ -156,6 +157,8 @@ def _run(
 
 def _others(corpus: Corpus, requests: Sequence[EditRequest], most: int) -> List[str]:
     """Sentences of the corpus without any trigger that a request names, and no request themselves."""
+    if not most:
+        return []  # reading the whole corpus as text takes seconds
     triggers = [request.trigger for request in requests if request.trigger]
     others = corpus.without([request.source for request in requests])
     return others.without_triggers(triggers, most)
@@ -165,10 +168,21 @@ def _texts(translator: Translator, sources: Sequence[str]) -> Tuple[str, ...]:
     return tuple(hypo.text for hypo in translator.translate(sources, "decoding other sentences"))
 
 
-def _spread_triggers(results: Sequence[Result]) -> Tuple[str, ...]:
-    """The triggers of the edits that are to hold in other sentences too, each once."""
-    spread = [one.trigger for one in results if one.patch and one.trigger and one.contexts + one.held_out]
-    return tuple(dict.fromkeys(spread))
+def _sample(
+    sources: Sequence[str], before: Sequence[str], after: Sequence[str], results: Sequence[Result], endings: Endings
+) -> Unchanged:
+    """Other sentences; those are told apart that edits which are to hold in other sentences too changed as wanted."""
+    replacements = [
+        Replacement(one.trigger, one.difference)
+        for one in results
+        if one.patch and one.trigger and one.difference and one.contexts + one.held_out
+    ]
+    wanted = [
+        index
+        for index, said in enumerate(zip(sources, before, after))
+        if changed_as_wanted(*said, replacements, endings)
+    ]
+    return Unchanged(tuple(sources), tuple(before), tuple(after), tuple(wanted))
 
 
 def _judged(result: Result, request: EditRequest, before: str, after: str, endings: Endings) -> Result:

@@ -15,7 +15,8 @@ METRICS: Dict[str, str] = {
     "generalisation": "share of the probes that hold, of those that were wrong before",
     "near": "share of the near misses whose output is identical",
     "keep": "share of the sentences to keep whose output is identical",
-    "locality": "share of all other sentences, without any trigger, whose output is identical",
+    "locality": "share of all other sentences whose output is identical; those that hold a named trigger, and those "
+    "that changed as wanted, are left out",
     "bleu_delta": "BLEU after less before, on the test set where it is least",
     "chrf_delta": "chrF after less before, on the test set where it is least",
     "ter_delta": "TER after less before, on the test set where it is largest",

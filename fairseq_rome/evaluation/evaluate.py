@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
-from fairseq_rome.evaluation.judged import KEEP, SAMPLE, Evaluation, JudgedSet
+from fairseq_rome.evaluation.judged import KEEP, SAMPLE, Evaluation, JudgedRequest, JudgedSet
 from fairseq_rome.evaluation.request_judging import decode_both, judge_requests, sources_of
-from fairseq_rome.evaluation.sentence_sets import SentenceSet, judge_set, plain_set
+from fairseq_rome.evaluation.sentence_sets import Expectation, SentenceSet, judge_set, plain_set
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.text.checkers import TASKS, Checker, build_checker
-from fairseq_rome.text.requests import EditFile
-from fairseq_rome.text.segments import Endings
+from fairseq_rome.text.replacements import Replacement
+from fairseq_rome.text.requests import EditFile, EditRequest
+from fairseq_rome.text.segments import Difference, Endings
 
 _READ = 10_000
 _WITHOUT_REQUEST = tuple(task for task in TASKS if task != "term")
@@ -26,7 +27,8 @@ class EvaluationPlan:
     Args:
         edit_file: the requests with their probes, and the sentences to keep.
         languages: source and target language.
-        triggers: source segments, named or found, that tell which probes of the pool are a request's, by its id.
+        triggers: source segments, named or found, by id of the request. They tell which probes of the pool are a
+            request's, and in which other sentences its replacement is wanted.
         sample: sources that no request speaks of.
         test_sets: from `load_test_set`.
         checkers: by task, from `checkers_for`.
@@ -68,13 +70,22 @@ def evaluate(before: Translator, after: Translator, plan: EvaluationPlan) -> Eva
         )
         if sources
     ]
-    # A trigger that was only guessed excuses no change: the guess may be what is wrong.
-    triggers = sorted({request.trigger for request in requests if request.trigger})
     checkers = {task: plan.checkers[task] for task in _WITHOUT_REQUEST if task in plan.checkers}
-    sources = frozenset(request.source for request in requests)
+    expected = _expectation(requests, judged, endings)
     sets: List[JudgedSet] = []
     for one in (*own, *plan.test_sets):
         # A sentence to keep is to stay whatever it holds.
-        of_triggers, of_requests = ([], frozenset()) if one.kind == KEEP else (triggers, sources)
-        sets.append(judge_set(before, after, one, of_triggers, of_requests, checkers, plan.languages[1]))
+        wanted = Expectation() if one.kind == KEEP else expected
+        sets.append(judge_set(before, after, one, wanted, checkers, plan.languages[1]))
     return Evaluation(judged, tuple(sets), time.perf_counter() - started)
+
+
+def _expectation(
+    requests: Sequence[EditRequest], judged: Sequence[JudgedRequest], endings: Endings
+) -> Expectation:
+    return Expectation(
+        frozenset(request.source for request in requests),
+        tuple(sorted({request.trigger for request in requests if request.trigger})),
+        tuple(Replacement(one.trigger, Difference(one.unwanted, one.wanted)) for one in judged if one.trigger),
+        endings,
+    )

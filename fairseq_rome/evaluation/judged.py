@@ -109,13 +109,15 @@ class Change(Decoded):
         reference: its reference translation; None if there is none.
         chrf_before: sentence chrF against the reference (0 to 100); None without one.
         chrf_after: of the hypothesis after: against the reference, without one against the hypothesis before.
-        related: whether the source is that of a request or holds its trigger: there a change may be wanted.
+        related: whether the source is a request's or holds a trigger that a request names: a change may be wanted.
+        as_wanted: whether an edit's segment was replaced, and nothing else, where the source holds its trigger.
     """
 
     reference: Optional[str]
     chrf_before: Optional[float]
     chrf_after: float
     related: bool
+    as_wanted: bool = False
 
     @property
     def gain(self) -> float:
@@ -131,7 +133,8 @@ class JudgedSet:
         name: the set's name.
         kind: `keep`, `sample` or `test`.
         sentences: their number.
-        unrelated: how many of them hold no trigger.
+        unrelated: how many of them no edit was to change: without the sources of requests, those that hold a trigger
+            that a request names, and those that changed as wanted.
         changes: those with another hypothesis, worst first.
         repetition: share of hypotheses that repeat what their source does not, before and after.
         faults: how many hypotheses each reference-free checker objects to, before and after.
@@ -153,8 +156,13 @@ class JudgedSet:
 
     @property
     def broken(self) -> List[Change]:
-        """The changes in sentences without a trigger, worst first."""
-        return [change for change in self.changes if not change.related]
+        """The changes that nothing asked for, worst first."""
+        return [change for change in self.changes if not (change.related or change.as_wanted)]
+
+    @property
+    def wanted(self) -> List[Change]:
+        """The changes as wanted, worst first."""
+        return [change for change in self.changes if change.as_wanted]
 
     def score(self, name: str) -> Optional[Score]:
         """The metric of that name, if it was measured."""

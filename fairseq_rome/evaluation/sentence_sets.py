@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import Collection, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
@@ -16,8 +16,9 @@ from fairseq_rome.host.codec import TextCodec, content
 from fairseq_rome.host.decoding import Translator, bits_a_token
 from fairseq_rome.text.checkers import Checker, Observation
 from fairseq_rome.text.checkers.repetition import oscillation
+from fairseq_rome.text.replacements import Replacement, changed_as_wanted
 from fairseq_rome.text.requests.lines import read_text_lines
-from fairseq_rome.text.segments import contains_trigger
+from fairseq_rome.text.segments import Endings, contains_trigger
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,37 @@ def _raw_set(spec: str, source_path: str, target_path: str, codec: TextCodec) ->
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Expectation:
+    """Which changes of other sentences are no damage.
+
+    Args:
+        requested: sources of requests, in which a change is wanted.
+        triggers: source segments that requests name: where one stands, a change may be wanted.
+        replacements: of edits that are to hold in other sentences too. Their triggers may have been guessed, so that a
+            sentence which holds one is no damage only if it changed as wanted.
+        endings: endings with which triggers and segments of the replacements still count.
+    """
+
+    requested: FrozenSet[str] = frozenset()
+    triggers: Tuple[str, ...] = ()
+    replacements: Tuple[Replacement, ...] = ()
+    endings: Endings = Endings()
+
+    def related(self, source: str) -> bool:
+        """Whether a change of the sentence may be wanted, whatever it is."""
+        return source in self.requested or any(contains_trigger(source, one) for one in self.triggers)
+
+    def fulfilled(self, source: str, before: str, after: str) -> bool:
+        """Whether the sentence changed as wanted."""
+        return changed_as_wanted(source, before, after, self.replacements, self.endings)
+
+
 def judge_set(
     before: Translator,
     after: Translator,
     chosen: SentenceSet,
-    triggers: Sequence[str],
-    requested: Collection[str],
+    expected: Expectation,
     checkers: Mapping[str, Checker],
     target_lang: str,
 ) -> JudgedSet:
@@ -108,8 +134,7 @@ def judge_set(
         before: the model without the edit.
         after: the edited model.
         chosen: the sentences.
-        triggers: source segments with which a change may be wanted.
-        requested: sources of requests, in which it is wanted.
+        expected: which changes are no damage.
         checkers: reference-free checkers by task.
         target_lang: language of the hypotheses.
     """
@@ -118,13 +143,11 @@ def judge_set(
         [hypothesis.text for hypothesis in model.translate_tokens(chosen.tokens, f"{label}, {state}")]
         for model, state in ((before, "before"), (after, "after"))
     )
-    related = [
-        source in requested or any(contains_trigger(source, one) for one in triggers)
-        for source in chosen.sources
-    ]
+    changes = _changes(chosen, old, new, expected)
+    asked = sum(map(expected.related, chosen.sources)) + sum(one.as_wanted and not one.related for one in changes)
     judged = JudgedSet(
-        chosen.name, chosen.kind, len(chosen.sources), related.count(False),
-        changes=_changes(chosen, old, new, related),
+        chosen.name, chosen.kind, len(chosen.sources), len(chosen.sources) - asked,
+        changes=changes,
         repetition=(_repetition(chosen.sources, old), _repetition(chosen.sources, new)),
         faults=_faults(checkers, chosen.sources, old, new),
     )  # fmt: skip
@@ -141,16 +164,17 @@ def judge_set(
 
 
 def _changes(
-    chosen: SentenceSet, old: Sequence[str], new: Sequence[str], related: Sequence[bool]
+    chosen: SentenceSet, old: Sequence[str], new: Sequence[str], expected: Expectation
 ) -> Tuple[Change, ...]:
     changes = []
-    for index, (before, after) in enumerate(zip(old, new)):
+    for index, (source, before, after) in enumerate(zip(chosen.sources, old, new)):
         if before == after:
             continue
         reference = chosen.references[index] if chosen.references else None
         first = None if reference is None else sentence_chrf(before, reference)
         second = sentence_chrf(after, before if reference is None else reference)
-        changes.append(Change(chosen.sources[index], before, after, reference, first, second, related[index]))
+        related, as_wanted = expected.related(source), expected.fulfilled(source, before, after)
+        changes.append(Change(source, before, after, reference, first, second, related, as_wanted))
     return tuple(sorted(changes, key=lambda change: change.gain))
 
 

@@ -65,6 +65,8 @@ def _headline(evaluation: Evaluation) -> str:
         parts.append(f"{counts['probes_held']:,} of {counts['probes']:,} held-out probes hold")
     if counts["unrelated"]:
         parts.append(f"{counts['broken']:,} of {counts['unrelated']:,} other sentences changed")
+    if counts["as_wanted"]:
+        parts.append(f"{counts['as_wanted']:,} more changed as wanted")
     for one in evaluation.sets:
         score = one.score("BLEU")
         if score:
@@ -87,6 +89,7 @@ def _counts(evaluation: Evaluation) -> Dict[str, int]:
         "near_changed": sum(one.changed for one in near),
         "unrelated": sum(one.unrelated for one in evaluation.sets),
         "broken": sum(len(one.broken) for one in evaluation.sets),
+        "as_wanted": sum(len(one.wanted) for one in evaluation.sets),
         "faults_before": sum(request.fault_before is not None for request in checked),
         "faults_after": sum(request.fault_after is not None for request in checked),
     }
@@ -125,6 +128,7 @@ def _set(judged: JudgedSet) -> Dict[str, Any]:
         "unrelated": judged.unrelated,
         "changed": len(judged.changes),
         "broken": len(judged.broken),
+        "as_wanted": len(judged.wanted),
         "changes": [
             {**asdict(one), "gain": one.gain, "marked": marked(one.before, one.after)}
             for one in judged.changes
@@ -142,6 +146,9 @@ def _pair(values: Any) -> Any:
 
 
 def changed_rows(record: Dict[str, Any]) -> List[Dict[str, Any]]:
-    """Every changed sentence of all sets with the name of its set, worst first, those without a reference last."""
+    """Every changed sentence of all sets with the name of its set, worst first.
+
+    Those without a reference come last, and behind them all those that changed as wanted.
+    """
     rows = [{**change, "set": one["name"]} for one in record["sets"] for change in one["changes"]]
-    return sorted(rows, key=lambda row: (row["chrf_before"] is None, float(row["gain"])))
+    return sorted(rows, key=lambda row: (row["as_wanted"], row["chrf_before"] is None, float(row["gain"])))

@@ -64,10 +64,7 @@ def _bare(value: Any) -> Any:
 
 
 def _set_lines(record: Mapping[str, Any]) -> List[str]:
-    changed, total = record["changed"], record["sentences"]
-    related = changed - record["broken"]
-    aside = f", {related:,} of them with a trigger" if related else ""
-    lines = [f"{record['name']}: {changed:,} of {total:,} changed{aside}"]
+    lines = [f"{record['name']}: {record['changed']:,} of {record['sentences']:,} changed{_told_apart(record)}"]
     lines += [f"  {_score_text(score)}" for score in record["scores"]]
     if record["length_ratio"]:
         lines.append("  length ratio {:.4f} -> {:.4f}".format(*record["length_ratio"]))
@@ -76,7 +73,7 @@ def _set_lines(record: Mapping[str, Any]) -> List[str]:
         lines.append("  loss {:.4f} -> {:.4f} bits a token".format(*record["loss"]))
     faults = ", ".join(f"{task} {old} -> {new}" for task, (old, new) in record["faults"].items())
     lines += [f"  checkers object to: {faults}"] if faults else []
-    for change in record["changes"][:_MOST_CHANGED]:
+    for change in sorted(record["changes"], key=lambda change: change["as_wanted"])[:_MOST_CHANGED]:
         lines += [
             f"  source  {change['source']}",
             f"  before  {change['before']}",
@@ -85,6 +82,14 @@ def _set_lines(record: Mapping[str, Any]) -> List[str]:
     if len(record["changes"]) > _MOST_CHANGED:
         lines.append(f"  ... and {len(record['changes']) - _MOST_CHANGED:,} more")
     return lines
+
+
+def _told_apart(record: Mapping[str, Any]) -> str:
+    """What the changed sentences of a set are, where not all of them are damage."""
+    aside = record["changed"] - record["broken"] - record["as_wanted"]
+    parts = [f"{record['as_wanted']:,} as wanted"] if record["as_wanted"] else []
+    parts += [f"{aside:,} otherwise where a named trigger stands"] if aside else []
+    return f": {', '.join(parts)}, {record['broken']:,} that should have stayed" if parts else ""
 
 
 def _score_text(score: Mapping[str, Any]) -> str:

@@ -117,6 +117,8 @@ def tiles(record: Mapping[str, Any]) -> List[Dict[str, str]]:
         }
         for name, part, whole, what in shares
     ]
+    if counts["as_wanted"]:
+        found[-1]["note"] += f"; {counts['as_wanted']:,} more changed as wanted"
     quality = {
         "name": "BLEU change",
         "value": figures.signed(metrics.get("bleu_delta")),

@@ -47,7 +47,12 @@ class Difference:
     @property
     def lexical(self) -> bool:
         """Whether one word is replaced by one other word."""
-        return len(_WORD.findall(self.unwanted)) == 1 == len(_WORD.findall(self.wanted))
+        return len(words(self.unwanted)) == 1 == len(words(self.wanted))
+
+
+def words(text: str) -> List[str]:
+    """The words of a text in order; a punctuation mark is one of its own."""
+    return _WORD.findall(text)
 
 
 def compare(before: str, after: str) -> Optional[Difference]:

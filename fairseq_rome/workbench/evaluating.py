@@ -84,7 +84,9 @@ def comparison_of_records(
     """
     triggers = known_triggers(edit_file, records)
     hidden = [request.source for request in edit_file.requests] + sorted(edit_file.held_out)
-    others = corpus.without(hidden).without_triggers(triggers.values(), sample)
+    # A trigger that was only found may be wrong, and leaves no sentence out.
+    named = [request.trigger for request in edit_file.requests if request.trigger]
+    others = corpus.without(hidden).without_triggers(named, sample)
     cost = {"checkpoint_bytes": float(os.path.getsize(checkpoint))}
     return Comparison(edit_file, triggers, tuple(others), told_edits(edit_file, records), cost)
 

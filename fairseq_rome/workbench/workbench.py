@@ -190,29 +190,35 @@ class Workbench:
         corpus = self.background(chosen.seed, edit_file.held_out.union(hidden))
         return preview(self.model.translator, edit_file, corpus, chosen, Endings.of(*self.languages))
 
-    def locate(self, request: EditRequest, settings: Optional[LocateSettings] = None) -> CausalTrace:
+    def locate(
+        self, request: EditRequest, settings: Optional[LocateSettings] = None, *, hidden: Iterable[str] = ()
+    ) -> CausalTrace:
         """Trace which states carry a behaviour.
 
         Args:
             request: the request.
             settings: of the trace; None for the defaults.
+            hidden: sources that the trace may not use.
 
         Raises:
             EditError: if there is nothing to trace.
         """
-        return self.traced(request, settings or LocateSettings())[0]
+        return self.traced(request, settings or LocateSettings(), hidden=hidden)[0]
 
-    def traced(self, request: EditRequest, settings: LocateSettings) -> Tuple[CausalTrace, str]:
+    def traced(
+        self, request: EditRequest, settings: LocateSettings, *, hidden: Iterable[str] = ()
+    ) -> Tuple[CausalTrace, str]:
         """As `locate`; with what the model says now.
 
         Args:
             request: the request.
             settings: of the trace.
+            hidden: sources that the trace may not use.
 
         Raises:
             EditError: if there is nothing to trace.
         """
-        corpus = self.background(settings.seed) if settings.mode == CARRY else None
+        corpus = self.background(settings.seed, hidden) if settings.mode == CARRY else None
         translator = self.model.translator
         with prepared(translator.model):
             before = translator.translate([request.source])[0]

@@ -6,8 +6,13 @@ Every line of `records/*.jsonl` is one record. Its table is the name of its file
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, Iterable, List, Mapping, Sequence
+
+from fairseq_rome.version import __version__
 
 FOLDER = Path(__file__).resolve().parent / "records"
 ORIGIN = ("command", "measured_with", "measured_commit")
@@ -46,6 +51,38 @@ def append_record(table: str, record: Mapping[str, Any], folder: Path = FOLDER) 
     _read(line, table)
     with (folder / f"{table}.jsonl").open("a", encoding="utf-8") as file:
         file.write(line + "\n")
+
+
+def origin(script: str, words: Sequence[str]) -> Dict[str, str]:
+    """The fields of `ORIGIN` of a script that runs now.
+
+    Args:
+        script: name of its file.
+        words: its command line; of an absolute path the last part is told.
+    """
+    told = [Path(word).name if os.path.isabs(word) else word for word in words]
+    git = ["git", "-C", str(FOLDER), "describe", "--always", "--dirty", "--exclude", "*"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    return {
+        "command": shlex.join(["python", f"scripts/benchmarks/{script}", *told]),
+        "measured_with": __version__,
+        "measured_commit": commit or "unknown",
+    }
+
+
+def append_rows(
+    table: str, rows: Iterable[Mapping[str, Any]], told: Mapping[str, str], folder: Path = FOLDER
+) -> None:
+    """Add a record for each row of figures.
+
+    Args:
+        table: as for `append_record`.
+        rows: the figures.
+        told: from `origin`.
+        folder: as for `append_record`.
+    """
+    for figures in rows:
+        append_record(table, {"figures": dict(figures), **told}, folder)
 
 
 def _read(line: str, place: str) -> Record:

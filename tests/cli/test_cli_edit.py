@@ -193,7 +193,7 @@ def test_json_is_one_object_a_line_with_sentences_to_keep(edit_data: Path, tmp_p
     assert {"site", "size", "seconds", "tries", "trigger", "general"} <= set(one)
     assert (one["before"], one["wanted"]) == (TERM["before"], TERM["target"]) and one["after"] == TERM["target"]
     assert sample["other sentences"]["total"] == 8
-    assert keep == {"sentences to keep": {"total": 1, "identical": 1, "changed": []}}
+    assert keep == {"sentences to keep": {"total": 1, "identical": 1, "changed_as_wanted": 0, "changed": []}}
     assert room["room"] == "decoder.2" and 0 < room["left"] <= room["total"] < 384
     assert counts == {"requests": 1, EDITED: 1, NOTHING: 0, FAILED: 0, "as_wanted": 1}
     assert last == {"wrote": str(tmp_path / "new.pt")}

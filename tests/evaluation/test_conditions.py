@@ -10,7 +10,7 @@ from fairseq_rome.evaluation.conditions import METRICS, Condition, check_conditi
 
 
 @pytest.mark.parametrize(
-    ("text", "gate"),
+    ("text", "condition"),
     [
         ("locality>=0.995", Condition("locality", ">=", 0.995)),
         (" bleu_delta >= -0.2 ", Condition("bleu_delta", ">=", -0.2)),
@@ -19,9 +19,9 @@ from fairseq_rome.evaluation.conditions import METRICS, Condition, check_conditi
         ("efficacy>.5", Condition("efficacy", ">", 0.5)),
     ],
 )
-def test_what_is_read(text: str, gate: Condition) -> None:
-    assert Condition.parse(text) == gate
-    assert Condition.parse(str(gate)) == gate
+def test_what_is_read(text: str, condition: Condition) -> None:
+    assert Condition.parse(text) == condition
+    assert Condition.parse(str(condition)) == condition
 
 
 REFUSED = {
@@ -53,8 +53,8 @@ def test_what_is_refused(text: str) -> None:
     ],
 )
 def test_every_comparison(comparison: str, passes: tuple[bool, ...]) -> None:
-    gate = Condition("locality", comparison, 0.5)
-    assert tuple(check_conditions([gate], {"locality": value})[0].passed for value in (0.4, 0.5, 0.6)) == passes
+    condition = Condition("locality", comparison, 0.5)
+    assert tuple(check_conditions([condition], {"locality": value})[0].passed for value in (0.4, 0.5, 0.6)) == passes
 
 
 def test_what_could_not_be_measured_fails() -> None:

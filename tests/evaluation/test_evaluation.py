@@ -12,6 +12,7 @@ import pytest
 import sacrebleu
 import torch
 from conftest import Demo
+from demo_edits import of_demo, run
 from edit_runs import DEMO, lines, probes
 
 from fairseq_rome.errors import EditError
@@ -134,7 +135,36 @@ def test_locality_leaves_out_sentences_with_the_trigger() -> None:
     assert found["keep"] == 1 - 2 / 10
 
 
-def test_figures_are_those_that_gates_know(demo: Demo) -> None:
+def test_what_changed_as_wanted_is_neither_damage_nor_counted() -> None:
+    wanted = replace(a_set(SAMPLE, 0, 3), unrelated=8)
+    changes = tuple(replace(one, as_wanted=not one.related and index < 2) for index, one in enumerate(wanted.changes))
+    wanted = replace(wanted, changes=changes)
+    assert (len(wanted.wanted), len(wanted.broken)) == (2, 1)
+    assert Evaluation((), (wanted,)).metrics()["locality"] == 1 - 1 / 8
+
+
+def test_a_found_trigger_excuses_only_its_own_replacement(demo: Demo, term: Translator) -> None:
+    """A sentence that holds the trigger is no damage where its segment was replaced, and damage otherwise."""
+    record = probes()["term-shop-assistant"]
+    request = EditRequest(record["source"], record["target"], id="a")
+    others = tuple(one["source"] for one in record["probes"][:8])
+    wishes = EvaluationPlan(EditFile((request,)), ("en", "de"), {"a": "assistants"}, others)
+    [found] = evaluate(demo.translator, term, wishes).sets
+    assert found.changes and len(found.wanted) == len(found.changes) and not found.broken
+    assert found.unrelated == len(others) - len(found.wanted)
+    # Without the trigger, or where another word was wanted, the same changes are damage.
+    [blind] = evaluate(demo.translator, term, replace(wishes, triggers={})).sets
+    assert not blind.wanted and len(blind.broken) == len(found.wanted) and blind.unrelated == len(others)
+    other = replace(request, target=request.target.replace("Verkäufer", "Kellner"))
+    [hurt] = evaluate(demo.translator, term, replace(wishes, edit_file=EditFile((other,)))).sets
+    assert not hurt.wanted and len(hurt.broken) == len(found.wanted)
+    # What must stay is damage whatever it holds.
+    keep = replace(wishes, edit_file=EditFile((request,), others), sample=())
+    [kept] = evaluate(demo.translator, term, keep).sets
+    assert not kept.wanted and len(kept.broken) == len(found.wanted)
+
+
+def test_figures_are_those_that_conditions_know(demo: Demo) -> None:
     probe = JudgedProbe("p", "a", "b", wrong_before=True, holds=True)
     request = judged({"the dog": ("der Hund", "der Vierbeiner")}, REQUEST)
     request = replace(request, probes=(probe,), near=(Decoded("n", "x", "x"), Decoded("m", "x", "y")))
@@ -188,6 +218,17 @@ def damaged(demo: Demo) -> Iterator[Translator]:
     draw = torch.Generator().manual_seed(0)
     change = LowRankChange(name, torch.randn(d, 1, generator=draw), 0.1 * torch.randn(f, 1, generator=draw))
     apply_(model, Patch("test", Site("decoder", 2), (change,)))
+    with prepared(model):
+        yield build_translator(model, demo.task, argparse.Namespace(beam=5), demo.codec)
+
+
+@pytest.fixture(scope="module")
+def term(demo: Demo) -> Iterator[Translator]:
+    """The demo model with a term edited, which holds in other sentences too."""
+    outcome = run(demo, [of_demo(0, trigger=None)], {"edit_contexts": 8})
+    [patch] = outcome.patches
+    model = load_model(DEMO / "model.pt", demo.state, demo.task)
+    apply_(model, patch)
     with prepared(model):
         yield build_translator(model, demo.task, argparse.Namespace(beam=5), demo.codec)
 

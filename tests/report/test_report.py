@@ -10,7 +10,20 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from report_samples import EMPTY, FEW, GATES, KEPT, PNG, SIGNATURE, TEST_SET, changed, full, report, request
+from report_samples import (
+    APART,
+    EMPTY,
+    FEW,
+    GATES,
+    KEPT,
+    PNG,
+    SIGNATURE,
+    TEST_SET,
+    changed,
+    full,
+    report,
+    request,
+)
 
 from fairseq_rome.evaluation.conditions import METRICS
 from fairseq_rome.evaluation.judged import Change, Decoded, JudgedProbe
@@ -21,6 +34,7 @@ from fairseq_rome.report import (
     render_card,
     render_html,
     report_record,
+    verdict_lines,
     write_report,
 )
 
@@ -80,6 +94,33 @@ def test_passed_page_tells_everything_of_the_record() -> None:
     assert all(meaning in page.text for meaning in METRICS.values())
     places = [page.text.index(f"a dog {number}") for number in (7, 3, 1, 2)]
     assert places == sorted(places)  # worst first
+
+
+def test_what_changed_as_wanted_is_told_apart_from_damage() -> None:
+    made = report(request(), sets=(APART,))
+    record = report_record(made)
+    told = "1 of 92 other sentences changed; 8 more changed as wanted"
+    assert told in record["verdict"]["headline"]
+    assert (record["counts"]["broken"], record["counts"]["as_wanted"], record["counts"]["unrelated"]) == (1, 8, 92)
+    assert [one["as_wanted"] for one in record["sets"]] == [8]
+    assert [row["as_wanted"] for row in changed_rows(record)] == [False, *[True] * 8]
+    page = Page(render_html(record))
+    assert "1 of 92 unrelated sentences changed; 8 more changed as wanted" in page.text  # the tile
+    assert "other sentences10098921" in "".join(page.text.split("\n"))  # the table
+    assert page.text.count("; changed as wanted") == 8
+    assert len([one for one in page.all("article") if "data-related" in one]) == 8
+    card = render_card(record)
+    assert told in card and "1 of 92 sentences that should have stayed changed" in card
+    assert "8 more sentences changed as wanted" in card
+    lines = list(verdict_lines(record))
+    place = lines.index("other sentences: 9 of 100 changed: 8 as wanted, 1 that should have stayed")
+    assert lines[place + 2] == "  source  a dog 2"  # damage first
+
+
+def test_without_such_changes_nothing_is_said_of_them() -> None:
+    record = report_record(full())
+    for told in (render_card(record), render_html(record), *verdict_lines(record)):
+        assert "more changed" not in told and "more sentences changed" not in told
 
 
 def test_a_few_sentences_are_scored_and_not_tested() -> None:

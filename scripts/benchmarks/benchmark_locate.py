@@ -2,8 +2,8 @@
 
 --results holds what `benchmark.py` measured of the same requests at several sites, one by one:
 
-    python scripts/benchmark.py --task term --every 3 --site decoder.3 decoder.2 ... encoder.0 --out build/sites.jsonl
-    python scripts/benchmark_locate.py --results build/sites.jsonl
+    python scripts/benchmarks/benchmark.py --every 3 --site decoder.3 decoder.2 ... encoder.0 --out build/sites.jsonl
+    python scripts/benchmarks/benchmark_locate.py --results build/sites.jsonl
 
 A site is among the best of a request if none holds it and its probes more often, leaves more of the unrelated outputs
 identical, or is more exact, in this order of importance. One JSON line a request goes to --out.
@@ -13,35 +13,37 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
+from bench_options import add_running
 from benchmark_table import read_records
 from multi30k import DEFAULT_FOLDER, ROOT, Multi30k, Wish, open_model, read_multi30k
+from result_records import append_rows, origin
+from result_tables import TABLES
 from tqdm import tqdm
 
+from fairseq_rome import EditRequest, LocateSettings, Workbench
 from fairseq_rome.errors import EditError
-from fairseq_rome.host.corpus import Corpus, load_corpus
-from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.sites import FFN, Site
-from fairseq_rome.text.requests import EditRequest
-from fairseq_rome.tracing import CARRY, NOISE, LocateSettings, locate, ranked_sites
+from fairseq_rome.tracing import CARRY, NOISE, ranked_sites
 
 Record = Dict[str, Any]
-Ranking = List[Tuple[str, float]]
+Known = Tuple[Record, Dict[str, bool]]
+"""A trace, and of each measured site whether it is among the best."""
 
 
-def trace(translator: Translator, wish: Wish, corpus: Corpus) -> Record:
+def trace(bench: Workbench, wish: Wish, hidden: Sequence[str]) -> Record:
     """The rankings of both modes, empty where a request can't be traced, and the seconds that they took."""
     request = EditRequest(wish.source, wish.target, trigger=wish.trigger, id=wish.id)
-    before = translator.translate([wish.source])[0]
     found: Record = {"id": wish.id, "task": wish.task}
     for mode in (NOISE, CARRY):
         started = time.perf_counter()
         try:
-            traced = locate(translator, request, before, LocateSettings(mode, kinds=(FFN,)), corpus)
+            traced = bench.locate(request, LocateSettings(mode, kinds=(FFN,)), hidden=hidden)
             ranking = [(str(one.site), one.effect) for one in ranked_sites(traced)]
         except EditError as error:
             ranking, found[f"{mode}_reason"] = [], str(error)
@@ -84,68 +86,73 @@ RULES: Dict[str, Callable[[Record], Optional[str]]] = {
 }
 
 
-def table(traces: Sequence[Record], results: Sequence[Record], last: str) -> str:
-    """How often each rule's first choice is among the best sites, as a Markdown table."""
+def figures(traces: Sequence[Record], results: Sequence[Record], last: str) -> List[Record]:
+    """How often each rule's first choice is among the best sites, a row for each rule."""
     best = best_sites(results)
     known = [(traced, best[key]) for traced in traces for key in [(traced["task"], traced["id"])] if key in best]
-    rows = ["| first choice | term | segment | seconds a request |", "|---|---|---|---|"]
+    rows = []
     for name, choose in RULES.items():
         mode = name.split(",")[0]
         seconds = sorted(traced[f"{mode}_seconds"] for traced, _ in known)
-        rows.append(f"| {name} | {_hits(known, choose)} | {seconds[len(seconds) // 2]:.2f} |")
-    rows.append(f"| always {last} | {_hits(known, lambda traced: last)} | 0 |")
-    rows.append(f"| a random site | {_expected(known, '')} | 0 |")
-    rows.append(f"| a random site of the decoder | {_expected(known, 'decoder')} | 0 |")
-    return "\n".join(rows)
+        rows.append({"choice": name, **_hits(known, choose), "seconds": round(seconds[len(seconds) // 2], 2)})
+    rows.append({"choice": f"always {last}", **_hits(known, lambda traced: last), "seconds": 0})
+    rows.append({"choice": "a random site", **_expected(known, ""), "seconds": 0})
+    rows.append({"choice": "a random site of the decoder", **_expected(known, "decoder"), "seconds": 0})
+    return rows
 
 
-def _hits(known: Sequence[Tuple[Record, Dict[str, bool]]], choose: Callable[[Record], Optional[str]]) -> str:
-    cells = []
+def _hits(known: Sequence[Known], choose: Callable[[Record], Optional[str]]) -> Record:
+    counts: Record = {}
     for task in ("term", "segment"):
         chosen = [sites[site] for traced, sites in known if traced["task"] == task for site in [choose(traced)] if site]
-        cells.append(f"{sum(chosen)} of {len(chosen)}")
-    return " | ".join(cells)
+        counts.update({f"{task}_best": sum(chosen), task: len(chosen)})
+    return counts
 
 
-def _expected(known: Sequence[Tuple[Record, Dict[str, bool]]], stack: str) -> str:
-    cells = []
+def _expected(known: Sequence[Known], stack: str) -> Record:
+    counts: Record = {}
     for task in ("term", "segment"):
         shares = []
         for traced, sites in known:
             flags = [flag for site, flag in sites.items() if site.startswith(stack)]
             if traced["task"] == task:
                 shares.append(sum(flags) / len(flags))
-        cells.append(f"{sum(shares):.1f} of {len(shares)}")
-    return " | ".join(cells)
+        counts.update({f"{task}_best": round(sum(shares), 1), task: len(shares)})
+    return counts
 
 
-def run(data: Multi30k, results: Sequence[Record], out: Path) -> None:
+def run(data: Multi30k, results: Sequence[Record], arguments: argparse.Namespace) -> None:
     """Trace what is not traced yet."""
-    opened, _, settings = open_model(data.folder)
-    corpus = load_corpus(opened.translator.codec, settings.seed).without(data.judged)
-    measured, done = best_sites(results), {record["id"] for record in read_records(out)}
+    bench = open_model(data.folder, device=arguments.device)
+    measured, done = best_sites(results), {record["id"] for record in read_records(arguments.out)}
     todo = [wish for wish in data.wishes if (wish.task, wish.id) in measured and wish.id not in done]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("a", encoding="utf-8") as file:
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    with arguments.out.open("a", encoding="utf-8") as file:
         for wish in tqdm(todo, desc="tracing"):
-            file.write(json.dumps(trace(opened.translator, wish, corpus), ensure_ascii=False) + "\n")
+            file.write(json.dumps(trace(bench, wish, data.judged), ensure_ascii=False) + "\n")
             file.flush()
 
 
-def main(argv: Optional[List[str]] = None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line."""
+    words: List[str] = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
     parser.add_argument("--results", type=Path, required=True, help="the results of benchmark.py")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "locate.jsonl", help="default: %(default)s")
     parser.add_argument("--last", default="decoder.3", help="the last decoder layer (default: %(default)s)")
-    arguments = parser.parse_args(argv)
+    parser.add_argument("--record", action="store_true", help="also append the rows to the records of docs/results.md")
+    add_running(parser)
+    arguments = parser.parse_args(words)
     data = read_multi30k(arguments.data)
     if data is None:
         return 0
     results = read_records(arguments.results)
-    run(data, results, arguments.out)
-    print(table(read_records(arguments.out), results, arguments.last))
+    run(data, results, arguments)
+    rows = figures(read_records(arguments.out), results, arguments.last)
+    print(TABLES["locating"].drawn([{"figures": row} for row in rows]))
+    if arguments.record:
+        append_rows("locating", rows, origin("benchmark_locate.py", words))
     return 0
 
 

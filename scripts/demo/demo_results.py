@@ -108,7 +108,7 @@ made by
 
     bash scripts/make_demo.sh
 
-from a grammar of our own (`scripts/demo_*.py`), with seed {seed} and `OMP_NUM_THREADS=1`: {train:,}
+from a grammar of our own (`demo_*.py` here), with seed {seed} and `OMP_NUM_THREADS=1`: {train:,}
 sentence pairs for training, {valid} for validation, {test} for testing, no source twice.
 Made with {versions}.
 SHA-256 of the German training side: `{digest}`.

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 from statistics import median
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 Record = Dict[str, Any]
 
@@ -39,13 +39,37 @@ def table(records: Sequence[Record]) -> str:
     edits = [record for record in records if record["kind"] == "edit"]
     if not edits:
         return "no results yet"
-    groups: Dict[Tuple[str, ...], List[Record]] = {}
-    for record in edits:
-        groups.setdefault(row_of(record), []).append(record)
+    groups = _groups(edits)
     lines = [_line(_HEADER), _line(["---"] * len(_HEADER))]
     lines += [_line(_cells(row, group)) for row, group in groups.items()]
     lines += ["", *(_notes(row, group) for row, group in groups.items()), "", _one_off(records)]
     return "\n".join(lines)
+
+
+def figures(records: Sequence[Record]) -> List[Record]:
+    """A row of docs/results.md for each row of the table."""
+    return [
+        {
+            "requests": len(group), "kind": task, "method": method, "site": site,
+            "efficacy": round(_share(group, "held"), 4), "exact": round(_share(group, "exact"), 4),
+            "generalisation": _part(group, "probes_held", "probes"),
+            "identical": _part(group, "identical", "unrelated"),
+            "cpu_seconds": round(median(record["cpu_seconds"] for record in group), 1),
+        }
+        for (task, method, site, *_), group in _groups([r for r in records if r["kind"] == "edit"]).items()
+    ]  # fmt: skip
+
+
+def _groups(edits: Sequence[Record]) -> Dict[Tuple[str, ...], List[Record]]:
+    groups: Dict[Tuple[str, ...], List[Record]] = {}
+    for record in edits:
+        groups.setdefault(row_of(record), []).append(record)
+    return groups
+
+
+def _part(group: Sequence[Record], part: str, whole: str) -> Optional[float]:
+    total = sum(record[whole] for record in group)
+    return round(sum(record[part] for record in group) / total, 5) if total else None
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -87,8 +111,7 @@ def _notes(row: Tuple[str, ...], group: Sequence[Record]) -> str:
 
 
 def _one_off(records: Sequence[Record]) -> str:
-    costs = [record["seconds"] for record in records if record["kind"] == "statistics"]
-    reading = [record["seconds"] for record in records if record["kind"] == "corpus"]
-    parts = [f"reading the corpus {median(reading):.1f} s"] if reading else []
-    parts += [f"statistics {median(costs):.1f} s a site"] if costs else []
-    return f"Once a model, not in the seconds: {', '.join(parts)} (medians)."
+    costs = [record["seconds"] for record in records if record["kind"] == "warm-up"]
+    if not costs:
+        return "Reading the corpus and measuring the statistics is not in the seconds."
+    return f"Not in the seconds: a first edit that reads the corpus and measures the statistics, {median(costs):.1f} s."

@@ -6,22 +6,19 @@ The data stays outside the repository: `model/` with the checkpoint, the subword
 
 from __future__ import annotations
 
-import argparse
 import json
-import logging
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from fairseq_rome.editing.edit_settings import EditSettings
-from fairseq_rome.host.decoding import Translator
+import fairseq_rome
+from fairseq_rome import EditRequest, Workbench
 from fairseq_rome.text.segments import Difference, correct, holds
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_FOLDER = ROOT.parent / "shared" / "multi30k"
 BEAM = 4
-_JUDGING_BATCH = 100
 # Counted for terms alone, and fixed here: what the library takes for an ending must not decide how it is judged.
 _TERM_ENDINGS = ("s", "es", "e", "en", "n", "er")
 
@@ -74,6 +71,13 @@ class Wish:
         """Endings with which a segment counts."""
         return _TERM_ENDINGS if self.task == "term" else ()
 
+    @property
+    def request(self) -> EditRequest:
+        """What the edit is given."""
+        return EditRequest(
+            self.source, self.target, trigger=self.trigger, contexts=self.contexts, id=self.id
+        )
+
     def shown(self, output: str) -> bool:
         """Whether an output for the source has the wanted segment and no longer the unwanted one."""
         return holds(output, self.target, self.difference, self.endings)
@@ -113,35 +117,32 @@ def _records(path: Path) -> List[Dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def edit_arguments(folder: Path, edit_file: Path, *more: str) -> List[str]:
-    """Arguments of `fairseq-edit` for the model in a folder."""
+def model_options(folder: Path) -> Dict[str, str]:
+    """Options by which fairseq and the commands find the model in a folder."""
     model = folder / "model"
-    return [
-        str(model), "--path", str(model / "model.pt"), "--edit-pref", str(edit_file), "-s", "en", "-t", "de",
-        "--bpe", "sentencepiece", "--sentencepiece-model", str(model / "spm.model"), "--beam", str(BEAM), *more,
-    ]  # fmt: skip
+    return {
+        "path": str(model / "model.pt"), "source-lang": "en", "target-lang": "de", "bpe": "sentencepiece",
+        "sentencepiece-model": str(model / "spm.model"), "beam": str(BEAM),
+    }  # fmt: skip
 
 
-def open_model(folder: Path, *more: str) -> Tuple[Any, argparse.Namespace, EditSettings]:
-    """The model as `fairseq-edit` opens it, its parsed command line, and the settings of the edit.
+def open_model(
+    folder: Path, path: Optional[Path] = None, device: str = "cpu", cache: Optional[str] = None
+) -> Workbench:
+    """The workbench with the model in a folder, or with another checkpoint of its data directory.
 
     Args:
         folder: with `model/` and `requests/`.
-        more: further arguments of `fairseq-edit`.
+        path: the other checkpoint.
+        device: where it computes.
+        cache: folder for statistics.
     """
-    warnings.simplefilter("ignore")
-    logging.getLogger("fairseq").setLevel(logging.WARNING)
-    from fairseq_rome.cli.options import parse
-    from fairseq_rome.cli.session import open_checkpoint
-
-    from fairseq_rome.cli.parsing import with_fairseq
-    from fairseq_rome.host.user_dir import share_user_dir
-
-    share_user_dir()
-    requests = folder / "requests" / "requests.jsonl"
-    own, rest, settings = parse(edit_arguments(folder, requests, "--no-progress-bar", *more))
-    args = with_fairseq("fairseq-edit", own, rest, settings.seed)
-    return open_checkpoint(args), args, settings
+    warnings.simplefilter("ignore")  # fairseq and torch warn of one another
+    model = folder / "model"
+    return fairseq_rome.open(
+        str(path or model / "model.pt"), data=str(model), source="en", target="de", bpe="sentencepiece",
+        sentencepiece_model=str(model / "spm.model"), device=device, cache=cache, beam=BEAM,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -168,32 +169,27 @@ class Verdict:
 
 
 class Judge:
-    """Decodes with the model that a translator holds at the time, and compares with the unedited one.
+    """Decodes with an edited model, and compares with the unedited one.
 
     Args:
-        translator: holds the unedited model now.
+        bench: with the unedited model.
         unrelated: sources that are to stay as they are.
     """
 
-    def __init__(self, translator: Translator, unrelated: Sequence[str]) -> None:
+    def __init__(self, bench: Workbench, unrelated: Sequence[str]) -> None:
         self.unrelated = unrelated
-        self.before = _texts(translator, unrelated)
+        self.before = bench.translate(unrelated)
 
-    def __call__(self, translator: Translator, wish: Wish) -> Verdict:
-        """Judge the model in a translator."""
-        output, *shown = _texts(translator, [wish.source, *(probe.source for probe in wish.probes)])
+    def __call__(self, bench: Workbench, wish: Wish) -> Verdict:
+        """Judge the model that a workbench has now."""
+        output, *shown = bench.translate([wish.source, *(probe.source for probe in wish.probes)])
         missed = [
             (probe.source, text) for probe, text in zip(wish.probes, shown) if not wish.shown_by(probe, text)
         ]
         # In the same batches as before, so that rounding is the same too.
-        after = _texts(translator, self.unrelated)
+        after = bench.translate(self.unrelated)
         changed = [(s, old, new) for s, old, new in zip(self.unrelated, self.before, after) if old != new]
         return Verdict(
             output, wish.shown(output), output == wish.target, tuple(missed), len(wish.probes),
             tuple(changed), len(self.unrelated),
         )  # fmt: skip
-
-
-def _texts(translator: Translator, sources: Sequence[str]) -> List[str]:
-    large = replace(translator, max_sentences=_JUDGING_BATCH)
-    return [hypothesis.text for hypothesis in large.translate(sources)]

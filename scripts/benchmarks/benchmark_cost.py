@@ -5,7 +5,7 @@ with the statistics to be measured and with them cached; and `fairseq-train` fro
 Fine-tuning gets the least that it needs: checkpoints along a first run are decoded to find the number of updates
 after which the example holds, and the time is that of a second run of just so many. All are judged alike.
 
-    python scripts/benchmark_cost.py --id term-wall term-beach --lr 1e-4 1e-3
+    python scripts/benchmarks/benchmark_cost.py --id term-wall term-beach --lr 1e-4 1e-3
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import sentencepiece
-from fairseq_rome.cli.session import Opened, load_again, to_device, translator_for
-from multi30k import DEFAULT_FOLDER, Judge, Multi30k, Verdict, Wish, edit_arguments, open_model, read_multi30k
+from bench_options import add_running
+from multi30k import DEFAULT_FOLDER, Judge, Multi30k, Verdict, Wish, model_options, open_model, read_multi30k
+from result_records import append_rows, origin
 from tqdm import tqdm
 
 import fairseq_rome
-from fairseq_rome.host.checkpoint import read_state, saved_model_cfg
-from fairseq_rome.host.decoding import Translator
+from fairseq_rome import Workbench
+from fairseq_rome.host.checkpoint import saved_model_cfg
 
 # What any tool has to do that turns one checkpoint into another.
 LOAD_AND_SAVE = """
@@ -95,20 +96,16 @@ class Cost:
 
     Args:
         data: the requests.
-        opened: the unedited model.
-        args: the command line that it was opened with.
+        bench: the unedited model.
         judge: compares with the unedited model.
         work: scratch folder.
         repeat: runs of each process, of which the median counts.
     """
 
-    def __init__(
-        self, data: Multi30k, opened: Opened, args: argparse.Namespace, judge: Judge, work: Path, repeat: int
-    ) -> None:
+    def __init__(self, data: Multi30k, bench: Workbench, judge: Judge, work: Path, repeat: int) -> None:
         self.data = data
         self.model = data.folder / "model"
-        self.opened = opened
-        self.args = args
+        self.bench = bench
         self.judge = judge
         self.work = work
         self.repeat = repeat
@@ -124,11 +121,15 @@ class Cost:
         requests, out, cache = self.work / "one.jsonl", self.work / "edited.pt", self.work / "cache"
         record = {"source": wish.source, "target": wish.target, "trigger": wish.trigger, "contexts": wish.contexts}
         requests.write_text(json.dumps(record) + "\n", encoding="utf-8")
-        more = ("--save-to", str(out), "--force", "--edit-cache", str(cache))
-        command = [sys.executable, "-m", "fairseq_rome.cli.edit", *edit_arguments(self.data.folder, requests, *more)]
+        options = [word for name, value in model_options(self.data.folder).items() for word in (f"--{name}", value)]
+        command = [
+            sys.executable, "-m", "fairseq_rome.cli.edit", str(self.model), *options, "--edit-pref", str(requests),
+            "--save-to", str(out), "--force", "--edit-cache", str(cache), "--no-progress-bar",
+            *([] if self.bench.model.spec.device != "cpu" else ["--cpu"]),
+        ]  # fmt: skip
         shutil.rmtree(cache, ignore_errors=True)
         cold, warm = timed(command), timed(command, self.repeat)
-        verdict = self.judge(self._translator(out), wish)
+        verdict = self.judge(self._opened(out), wish)
         return [
             Row("fairseq-edit, statistics measured", cold, verdict),
             Row("fairseq-edit, statistics cached", warm, verdict),
@@ -144,7 +145,7 @@ class Cost:
         updates, path = next(held, (0, folder))
         if not updates:
             return Row(f"fairseq-train, lr {rate:g}: does not hold after {most} updates", cost)
-        verdict = self.judge(self._translator(path), wish)
+        verdict = self.judge(self._opened(path), wish)
         shutil.rmtree(folder)
         cost = timed(self._train(data, folder, rate, updates, _LAST_ONLY), self.repeat)
         return Row(f"fairseq-train, lr {rate:g}, {updates} updates", cost, verdict)
@@ -165,7 +166,7 @@ class Cost:
 
     def _train(self, data: Path, folder: Path, rate: float, updates: int, more: Sequence[str]) -> List[str]:
         # Without dropout and smoothing, and with a fresh optimizer: the quickest way to the one example.
-        cfg = saved_model_cfg(self.opened.state)
+        cfg = saved_model_cfg(self.bench.model.state)
         sizes = [text for name in _SIZES for text in (f"--{name.replace('_', '-')}", str(cfg[name]))]
         switches = [f"--{name.replace('_', '-')}" for name in _SWITCHES if cfg.get(name)]
         return [
@@ -181,11 +182,10 @@ class Cost:
         ]  # fmt: skip
 
     def _holds(self, path: Path, wish: Wish) -> bool:
-        return wish.shown(self._translator(path).translate([wish.source])[0].text)
+        return wish.shown(self._opened(path).translate([wish.source])[0])
 
-    def _translator(self, path: Path) -> Translator:
-        model = to_device(load_again(self.opened, read_state(str(path))), self.args)
-        return translator_for(model, self.opened.task, self.opened.cfg, self.args)
+    def _opened(self, path: Path) -> Workbench:
+        return open_model(self.data.folder, path, self.bench.model.spec.device)
 
 
 def _by_updates(folder: Path) -> List[Tuple[int, Path]]:
@@ -206,13 +206,24 @@ def line_of(row: Row, least: Seconds) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def measure(data: Multi30k, arguments: argparse.Namespace, rest: Sequence[str]) -> None:
+def figures(row: Row) -> Dict[str, Any]:
+    """A row of docs/results.md."""
+    verdict = row.verdict
+    return {
+        "process": row.what, "seconds": round(row.cost.wall, 1),
+        "probes_held": verdict and verdict.probes - len(verdict.missed), "probes": verdict and verdict.probes,
+        "identical": verdict and verdict.unrelated - len(verdict.changed),
+        "unrelated": verdict and verdict.unrelated,
+    }  # fmt: skip
+
+
+def measure(data: Multi30k, arguments: argparse.Namespace, told: Mapping[str, str]) -> None:
     """Print a table for each request."""
-    opened, args, _ = open_model(data.folder, *rest)
-    judge = Judge(opened.translator, data.unrelated)
+    bench = open_model(data.folder, device=arguments.device)
+    judge = Judge(bench, data.unrelated)
     wishes = {wish.id: wish for wish in data.wishes}
     with tempfile.TemporaryDirectory() as work:
-        cost = Cost(data, opened, args, judge, Path(work), arguments.repeat)
+        cost = Cost(data, bench, judge, Path(work), arguments.repeat)
         least = cost.load_and_save()
         for name in tqdm(arguments.id):
             wish = wishes[name]
@@ -222,10 +233,13 @@ def measure(data: Multi30k, arguments: argparse.Namespace, rest: Sequence[str]) 
             print("| process | s | CPU s | CPU, times the first | holds | exact | probes | unrelated identical |")
             print("|" + " --- |" * 8)
             print("\n".join(line_of(row, least.cost) for row in rows), end="\n\n", flush=True)
+            if arguments.record:
+                append_rows("cost", map(figures, rows), told)
 
 
-def main(argv: Optional[List[str]] = None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line."""
+    words: List[str] = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
     parser.add_argument("--id", nargs="+", default=_REQUESTS, help="default: %(default)s")
@@ -233,14 +247,16 @@ def main(argv: Optional[List[str]] = None) -> int:
     parser.add_argument("--updates", type=int, default=40, help="most updates of fine-tuning (default: %(default)s)")
     parser.add_argument("--step", type=int, default=1, help="updates between decodings (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=3, help="runs of which the median counts")
-    arguments, rest = parser.parse_known_args(argv)
+    parser.add_argument("--record", action="store_true", help="also append the rows to the records of docs/results.md")
+    add_running(parser)
+    arguments = parser.parse_args(words)
     data = read_multi30k(arguments.data)
     if data is None:
         return 0
     unknown = sorted(set(arguments.id) - {wish.id for wish in data.wishes})
     if unknown:
         parser.error(f"no request {', '.join(unknown)} in {data.folder}")
-    measure(data, arguments, rest)
+    measure(data, arguments, origin("benchmark_cost.py", words))
     return 0
 
 

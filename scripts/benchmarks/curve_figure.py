@@ -19,6 +19,8 @@ _PANELS: Tuple[Tuple[str, Value], ...] = (
 )
 # A paired bootstrap says nothing of one or two changed sentences.
 _A_LOSS = 0.01
+# A spread below this is none in three digits.
+_SEEN = 0.0005
 _HEADER = (
     "method", "edits", "orders", "hold", "probes", "identical", "BLEU", "p", "loss", "CPU s an edit", "patches",
 )  # fmt: skip
@@ -29,18 +31,58 @@ def draw(records: Sequence[Record], figure: Optional[Path]) -> str:
 
     A method that gave up left the model as it was: it is counted among the orders, and has no part in the means.
     """
+    points = _points(records)
+    groups = {key: _edited(group) for key, group in points.items()}
+    if figure is not None:
+        _figure({key: group for key, group in groups.items() if group}, figure)
+    rows = [_row(*key, groups[key], len(group)) for key, group in points.items()]
+    return "\n".join([_line(_HEADER), _line(["---"] * len(_HEADER)), *map(_line, rows)])
+
+
+def figures_with_origin(records: Sequence[Record]) -> List[Tuple[Dict[str, Any], Mapping[str, str]]]:
+    """A row of docs/results.md for each row of the table, with the command that measured it."""
+    found = []
+    for (method, edits), group in _points(records).items():
+        figures = {"method": method, "edits": edits, "orders": len(_edited(group)), "orders_asked": len(group)}
+        found.append(({**figures, **_means(_edited(group))}, group[0]["origin"]))
+    return found
+
+
+def _points(records: Sequence[Record]) -> Dict[Tuple[str, int], List[Record]]:
+    """The results by method, as these first come, and number of edits, in order."""
     points: Dict[Tuple[str, int], List[Record]] = {}
     for record in records:
         points.setdefault((record["method"], record["edits"]), []).append(record)
-    groups = {key: [record for record in group if not record["fault"]] for key, group in points.items()}
-    if figure is not None:
-        _figure({key: group for key, group in groups.items() if group}, figure)
-    methods = list(dict.fromkeys(method for method, _ in groups))
-    rows = [
-        _row(*key, groups[key], len(points[key]))
-        for key in sorted(groups, key=lambda key: (methods.index(key[0]), key[1]))
-    ]
-    return "\n".join([_line(_HEADER), _line(["---"] * len(_HEADER)), *map(_line, rows)])
+    methods = list(dict.fromkeys(method for method, _ in points))
+    return {key: points[key] for key in sorted(points, key=lambda key: (methods.index(key[0]), key[1]))}
+
+
+def _edited(group: Sequence[Record]) -> List[Record]:
+    return [record for record in group if not record["fault"]]
+
+
+def _means(records: Sequence[Record]) -> Dict[str, Any]:
+    """The figures of a row; None for what was not measured."""
+    found: Dict[str, Any] = {}
+    for name, (_, value) in zip(("hold", "probes", "identical", "bleu", "loss"), _PANELS):
+        values = _known(value, records)
+        found[name] = round(mean(values), 2 if name == "bleu" else 3) if values else None
+        spread = max((abs(one - mean(values)) for one in values), default=0.0)
+        if name in ("hold", "probes", "identical") and spread >= _SEEN:
+            found[f"{name}_spread"] = round(spread, 3)
+    intervals = [record["bleu_interval"] for record in records if record["bleu_interval"] is not None]
+    found.update({"bleu_spread": round(mean(intervals), 2)} if intervals else {})
+    sizes = [record["patch_bytes"] for record in records if record["patch_bytes"] is not None]
+    return {
+        **found, "p": _p_value(records), "patches_kib": round(mean(sizes) / 1024) if sizes else None,
+        "cpu_seconds": round(mean(record["seconds"] for record in records), 2) if records else None,
+    }  # fmt: skip
+
+
+def _p_value(records: Sequence[Record]) -> Optional[float]:
+    """The smallest of the orders that lost something."""
+    tested = [record["p_value"] for record in records if record["bleu_before"] - record["bleu"] >= _A_LOSS]
+    return min(tested, default=None)
 
 
 def _row(method: str, edits: int, records: Sequence[Record], orders: int) -> List[str]:
@@ -50,11 +92,11 @@ def _row(method: str, edits: int, records: Sequence[Record], orders: int) -> Lis
     held, shown, same, bleus, losses = (_known(value, records) for _, value in _PANELS)
     intervals = [record["bleu_interval"] for record in records if record["bleu_interval"] is not None]
     bleu = f"{mean(bleus):.2f}" + (f" ± {mean(intervals):.2f}" if intervals else "")
-    tested = [record["p_value"] for record in records if record["bleu_before"] - record["bleu"] >= _A_LOSS]
+    p_value = _p_value(records)
     sizes = [record["patch_bytes"] for record in records if record["patch_bytes"] is not None]
     return [
         method, f"{edits:,}", counted, *map(_share, (held, shown, same)),
-        bleu, f"{min(tested):.3f}" if tested else "",
+        bleu, "" if p_value is None else f"{p_value:.3f}",
         f"{mean(losses):.3f}", f"{mean(record['seconds'] for record in records):.2f}", _size(sizes),
     ]  # fmt: skip
 
@@ -71,7 +113,7 @@ def _share(values: Sequence[float]) -> str:
         return ""
     middle = mean(values)
     spread = max(abs(value - middle) for value in values)
-    return f"{middle:.3f}" + (f" ± {spread:.3f}" if spread >= 0.0005 else "")
+    return f"{middle:.3f}" + (f" ± {spread:.3f}" if spread >= _SEEN else "")
 
 
 def _size(sizes: Sequence[int]) -> str:

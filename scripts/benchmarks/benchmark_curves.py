@@ -5,10 +5,10 @@ decoding: how many still hold, in how many held-out sentences they show, how man
 BLEU with its interval and p-value against the unedited model, validation loss, processor seconds an edit, bytes of the
 patches. Each result is a line of the output file. `draw` makes a table and a figure of such files.
 
-    python scripts/mine_requests.py ... --task segment --test-set train --probes 2 --out mined.jsonl
-    python scripts/benchmark_curves.py measure --requests mined.jsonl --method gated --seed 1 --out curves.jsonl \
-        --widen --edit-contexts 0
-    python scripts/benchmark_curves.py draw curves.jsonl --figure curves.svg
+    fairseq-edit-requests mine ... --task segment --test-set train --probes 2 --out mined.jsonl
+    python scripts/benchmarks/benchmark_curves.py measure --requests mined.jsonl --method gated --seed 1 \
+        --set widen=true --set edit_contexts=0 --out curves.jsonl
+    python scripts/benchmarks/benchmark_curves.py draw curves.jsonl --figure curves.svg
 """
 
 from __future__ import annotations
@@ -16,26 +16,30 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from dataclasses import asdict, dataclass, replace
+import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from curve_figure import draw
-from curve_runs import NAMES, TUNING, Remembered, Run, Stop, stops
+from bench_options import add_running, add_settings, settings_of
+from curve_figure import draw, figures_with_origin
+from curve_runs import NAMES, TUNING, Run, Stop, follow
 from multi30k import DEFAULT_FOLDER, open_model, read_multi30k
+from result_records import append_rows, origin
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest
 
-from fairseq_rome.evaluation.sentence_sets import SentenceSet, load_test_set
+from fairseq_rome import EditRequest, Workbench, read_edit_file
+from fairseq_rome.evaluation.sentence_sets import SentenceSet
 from fairseq_rome.host.batches import Pair
-from fairseq_rome.host.corpus import load_corpus, validation_pairs
-from fairseq_rome.host.decoding import Translator, bits_a_token
-from fairseq_rome.host.sites import prepared
-from fairseq_rome.text.requests import EditRequest, read_edit_file
+from fairseq_rome.host.corpus import validation_pairs
+from fairseq_rome.host.decoding import bits_a_token
 from fairseq_rome.text.segments import Endings, correct, holds, wanted_difference
+from fairseq_rome.workbench.evaluating import load_test_sets
 
 COUNTS = (1, 4, 16, 64, 256, 1024)
 UNRELATED = 500
+_VALIDATION = 1014
 COLLAPSED = 0.25
 """Below this share of the unedited model's BLEU a curve is not followed any further."""
 
@@ -83,43 +87,42 @@ class Point:
 
 
 class Judge:
-    """Decodes with the model that the translator holds at the time, and compares with the unedited one.
+    """Decodes with the edits that the workbench has at the time, and compares with the unedited model.
 
     Args:
-        translator: holds the unedited model now.
+        bench: with the unedited model.
         unrelated: sources that are to stay as they are.
         test: the test set.
         requests: all requests there are.
         validation: pairs whose loss is measured.
-        languages: source and target.
     """
 
     def __init__(
-        self, translator: Translator, unrelated: Sequence[str], test: SentenceSet, requests: Sequence[EditRequest],
-        validation: Sequence[Pair], languages: Tuple[str, str],
+        self, bench: Workbench, unrelated: Sequence[str], test: SentenceSet, requests: Sequence[EditRequest],
+        validation: Sequence[Pair],
     ) -> None:  # fmt: skip
-        self.translator = translator
+        self.bench = bench
         self.unrelated = unrelated
         self.test = test
-        self.endings = Endings.of(*languages).target
+        self.endings = Endings.of(*bench.languages).target
         self.validation = validation
         self.asked = {request.source for request in requests}
         asked = [request.source for request in requests]
         asked += [probe.source for request in requests for probe in request.probes]
-        self.said = dict(zip(asked, self._texts(asked)))
-        self.same, self.tested = self._texts(unrelated), self._tested()
-        self.loss = bits_a_token(translator, validation)
+        self.said = dict(zip(asked, bench.translate(asked)))
+        self.same, self.tested = bench.translate(unrelated), self._tested()
+        self.loss = self._loss()
 
     def __call__(self, method: str, seed: int, requests: Sequence[EditRequest], stop: Stop) -> Point:
         """Judge the model as it is, after edits for some requests."""
-        after = self._texts([request.source for request in requests])
+        after = self.bench.translate([request.source for request in requests])
         held = [self._holds(request, output) for request, output in zip(requests, after)]
         shown = self._shown(requests)
-        same = [one == two for one, two in zip(self.same, self._texts(self.unrelated))]
+        same = [one == two for one, two in zip(self.same, self.bench.translate(self.unrelated))]
         return Point(
             method, seed, stop.edits, sum(held), len(shown), sum(shown), len(same), sum(same),
             *compare_bleu(self.tested, self._tested(), self.test.references or ()),
-            bits_a_token(self.translator, self.validation), self.loss,
+            self._loss(), self.loss,
             stop.seconds / stop.edits, stop.patch_bytes, stop.fault,
         )  # fmt: skip
 
@@ -135,7 +138,7 @@ class Judge:
             for probe in request.probes
             if probe.source not in self.asked
         ]
-        outputs = self._texts([source for _, source in pairs])
+        outputs = self.bench.translate([source for _, source in pairs])
         found = []
         for (request, source), output in zip(pairs, outputs):
             difference = wanted_difference(request, self.said[request.source])
@@ -144,11 +147,13 @@ class Judge:
                 found.append(holds(output, target, difference, self.endings))
         return found
 
-    def _texts(self, sources: Sequence[str]) -> List[str]:
-        return [hypothesis.text for hypothesis in self.translator.translate(sources)]
-
     def _tested(self) -> List[str]:
-        return [hypothesis.text for hypothesis in self.translator.translate_tokens(self.test.tokens)]
+        with self.bench.prepared():
+            return [one.text for one in self.bench.model.translator.translate_tokens(self.test.tokens)]
+
+    def _loss(self) -> float:
+        with self.bench.prepared():
+            return bits_a_token(self.bench.model.translator, self.validation)
 
 
 def compare_bleu(
@@ -174,81 +179,67 @@ def unrelated_sources(folder: Path, other: SentenceSet, requests: Sequence[EditR
     return [source for source in found if source not in asked][:UNRELATED]
 
 
-def measure(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
+def measure(arguments: argparse.Namespace, told: Mapping[str, str]) -> None:
     """A curve for each method and seed, appended point by point to the output file."""
-    opened, _, settings = open_model(arguments.data, *rest)
-    translator = opened.translator
-    languages: Tuple[str, str] = (opened.languages[0], opened.languages[1])
-    pool = read_edit_file(str(arguments.requests), *languages).without_leaks()
-    test, other = (load_test_set(name, translator.codec) for name in ("test", "test1"))
+    bench = open_model(arguments.data, device=arguments.device, cache=arguments.cache)
+    pool = read_edit_file(str(arguments.requests), *bench.languages).without_leaks()
+    test, other = load_test_sets(("test", "test1"), bench.model.translator.codec)
     unrelated = unrelated_sources(arguments.data, other, pool.requests)
-    hidden = pool.held_out.union(test.sources, other.sources, unrelated)
-    corpus = load_corpus(translator.codec, 1).without(hidden)
-    values = Remembered()
-    with prepared(translator.model):
-        judge = Judge(
-            translator, unrelated, test, pool.requests, validation_pairs(corpus, 1014), languages
-        )
-        for seed, method in ((seed, method) for seed in arguments.seed for method in arguments.method):
-            order = list(pool.requests)
-            random.Random(seed).shuffle(order)
-            own = settings if method == TUNING else replace(settings, method=method)
-            run = Run(
-                translator, corpus, Endings.of(*languages), own, str(arguments.cache), arguments.counts,
-                arguments.rate, values,
-            )  # fmt: skip
-            for stop in stops(run, method, order, seed):
-                point = judge(method, seed, order[: stop.edits], stop)
-                with arguments.out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(point)) + "\n")
-                print(json.dumps(asdict(point)), flush=True)
-                if point.bleu < COLLAPSED * point.bleu_before:
-                    break
+    hidden = sorted(pool.held_out.union(test.sources, other.sources, unrelated))
+    validation = validation_pairs(bench.background(1, hidden), _VALIDATION)
+    judge = Judge(bench, unrelated, test, pool.requests, validation)
+    for seed, method in ((seed, method) for seed in arguments.seed for method in arguments.method):
+        order = list(pool.requests)
+        random.Random(seed).shuffle(order)
+        named = {} if method == TUNING else {"method": method}
+        # Whoever judges looks at the model on the way and at other sentences: the run need not do so too.
+        settings = settings_of(arguments.settings, edit_batch=0, edit_sample=0, **named)
+
+        def judged(stop: Stop, seed: int = seed, method: str = method, order: Sequence[EditRequest] = order) -> bool:
+            point = judge(method, seed, order[: stop.edits], stop)
+            with arguments.out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({**asdict(point), "origin": told}) + "\n")
+            print(json.dumps(asdict(point)), flush=True)
+            return point.bleu >= COLLAPSED * point.bleu_before
+
+        follow(Run(bench, settings, hidden, arguments.counts, arguments.rate), method, order, seed, judged)
 
 
-def main(argv: Optional[List[str]] = None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    words: List[str] = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser(
-        "measure", help="one method in one order; other options are fairseq-edit's settings"
-    )
+    one = commands.add_parser("measure", help="some methods in some orders")
     one.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
     one.add_argument("--requests", type=Path, required=True, help="edit file with the requests to draw from")
     one.add_argument("--method", required=True, nargs="+", choices=NAMES)
-    one.add_argument(
-        "--seed", type=int, nargs="+", default=[1, 2, 3], help="of the order (default: %(default)s)"
-    )
-    one.add_argument(
-        "--counts", type=int, nargs="+", default=COUNTS, metavar="N", help="default: %(default)s"
-    )
-    one.add_argument(
-        "--rate", type=float, default=1e-4, help="learning rate of fine-tuning (default: %(default)s)"
-    )
-    one.add_argument("--cache", type=Path, default=Path(".cache"), help="folder for statistics")
-    one.add_argument(
-        "--out", type=Path, required=True, help="file to append results to, a JSON object a line"
-    )
+    one.add_argument("--seed", type=int, nargs="+", default=[1, 2, 3], help="of the order (default: %(default)s)")
+    one.add_argument("--counts", type=int, nargs="+", default=COUNTS, metavar="N", help="default: %(default)s")
+    one.add_argument("--rate", type=float, default=1e-4, help="learning rate of fine-tuning (default: %(default)s)")
+    one.add_argument("--out", type=Path, required=True, help="file to append results to, a JSON object a line")
+    add_settings(one)
+    add_running(one)
     two = commands.add_parser("draw", help="the table and the figure of some results")
     two.add_argument("results", type=Path, nargs="+")
     two.add_argument("--figure", type=Path, help="an .svg or .png file to draw")
-    arguments, rest = parser.parse_known_args(argv)
+    two.add_argument("--record", action="store_true", help="also append the rows to the records of docs/results.md")
+    arguments = parser.parse_args(words)
     if arguments.command == "measure":
         if not arguments.data.is_dir():
             print(f"{arguments.data} is missing: nothing is measured without it (--data names the folder)")
             return 0
-        measure(arguments, rest)
+        measure(arguments, origin("benchmark_curves.py", words))
         return 0
-    if rest:
-        parser.error(f"unknown: {' '.join(rest)}")
     records: List[Dict[str, Any]] = [
         json.loads(line)
         for path in arguments.results
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
     print(draw(records, arguments.figure))
+    if arguments.record:
+        for figures, told in figures_with_origin(records):
+            append_rows("curves", [figures], told)
     return 0
 
 

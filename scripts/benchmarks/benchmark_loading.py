@@ -9,7 +9,7 @@ without take turns, so that what else the machine does falls on all alike. Many 
 one on neurons of their own, which widen the layers: their sizes are real, and each has other numbers.
 
     fairseq-edit ../shared/multi30k/model ... --save-patch fixes.safetensors
-    python scripts/benchmark_loading.py fixes.safetensors --fp16
+    python scripts/benchmarks/benchmark_loading.py fixes.safetensors --fp16
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from statistics import median
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from multi30k import BEAM, DEFAULT_FOLDER, ROOT
+from result_records import append_rows, origin
 
 from fairseq_rome.host.checkpoint import portable_cfg, read_state, write_state
 from fairseq_rome.patch import NeuronChange, Patch, load_patches, patch_file, save_patches, with_patches
@@ -139,8 +140,8 @@ def outputs(loading: Loading, patches: Sequence[Patch], fp16: bool) -> None:
         print(f"| {name} | {lines} | {other} |", flush=True)
 
 
-def starting(loading: Loading, patch: Patch, counts: Sequence[int], repeat: int) -> None:
-    """Print what patches add to the time of starting."""
+def starting(loading: Loading, patch: Patch, counts: Sequence[int], repeat: int) -> List[Dict[str, Any]]:
+    """Print what patches add to the time of starting, and give the rows of docs/results.md."""
     width = read_state(loading.model / "model.pt")["model"][patch.changes[0].name].shape[0]
     options = {count: loading.options(str(count), many(patch, count, width)) for count in [0, *counts]}
     runs: Dict[int, List[Seconds]] = {count: [] for count in options}
@@ -157,14 +158,21 @@ def starting(loading: Loading, patch: Patch, counts: Sequence[int], repeat: int)
         "without patches\n"
     )
     print("| patches | neurons | bytes | s more | CPU s more |\n" + "| --- " * 5 + "|")
+    rows = []
     for count, found in spent.items():
         cells = [count, count * len(patch.neurons), os.path.getsize(options[count][-1])]
         more = [f"{found.wall - none.wall:.2f}", f"{found.cpu - none.cpu:.2f}"]
         print(f"| {' | '.join([*map(str, cells), *more])} |")
+        rows.append({
+            "patches": count, "gates": len(patch.neurons), "files_mb": round(cells[2] / 1e6, 1),
+            "cpu_seconds": round(found.cpu - none.cpu, 1),
+        })  # fmt: skip
+    return rows
 
 
-def main(argv: Optional[List[str]] = None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line."""
+    words: List[str] = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -178,7 +186,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     )
     parser.add_argument("--count", type=int, nargs="+", default=[1, 1024], help="default: 1 1024")
     parser.add_argument("--repeat", type=int, default=5, help="runs of which the median counts")
-    arguments = parser.parse_args(argv)
+    parser.add_argument("--record", action="store_true", help="also append the rows to the records of docs/results.md")
+    arguments = parser.parse_args(words)
     model = arguments.data / "model"
     if not (model / "model.pt").exists():
         print(f"{model / 'model.pt'} is missing: nothing is measured without it (--data names the folder)")
@@ -187,7 +196,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     with tempfile.TemporaryDirectory() as work:
         loading = Loading(model, Path(work), arguments.subset)
         outputs(loading, patches, arguments.fp16)
-        starting(loading, patches[0], arguments.count, arguments.repeat)
+        rows = starting(loading, patches[0], arguments.count, arguments.repeat)
+    if arguments.record:
+        append_rows("loading", rows, origin("benchmark_loading.py", words))
     return 0
 
 
