@@ -175,3 +175,31 @@ def test_one_sentence_is_edited_and_written(trained: Trained, tmp_path: Path, me
     assert said == [outcome.results[0].after] == stock(edited, SENTENCES[:1], tmp_path)
     weights = torch.load(tmp_path / "edited.pt")["model"]
     assert not any(torch.isnan(weight).any() for weight in weights.values())
+
+
+def test_the_commands_take_the_options_of_the_task(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fairseq_rome.cli.edit import main as edit
+    from fairseq_rome.cli.eval import main as evaluate
+    from fairseq_rome.cli.locate import main as locate
+    from fairseq_rome.cli.patch import main as patch
+
+    [before] = trained.opened().translate(SENTENCES[:1])
+    words = before.split() or ["w1"]
+    (tmp_path / "fix.en").write_text(f"{SENTENCES[0]}\n", encoding="utf-8")
+    target = " ".join([*words[:-1], "w9" if words[-1] != "w9" else "w8"])
+    (tmp_path / "fix.de").write_text(f"{target}\n", encoding="utf-8")
+    model = [str(trained.data), "--path", str(trained.checkpoint), "-s", "en", "-t", "de", *trained.options]
+    model += ["--beam", "3", "--cpu", "--no-progress-bar", "--edit-pref", str(tmp_path / "fix")]
+    quick = "--edit-contexts 0 --edit-stats-tokens 200 --edit-sample 2 --edit-dormant 0.5 --edit-max-size 1000".split()
+    out, fix = str(tmp_path / "edited.pt"), str(tmp_path / "fix.safetensors")
+    assert edit([*model, *quick, "--edit-cache", "none", "--save-to", out, "--save-patch", fix]) == 0
+    assert "1 request: 1 edited" in capsys.readouterr().out
+    assert evaluate([*model, "--edited", out, "--edit-sample", "4"]) == 0
+    assert evaluate([*model, "--edit-patches", fix, "--edit-sample", "4"]) == 0
+    assert "request 1: holds" in capsys.readouterr().out
+    assert locate([*model, "--save-dir", str(tmp_path / "traces"), "--locate-samples", "2"]) == 0
+    back = str(tmp_path / "back.pt")
+    assert patch(["revert", out, "--all", "--save-to", back]) == 0
+    assert "bit for bit those of the unedited checkpoint" in capsys.readouterr().out
