@@ -70,11 +70,11 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "fairseq-edit = fairseq_rome.cli.edit:cli_main",
-            "fairseq-edit-eval = fairseq_rome.cli.eval:cli_main",
-            "fairseq-edit-locate = fairseq_rome.cli.locate:cli_main",
-            "fairseq-edit-patch = fairseq_rome.cli.patch:cli_main",
-            "fairseq-edit-requests = fairseq_rome.cli.requests:cli_main",
+            "fairseq-edit = fairseq_rome.cli.edit:main",
+            "fairseq-edit-eval = fairseq_rome.cli.eval:main",
+            "fairseq-edit-locate = fairseq_rome.cli.locate:main",
+            "fairseq-edit-patch = fairseq_rome.cli.patch:main",
+            "fairseq-edit-requests = fairseq_rome.cli.requests:main",
         ]
     },
 )
