@@ -45,9 +45,9 @@ TEST = [
     f"ipykernel; {NOTEBOOKS}",  # the Python that it is executed in
 ]
 DOCS = [
-    "mkdocs",  # builds the pages, and fails on a broken link
-    "mkdocs-material",  # their look, and a search of their words; its successor zensical reads the same mkdocs.yml
-    "mkdocstrings[python]",  # the API pages, from the docstrings
+    "sphinx",  # builds the pages, fails on a broken link, and makes the API pages from the docstrings
+    "myst-parser",  # reads pages in Markdown, which other readers show as they are too
+    "pydata-sphinx-theme",  # their look; of the themes that fit a narrow screen it has the most releases
 ]
 
 setup(
@@ -70,11 +70,11 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "fairseq-edit = fairseq_rome.cli.edit:cli_main",
-            "fairseq-edit-eval = fairseq_rome.cli.eval:cli_main",
-            "fairseq-edit-locate = fairseq_rome.cli.locate:cli_main",
-            "fairseq-edit-patch = fairseq_rome.cli.patch:cli_main",
-            "fairseq-edit-requests = fairseq_rome.cli.requests:cli_main",
+            "fairseq-edit = fairseq_rome.cli.edit:main",
+            "fairseq-edit-eval = fairseq_rome.cli.eval:main",
+            "fairseq-edit-locate = fairseq_rome.cli.locate:main",
+            "fairseq-edit-patch = fairseq_rome.cli.patch:main",
+            "fairseq-edit-requests = fairseq_rome.cli.requests:main",
         ]
     },
 )

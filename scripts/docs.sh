@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Builds the documentation of docs/ into build/site. A broken link, anchor or reference fails, and so does a page that
-# would ask an outside address for a script, a style, a font or a picture.
+# Builds the documentation of docs/ into build/site. A broken link, anchor, reference or include fails, and so does a page
+# that would ask an outside address for a script, a style, a font or a picture.
 set -euo pipefail
 
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$repository"
 use_environment
 
-# The theme gets fixes until May 2027 and says so at each build, which this keeps quiet.
-# Not --quiet, with which mkdocs counts no warning, and strict mode lets everything pass.
-NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --clean
+rm -rf build/site
+# Every page is read anew, because a page that is not read gives no warning.
+python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -d build/doctrees docs build/site
 python scripts/docs/docs_offline.py build/site
 echo "built build/site/index.html"

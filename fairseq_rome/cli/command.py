@@ -18,23 +18,38 @@ _NO_FAIRSEQ = (
 )
 
 
-def run(prog: str, work: Callable[[Sequence[str]], int], argv: Optional[Sequence[str]]) -> int:
-    """Run the work of a command.
+def command(prog: str, work: Callable[[Sequence[str]], int]) -> Callable[..., int]:
+    """The `main` of a command.
 
     Args:
         prog: the command's name, for messages.
-        work: takes the words of the command line and returns the exit status.
-        argv: the words; those of the process if None.
-
-    Returns:
-        What `work` returns, or 2 after something that the user can put right.
+        work: takes the words of the command line and returns the exit status, which the command's help explains.
     """
+
+    def main(argv: Optional[Sequence[str]] = None) -> int:
+        """Run the command.
+
+        Args:
+            argv: the words of the command line; those of the process if None.
+
+        Returns:
+            Exit status, 2 after something that the user can put right.
+
+        Raises:
+            SystemExit: after printing the help.
+        """
+        return _run(prog, work, list(sys.argv[1:] if argv is None else argv))
+
+    return main
+
+
+def _run(prog: str, work: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
     try:
         with _read_or_not(), warnings.catch_warnings():
             # fairseq and what it stands on warn of their own old habits.
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")
-            return work(list(sys.argv[1:] if argv is None else argv))
+            return work(words)
     except EditError as error:
         print(f"{prog}: {error}", file=sys.stderr)
     except KeyboardInterrupt as interrupt:

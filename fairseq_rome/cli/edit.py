@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Optional, Sequence
+from typing import Sequence
 
-from fairseq_rome.cli.command import import_fairseq, run
+from fairseq_rome.cli.command import command, import_fairseq
 from fairseq_rome.cli.edit_options import as_yaml, parse
 from fairseq_rome.cli.interrupts import telling_if_written
-
-
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: arguments; those of the process if None.
-
-    Returns:
-        Exit status: 0 all hold, 1 a request failed, 2 something the user can put right.
-
-    Raises:
-        SystemExit: after printing the help.
-    """
-    return run("fairseq-edit", _parse_and_run, argv)
 
 
 def _parse_and_run(argv: Sequence[str]) -> int:
@@ -42,10 +27,7 @@ def _parse_and_run(argv: Sequence[str]) -> int:
     return 0
 
 
-def cli_main() -> None:
-    """Entry point of the console script."""
-    sys.exit(main())
-
+main = command("fairseq-edit", _parse_and_run)
 
 if __name__ == "__main__":
-    cli_main()
+    sys.exit(main())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Sequence
 
-from fairseq_rome.cli.command import import_fairseq, run
+from fairseq_rome.cli.command import command, import_fairseq
 from fairseq_rome.cli.parsing import (
     add_edit_file,
     add_evaluation,
@@ -35,21 +35,6 @@ class EvalCommand(NamedTuple):
     force: bool
     progress: Progress
     as_json: bool
-
-
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: arguments; those of the process if None.
-
-    Returns:
-        Exit status: 0 all is well, 1 a request or a condition failed, 2 something the user can put right.
-
-    Raises:
-        SystemExit: after printing the help.
-    """
-    return run("fairseq-edit-eval", lambda words: _run(parse(words)), argv)
 
 
 def own_parser() -> argparse.ArgumentParser:
@@ -130,10 +115,7 @@ def _run(asked: EvalCommand) -> int:
     return 0 if report.passed else 1
 
 
-def cli_main() -> None:
-    """Entry point of the console script."""
-    sys.exit(main())
-
+main = command("fairseq-edit-eval", lambda words: _run(parse(words)))
 
 if __name__ == "__main__":
-    cli_main()
+    sys.exit(main())

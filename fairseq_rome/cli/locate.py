@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Sequence
 
-from fairseq_rome.cli.command import import_fairseq, run
+from fairseq_rome.cli.command import command, import_fairseq
 from fairseq_rome.cli.parsing import add_edit_file, add_trust, command_parser, help_sections, model_spec
 from fairseq_rome.errors import EditError
 
@@ -26,21 +26,6 @@ class LocateCommand(NamedTuple):
     spec: LocateSpec
     progress: Progress
     as_json: bool
-
-
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: arguments; those of the process if None.
-
-    Returns:
-        Exit status: 0 all traced, 1 a request could not be traced, 2 something the user can put right.
-
-    Raises:
-        SystemExit: after printing the help.
-    """
-    return run(PROG, lambda words: _run(parse(words)), argv)
 
 
 def own_parser() -> argparse.ArgumentParser:
@@ -125,10 +110,7 @@ def _run(asked: LocateCommand) -> int:
     return 0 if len(job.ranked) == job.requests else 1
 
 
-def cli_main() -> None:
-    """Entry point of the console script."""
-    sys.exit(main())
-
+main = command(PROG, lambda words: _run(parse(words)))
 
 if __name__ == "__main__":
-    cli_main()
+    sys.exit(main())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Mapping, Sequence
 
-from fairseq_rome.cli.command import import_fairseq, run
+from fairseq_rome.cli.command import command, import_fairseq
 from fairseq_rome.cli.interrupts import telling_if_written
 from fairseq_rome.cli.patch_options import PROG, PatchCommand, parse
 
@@ -13,85 +13,70 @@ _MOST_TOLD = 20
 _TEXTS = ("source", "target", "trigger")
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the command.
-
-    Args:
-        argv: arguments; those of the process if None.
-
-    Returns:
-        Exit status: 0 done, 1 a difference that no patch can tell, 2 something the user can put right.
-
-    Raises:
-        SystemExit: after printing the help.
-    """
-    return run(PROG, _parse_and_run, argv)
-
-
 def _parse_and_run(argv: Sequence[str]) -> int:
-    command = parse(argv, import_fairseq)
+    asked = parse(argv, import_fairseq)
     commands = {"show": _show, "apply": _apply, "revert": _revert, "merge": _merge, "diff": _diff}
-    with telling_if_written(command.output.path):
-        return commands[command.name](command)
+    with telling_if_written(asked.output.path):
+        return commands[asked.name](asked)
 
 
-def _show(command: PatchCommand) -> int:
+def _show(asked: PatchCommand) -> int:
     from fairseq_rome.cli.printers import as_json
     from fairseq_rome.errors import naming
     from fairseq_rome.workbench.patch_records import file_record
 
-    for path in command.files:
+    for path in asked.files:
         with naming(path):
-            record = file_record(path, command.output.trust)
-        print(as_json(record) if command.as_json else file_text(record))
+            record = file_record(path, asked.output.trust)
+        print(as_json(record) if asked.as_json else file_text(record))
     return 0
 
 
-def _apply(command: PatchCommand) -> int:
+def _apply(asked: PatchCommand) -> int:
     from fairseq_rome.workbench.patch_records import summary
     from fairseq_rome.workbench.patching import apply_files
 
-    base, *patches = command.files
-    done = apply_files(base, patches, command.output)
+    base, *patches = asked.files
+    done = apply_files(base, patches, asked.output)
     for line in (*done.notes, *(f"applied {summary(patch)}" for patch in done.patches)):
         print(line)
-    print(f"wrote {command.output.path}: its weights are {done.after}, those of {base} {done.before}")
+    print(f"wrote {asked.output.path}: its weights are {done.after}, those of {base} {done.before}")
     return 0
 
 
-def _revert(command: PatchCommand) -> int:
+def _revert(asked: PatchCommand) -> int:
     from fairseq_rome.workbench.patch_records import summary
     from fairseq_rome.workbench.patching import revert_file
 
-    edited, *patches = command.files
-    done = revert_file(edited, patches, command.ids, command.everything, command.output)
+    edited, *patches = asked.files
+    done = revert_file(edited, patches, asked.ids, asked.everything, asked.output)
     for line in (*done.notes, *(f"took out {summary(patch)}" for patch in done.patches)):
         print(line)
     if done.standing_on:
         one = done.standing_on == 1
         verb, rest = ("patch was", "it stays as it is") if one else ("patches were", "they stay as they are")
         print(f"{done.standing_on} later low-rank {verb} computed on top of what was taken out; {rest}")
-    print(f"wrote {command.output.path}: its weights are {done.after}, bit for bit {_what_it_is(done.rest)}")
+    print(f"wrote {asked.output.path}: its weights are {done.after}, bit for bit {_what_it_is(done.rest)}")
     return 0
 
 
-def _merge(command: PatchCommand) -> int:
+def _merge(asked: PatchCommand) -> int:
     from fairseq_rome.workbench.patch_records import summary
     from fairseq_rome.workbench.patching import merge_files
 
-    patches = merge_files(command.files, command.output)
+    patches = merge_files(asked.files, asked.output)
     for patch in patches:
         print(f"kept {summary(patch)}")
-    print(f"wrote {command.output.path}: {len(patches)} in one file")
+    print(f"wrote {asked.output.path}: {len(patches)} in one file")
     return 0
 
 
-def _diff(command: PatchCommand) -> int:
+def _diff(asked: PatchCommand) -> int:
     from fairseq_rome.workbench.patch_records import summary
     from fairseq_rome.workbench.patching import diff_files
 
-    first, second = command.files
-    found = diff_files(first, second, command.output)
+    first, second = asked.files
+    found = diff_files(first, second, asked.output)
     for reason in found.reasons[:_MOST_TOLD]:
         print(reason)
     if len(found.reasons) > _MOST_TOLD:
@@ -104,7 +89,7 @@ def _diff(command: PatchCommand) -> int:
     for patch in found.patches:
         print(f"found {summary(patch)}")
     near = f"but for {found.off:,} numbers, by at most {found.ulps:.3g} units in the last place"
-    print(f"wrote {command.output.path}: {first} with it is {second} {near if found.off else 'bit for bit'}")
+    print(f"wrote {asked.output.path}: {first} with it is {second} {near if found.off else 'bit for bit'}")
     return 0
 
 
@@ -143,10 +128,7 @@ def _patch_text(record: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def cli_main() -> None:
-    """Entry point of the console script."""
-    sys.exit(main())
-
+main = command(PROG, _parse_and_run)
 
 if __name__ == "__main__":
-    cli_main()
+    sys.exit(main())

@@ -1,7 +1,7 @@
 """What a method is, and what it is given: a request at one site, and what the edit may use of that site.
 
 A method is one file of this folder. It holds a frozen class of settings and a class that derives from `Method` and is
-registered:
+registered::
 
     @register
     class Rome(Method[RomeSettings]):

@@ -16,7 +16,7 @@ from fairseq_rome.patch.patch_files import patch_file, save_patches
 class Intervention(ABC):
     """Patches that can be put on a model and taken off again.
 
-    Where the patches act for one block, use the context manager `on`:
+    Where the patches act for one block, use the context manager `on`::
 
         with intervention.on(model):
             ...

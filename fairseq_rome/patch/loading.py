@@ -133,6 +133,8 @@ class FilePatches(Intervention):
 def patched(model: Any, *paths: str) -> Iterator[Any]:
     """A model with the patches of files inside the context, and bit for bit as before after it.
 
+    With fairseq's hub interface::
+
         with patched(hub, "fixes.safetensors"):
             hub.translate(...)
 

@@ -1,8 +1,9 @@
-"""Draws the pages of docs/ that are made of something else: results from records, methods and settings from the code.
+"""Draws what pages of docs/ tell of something else: results of records, methods and settings of the code.
 
     python scripts/benchmarks/draw_docs.py
 
-writes docs/results.md and docs/_generated/methods.md. Run it after a record, a method or a setting has changed.
+writes docs/results.md, and the two tables of docs/methods.md between the comments that mark them there. Run it after a
+record, a method or a setting has changed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -23,6 +24,8 @@ from result_records import Record, read_records  # noqa: E402
 from result_tables import TABLES  # noqa: E402
 
 from fairseq_rome.editing.edit_settings import all_settings  # noqa: E402
+from fairseq_rome.methods.registry import all_methods  # noqa: E402
+from fairseq_rome.settings import Setting  # noqa: E402
 
 DOCS = ROOT / "docs"
 
@@ -72,27 +75,80 @@ def table_section(table: str, records: Sequence[Record]) -> str:
     return "\n\n".join(parts)
 
 
-def settings_page() -> str:
-    """The settings as a table: flag, type, default and meaning."""
-    lines = ["| flag | type | default | meaning |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| `{one.flag}` | {one.type.__name__} | `{one.default}` | {_cell(one.help)} |"
+def methods_page(page: str) -> str:
+    """The page of methods with its tables drawn anew.
+
+    Args:
+        page: as it is.
+
+    Raises:
+        ValueError: the comments that mark a table are missing.
+    """
+    for name, table in (("methods", methods_table()), ("settings", settings_table())):
+        begin, end = f"<!-- drawn: {name} -->", f"<!-- end of {name} -->"
+        if page.count(begin) != 1 or end not in page.split(begin)[1]:
+            raise ValueError(f"docs/methods.md: expected a table between {begin} and {end}")
+        before, rest = page.split(begin)
+        page = f"{before}{begin}\n\n{table}\n{end}{rest.split(end, 1)[1]}"
+    return page
+
+
+def methods_table() -> str:
+    """What each method takes at once, and what it is."""
+    rows = [
+        (f"`{name}`", "all together" if method.together else "one at a time", method.summary)
+        for name, method in all_methods().items()
+    ]
+    return _table(("method", "requests", "what it does"), rows)
+
+
+def settings_table() -> str:
+    """The flag, type, default and meaning of each setting, and the methods that use it."""
+    rows = [
+        (f"`{one.flag}`", _values(one), _default(one.default), _users(one), _meaning(one))
         for one in all_settings().values()
     ]
-    return "\n".join(lines) + "\n"
+    return _table(("flag", "value", "default", "methods", "meaning"), rows)
 
 
 def pages() -> Dict[Path, str]:
-    """What each drawn file should hold."""
+    """What each drawn page should hold."""
+    methods = DOCS / "methods.md"
     return {
         DOCS / "results.md": results_page(read_records()),
-        DOCS / "_generated" / "methods.md": settings_page(),
+        methods: methods_page(methods.read_text(encoding="utf-8")),
     }
 
 
+def _values(one: Setting) -> str:
+    names = {str: "text", int: "whole number", float: "number", bool: "yes or no"}
+    return " or ".join(f"`{choice}`" for choice in one.choices) or names[one.type]
+
+
+def _default(value: Any) -> str:
+    return "no" if value is False else f"`{value}`"
+
+
+def _users(one: Setting) -> str:
+    some = one.methods and set(one.methods) < set(all_methods())
+    return ", ".join(f"`{name}`" for name in one.methods) if some else "all"
+
+
+def _meaning(one: Setting) -> str:
+    """The help text without the names of methods before it, which have a column of their own."""
+    if one.name == "method":
+        return "how an edit is computed: see above"
+    return re.sub(rf"^({'|'.join(all_methods())})(, \w+)*: ", "", one.help)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
+
+
 def _cell(text: str) -> str:
-    """A help text as a cell: a vertical bar would end it, and a default of argparse's is a sign of its own."""
-    return re.sub(r"\s+", " ", text).replace("|", "\\|").replace("%%", "%")
+    """A text as a cell: a vertical bar would end it."""
+    return re.sub(r"\s+", " ", text).replace("|", "\\|")
 
 
 if __name__ == "__main__":

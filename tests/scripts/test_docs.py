@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from pathlib import Path
 from typing import Iterator, List
 
@@ -13,6 +14,11 @@ from fairseq_rome.evaluation.conditions import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+sys.path.insert(0, str(ROOT / "scripts" / "docs"))
+
+from docs_offline import needs  # noqa: E402
+from docs_pages import pages  # noqa: E402
+
 PAGE = (DOCS / "troubleshooting.md").read_text(encoding="utf-8").split("\n## It runs")[0]
 MESSAGES = re.findall(r"^\| `([^`]+)` \|", PAGE, re.M)
 
@@ -70,6 +76,25 @@ def test_links_of_pages_outside_docs_lead_somewhere(page: str) -> None:
 
 
 def test_every_page_is_in_the_navigation() -> None:
-    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
-    listed = re.findall(r": ([\w-]+\.md)$", navigation, re.M)
-    assert sorted(listed) == sorted(path.name for path in DOCS.glob("*.md"))
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    listed = "\n".join(re.findall(r"^```\{toctree\}\n.*?\n\n(.*?)^```", index, re.M | re.S)).split()
+    assert sorted(listed) == sorted(["api/index", *(path.stem for path in DOCS.glob("*.md") if path.stem != "index")])
+
+
+def test_every_module_has_its_place_on_the_pages_of_the_api() -> None:
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "fairseq_rome").rglob("*.py")
+        if path.name not in ("__init__.py", "version.py")
+    }
+    assert modules == set(re.findall(r"automodule:: (\S+)", "".join(pages().values())))
+
+
+def test_a_page_that_loads_an_outside_address_is_refused(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<link rel="canonical" href="https://a.example/"><script src="//b.example/x.js"></script>'
+        '<a href="https://c.example/">read on</a><img src="local.png"><img src="https://d.example/x.png">',
+        encoding="utf-8",
+    )
+    assert needs(page) == ["//b.example/x.js", "https://d.example/x.png"]

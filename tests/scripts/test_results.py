@@ -71,3 +71,15 @@ def test_a_table_without_a_section_is_told() -> None:
     records = {**result_records.read_records(), "unheard": [RECORD]}
     with pytest.raises(ValueError, match="unheard"):
         draw_docs.results_page(records)
+
+
+def test_methods_and_settings_are_drawn_as_the_code_declares_them() -> None:
+    page = draw_docs.methods_page((draw_docs.DOCS / "methods.md").read_text(encoding="utf-8"))
+    assert "\n| `memit` | all together | " in page and "\n| `gated` | one at a time | " in page
+    assert "\n| `--edit-mine` | `auto` or `always` or `never` | `auto` | all | " in page
+    assert "\n| `--widen` | yes or no | no | `gated` | let the feed-forward layers grow" in page
+
+
+def test_a_page_of_methods_without_a_place_for_a_table_is_told() -> None:
+    with pytest.raises(ValueError, match="drawn: methods"):
+        draw_docs.methods_page("# Methods\n")
