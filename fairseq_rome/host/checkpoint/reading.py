@@ -61,6 +61,25 @@ def saved_model_cfg(state: Mapping[str, Any]) -> Dict[str, Any]:
     return _section(state, "model")
 
 
+def place_of_setting(settings: Any, name: str) -> Tuple[Any, str]:
+    """Where a model's settings hold one that is a stack's own, such as ``decoder_ffn_embed_dim``.
+
+    fairseq-hydra-train nests it, as ``ffn_embed_dim`` of ``decoder``. Where there is such a group fairseq reads nothing
+    else, though the file may hold the flat name too, with an architecture's default.
+
+    Args:
+        settings: a ``Namespace`` or a mapping.
+        name: the flat name.
+
+    Returns:
+        The group that counts, and the name in it.
+    """
+    stack, _, part = name.partition("_")
+    items = vars(settings) if isinstance(settings, argparse.Namespace) else settings
+    group = items.get(stack)
+    return (group, part) if isinstance(group, Mapping) else (settings, name)
+
+
 def saved_task(state: Mapping[str, Any]) -> Optional[str]:
     """The name of the task that the checkpoint was trained with."""
     name = _section(state, "task").get("task" if state.get("args") is not None else "_name")
@@ -166,7 +185,8 @@ def _is_model_parallel(state: Mapping[str, Any]) -> bool:
 
 def _keeps_layers(state: Mapping[str, Any]) -> bool:
     settings = saved_model_cfg(state)
-    return bool(settings.get("encoder_layers_to_keep") or settings.get("decoder_layers_to_keep"))
+    places = [place_of_setting(settings, f"{stack}_layers_to_keep") for stack in ("encoder", "decoder")]
+    return any(bool(group.get(name)) for group, name in places)
 
 
 _REFUSALS: List[Tuple[Callable[[Mapping[str, Any]], bool], str]] = [
