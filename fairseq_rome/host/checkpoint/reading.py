@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import torch
@@ -103,7 +104,10 @@ def _section(state: Mapping[str, Any], name: str) -> Dict[str, Any]:
 
 def _check_path(name: str) -> None:
     if os.pathsep in name:
-        raise EditError(f"{name}: names several checkpoints (an ensemble), expected one file")
+        raise EditError(
+            f"{name}: names several checkpoints (an ensemble), expected one file; the members are edited one by one: "
+            f"{_each_member(name.split(os.pathsep))}"
+        )
     if os.path.isdir(name):
         raise EditError(f"{name}: is a directory, expected a checkpoint file")
     exists, first_shard = os.path.exists(name), f"{os.path.splitext(name)[0]}-shard0.pt"
@@ -111,6 +115,12 @@ def _check_path(name: str) -> None:
         raise EditError(f"{name}: is one part of a sharded checkpoint, expected a whole one")
     if not exists:
         raise EditError(f"{name}: no such file, expected a checkpoint")
+
+
+def _each_member(paths: List[str]) -> str:
+    """A line of shell that edits each member of an ensemble, whatever other options the user gives."""
+    members = " ".join(shlex.quote(path) for path in paths if path)
+    return f'for one in {members}; do fairseq-edit DATA --path "$one" --save-to "${{one%.pt}}-edited.pt" ...; done'
 
 
 def _open(name: str, trust: bool) -> Any:
