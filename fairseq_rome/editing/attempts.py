@@ -8,8 +8,9 @@ from typing import Callable, Iterator, Optional, Tuple
 
 from fairseq_rome.cases.case import Case
 from fairseq_rome.editing.edit_settings import EditSettings
+from fairseq_rome.editing.edit_size import fault_of_size
 from fairseq_rome.editing.site_plan import sites_for
-from fairseq_rome.editing.verdicts import Verdict, failure, judge, too_large
+from fairseq_rome.editing.verdicts import Verdict, failure, judge
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
@@ -105,8 +106,8 @@ def _tried(problem: EditProblem, case: Case, settings: EditSettings) -> BestAtte
         EditError: if no edit can be computed.
     """
     patch = method_named(settings.method).fit(problem, settings.of_method())
-    size = max(relative_size(problem.translator.model, patch).values())
-    fault = too_large(size, f"the change at {problem.site} is {size:.3g} of the weight", settings)
+    weights = relative_size(problem.translator.model, patch)
+    fault = fault_of_size(problem.translator, problem.example.pair, patch, weights, settings)
     if fault:
         return BestAttempt(None, failure(case, fault))
-    return BestAttempt(patch, judge(problem.translator, case, patch, size))
+    return BestAttempt(patch, judge(problem.translator, case, patch, max(weights.values())))

@@ -8,10 +8,11 @@ from typing import List, Sequence
 
 from fairseq_rome.cases.case import Case
 from fairseq_rome.editing.edit_settings import EditSettings
+from fairseq_rome.editing.edit_size import too_large
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
 from fairseq_rome.editing.outcome import NOTHING, Result
 from fairseq_rome.editing.site_plan import range_of
-from fairseq_rome.editing.verdicts import result_of, too_large, verdict_on
+from fairseq_rome.editing.verdicts import result_of, verdict_on
 from fairseq_rome.host.decoding import Hypothesis
 from fairseq_rome.host.sites import find_sites
 from fairseq_rome.methods.base import EditProblem

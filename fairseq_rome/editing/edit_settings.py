@@ -49,7 +49,9 @@ class RunSettings(Settings):
         0.8, "stop the run, and keep what was good, where a smaller share of a sample of the edits so far holds"
     )
     edit_max_size: float = setting(
-        10.0, "an attempt whose change of a weight is larger, in units of the weight's norm, has failed"
+        10.0,
+        "an attempt that changes more has failed: a gate by what it adds to its site's values in the request's own "
+        "sentence, in units of their norm; any other change by the weight, in units of its norm",
     )
     edit_sample: int = setting(
         100, "other sentences that are decoded before and after, to see what else changed"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Optional
 
 from fairseq_rome.cases.case import Case
-from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.outcome import EDITED, FAILED, Result
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.patch import Patch, applied
@@ -69,17 +68,6 @@ def verdict_on(case: Case, output: str, size: float, general: Optional[float] = 
 def failure(case: Case, reason: str) -> Verdict:
     """The verdict where there is no patch to decode with."""
     return Verdict(case.before.text, False, 0.0 if case.held_out else None, 0.0, reason)
-
-
-def too_large(size: float, of: str, settings: EditSettings) -> str:
-    """Why a patch of a size is none; empty where its size is within the bound.
-
-    Args:
-        size: its relative size; a size that is no number is never within the bound.
-        of: what is that large, such as "the change at decoder.3 is 11 of the weight".
-        settings: with the bound.
-    """
-    return "" if size <= settings.edit_max_size else f"{of}, expected at most {settings.edit_max_size:g}"
 
 
 def result_of(case: Case, verdict: Verdict, patch: Optional[Patch], tries: int, seconds: float) -> Result:

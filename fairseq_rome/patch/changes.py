@@ -18,7 +18,7 @@ from torch import Tensor
 from fairseq_rome.host.checkpoint import tensor_fingerprint
 from fairseq_rome.host.sites import Site
 
-_WIDTH_DIMS = {"fc1.weight": 0, "fc1.bias": 0, "fc2.weight": 1}
+_WIDTH_DIMS = {"fc1.weight": 0, "fc1.bias": 0, "fc2.weight": 1, "fc3.weight": 0, "fc3.bias": 0, "fc4.weight": 1}
 
 
 def width_dim(name: str) -> Optional[int]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from fairseq_rome.host.checkpoint import aliases
 from fairseq_rome.patch.changes import Patch, width_dim
 
-_PART = re.compile(r"(?:.*\.)?(encoder|decoder)\.[^.]*layers\.\d+\.(fc1\.weight|fc1\.bias|fc2\.weight)")
+_PART = re.compile(r"(?:.*\.)?(encoder|decoder)\.[^.]*layers\.\d+\.(fc[13]\.weight|fc[13]\.bias|fc[24]\.weight)")
 # Neurons; layers grow to a multiple of it. Matrix products of other sizes are slower, a larger step wastes memory.
 _STEP = 8
 

@@ -151,9 +151,11 @@ def _offset(seen: Tensor, source: Tensor) -> int:
 
 
 def states_of(model: Any, in_decoder: bool, kinds: Sequence[str]) -> List[State]:
-    """The states of some kinds of the decoder, or of the encoder."""
+    """The states of some kinds of the decoder, or of the encoder: one of each kind a layer, that of `fc1` and `fc2`."""
     return [
-        state for state in find_states(model) if state.site.in_decoder is in_decoder and state.kind in kinds
+        state
+        for state in find_states(model)
+        if state.site.in_decoder is in_decoder and state.kind in kinds and not state.site.part
     ]
 
 

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Iterable, List, Mapping, Optional, Tuple, Type
 
 from fairseq_rome.editing.outcome import EDITED, Outcome
+from fairseq_rome.errors import EditError
 from fairseq_rome.files import StagedFile
 from fairseq_rome.host.checkpoint import (
     fingerprint,
@@ -49,10 +50,22 @@ class StagedCheckpoint:
         return self._file.in_place
 
     def reload(self) -> ComparedModel:
-        """Open the file as a later user would meet it."""
-        state = read_state(self._file.temporary, trust=self._model.spec.trust)
+        """Open the file as a later user would meet it.
+
+        Raises:
+            EditError: if it can't be opened. The input could be, so the input is not blamed.
+        """
+        try:
+            state = read_state(self._file.temporary, trust=self._model.spec.trust)
+            translator = self._model.reopened(state)
+        except EditError as error:
+            reason = str(error).split(": ", 1)[-1]
+            raise EditError(
+                f"{self.path}: the edited checkpoint can't be opened again, so it was not written; this is a fault of "
+                f"fairseq_rome, please report it ({reason})"
+            ) from error
         told = {"edited": {"path": self.path, "fingerprint": fingerprint(state)}}
-        return ComparedModel(self._model.reopened(state), tuple(edits_in(state)), told)
+        return ComparedModel(translator, tuple(edits_in(state)), told)
 
     def failures(self, reloaded: ComparedModel) -> List[str]:
         """Decode every edited request with the reloaded file, and tell of those that do not show their edit.

@@ -120,13 +120,30 @@ def test_the_command_writes_what_was_good(edit_data: Path, tmp_path: Path) -> No
     assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
 
 
-@pytest.mark.parametrize("method", ["gated", "rome", "memit"])
+SIZES = {"gated": "times what the site writes", "rome": "of the weight", "memit": "of a weight"}
+
+
+@pytest.mark.parametrize("method", SIZES)
 def test_a_change_that_is_too_large_is_none(demo: Demo, method: str) -> None:
     outcome = run(demo, GOOD, {"method": method, "edit_max_size": 1e-4})
     assert [result.status for result in outcome.results] == [FAILED] * 2
-    assert all(result.reason.endswith("weight, expected at most 0.0001") for result in outcome.results)
+    fault = f" {SIZES[method]}, expected at most 0.0001 (--edit-max-size)"
+    assert all(result.reason.endswith(fault) for result in outcome.results)
     assert [result.after for result in outcome.results] == [record["before"] for record in RECORDS[:2]]
     assert outcome.patches == []
+
+
+def test_a_gate_is_bounded_by_what_it_adds(demo: Demo, good: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    for layer in demo.model.decoder.layers:
+        monkeypatch.setattr(layer, "activation_fn", torch.nn.functional.gelu)
+    smooth = run(demo, GOOD, {"edit_max_size": 5.0})
+    assert [result.status for result in smooth.results] == [EDITED] * 2, smooth.results
+    # A gate of a smooth activation needs a sharp row, which is large; what it adds is what it adds to other models.
+    sharp, plain = (max(result.size for result in outcome.results) for outcome in (smooth, good))
+    assert sharp > 5.0 > plain
+    pushed = run(demo, GOOD, {"edit_scale": 100.0})
+    assert [result.status for result in pushed.results] == [FAILED] * 2
+    assert all(" times what the site writes, expected at most 10 " in one.reason for one in pushed.results)
 
 
 WHOLE_RUN = {

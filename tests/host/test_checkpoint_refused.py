@@ -7,6 +7,7 @@ import errno
 import os
 import pickle
 import random
+import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict
 
@@ -305,3 +306,19 @@ def test_meters_of_old_checkpoints(state: State, tmp_path: Path) -> None:
     written = path.read_bytes().replace(b"cfairseq.logging.meters\n", b"cfairseq.meters\n")
     path.write_bytes(written)
     assert read_state(path)["extra_state"]["train_meters"]["loss"].sum == 3.0
+
+
+def test_the_command_for_an_ensemble_edits_each_member(tmp_path: Path) -> None:
+    members = [str(tmp_path / name) for name in ("a.pt", "the second.pt")]
+    told = refusal(Path(":".join(members)))
+    command = told.split("the members are edited one by one: ")[1]
+    assert len(told.splitlines()) == 1
+    stub = tmp_path / "fairseq-edit"
+    stub.write_text("#!/bin/sh\nprintf '%s|' \"$@\"; echo\n", encoding="utf-8")
+    stub.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env={"PATH": path}, check=True)
+    saved = [str(tmp_path / name) for name in ("a-edited.pt", "the second-edited.pt")]
+    assert run.stdout.splitlines() == [
+        f"DATA|--path|{member}|--save-to|{edited}|...|" for member, edited in zip(members, saved)
+    ]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint.plain import check_plain, plain
-from fairseq_rome.host.checkpoint.reading import State
+from fairseq_rome.host.checkpoint.reading import State, place_of_setting
 from fairseq_rome.host.checkpoint.tensors import aliases, tensor_fingerprint
 
 PROVENANCE = "fairseq_rome"
@@ -38,7 +38,8 @@ def edited_state(
         provenance: what was done, in plain types; appended to the list under ``extra_state["fairseq_rome"]``.
         built: the built model's ``state_dict()``: it tells which names share a weight where averaging stored
             them apart.
-        model_cfg: settings to change in ``cfg.model`` (or ``args``), such as the width of a widened layer.
+        model_cfg: settings to change in ``cfg.model`` (or ``args``) by their flat names, such as the width of a widened
+            layer; they are changed where `place_of_setting` finds them.
         resize: allow another shape; the optimizer state, which no longer fits, is then left out.
         optimizer: keep the optimizer state.
 
@@ -114,7 +115,8 @@ def _fitted(name: str, old: Tensor, value: Tensor, resize: bool) -> Tensor:
     return new
 
 
-def _set(settings: Any, name: str, value: Any) -> None:
+def _set(whole: Any, flat_name: str, value: Any) -> None:
+    settings, name = place_of_setting(whole, flat_name)
     if not isinstance(settings, argparse.Namespace):
         settings[name] = value
     if hasattr(settings, "__dict__"):  # a Namespace, or a mapping that carries its items as attributes too

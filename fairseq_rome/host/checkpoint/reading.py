@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import torch
@@ -61,6 +62,25 @@ def saved_model_cfg(state: Mapping[str, Any]) -> Dict[str, Any]:
     return _section(state, "model")
 
 
+def place_of_setting(settings: Any, name: str) -> Tuple[Any, str]:
+    """Where a model's settings hold one that is a stack's own, such as ``decoder_ffn_embed_dim``.
+
+    fairseq-hydra-train nests it, as ``ffn_embed_dim`` of ``decoder``. Where there is such a group fairseq reads nothing
+    else, though the file may hold the flat name too, with an architecture's default.
+
+    Args:
+        settings: a ``Namespace`` or a mapping.
+        name: the flat name.
+
+    Returns:
+        The group that counts, and the name in it.
+    """
+    stack, _, part = name.partition("_")
+    items = vars(settings) if isinstance(settings, argparse.Namespace) else settings
+    group = items.get(stack)
+    return (group, part) if isinstance(group, Mapping) else (settings, name)
+
+
 def saved_task(state: Mapping[str, Any]) -> Optional[str]:
     """The name of the task that the checkpoint was trained with."""
     name = _section(state, "task").get("task" if state.get("args") is not None else "_name")
@@ -84,7 +104,10 @@ def _section(state: Mapping[str, Any], name: str) -> Dict[str, Any]:
 
 def _check_path(name: str) -> None:
     if os.pathsep in name:
-        raise EditError(f"{name}: names several checkpoints (an ensemble), expected one file")
+        raise EditError(
+            f"{name}: names several checkpoints (an ensemble), expected one file; the members are edited one by one: "
+            f"{_each_member(name.split(os.pathsep))}"
+        )
     if os.path.isdir(name):
         raise EditError(f"{name}: is a directory, expected a checkpoint file")
     exists, first_shard = os.path.exists(name), f"{os.path.splitext(name)[0]}-shard0.pt"
@@ -92,6 +115,12 @@ def _check_path(name: str) -> None:
         raise EditError(f"{name}: is one part of a sharded checkpoint, expected a whole one")
     if not exists:
         raise EditError(f"{name}: no such file, expected a checkpoint")
+
+
+def _each_member(paths: List[str]) -> str:
+    """A line of shell that edits each member of an ensemble, whatever other options the user gives."""
+    members = " ".join(shlex.quote(path) for path in paths if path)
+    return f'for one in {members}; do fairseq-edit DATA --path "$one" --save-to "${{one%.pt}}-edited.pt" ...; done'
 
 
 def _open(name: str, trust: bool) -> Any:
@@ -166,7 +195,8 @@ def _is_model_parallel(state: Mapping[str, Any]) -> bool:
 
 def _keeps_layers(state: Mapping[str, Any]) -> bool:
     settings = saved_model_cfg(state)
-    return bool(settings.get("encoder_layers_to_keep") or settings.get("decoder_layers_to_keep"))
+    places = [place_of_setting(settings, f"{stack}_layers_to_keep") for stack in ("encoder", "decoder")]
+    return any(bool(group.get(name)) for group, name in places)
 
 
 _REFUSALS: List[Tuple[Callable[[Mapping[str, Any]], bool], str]] = [

@@ -2,7 +2,6 @@
 
 from fairseq_rome.host.sites.feed_forward import (
     Activations,
-    Site,
     add_at_tokens,
     add_to_value,
     device_of,
@@ -12,6 +11,7 @@ from fairseq_rome.host.sites.feed_forward import (
     prepared,
     record,
 )
+from fairseq_rome.host.sites.site import Site
 from fairseq_rome.host.sites.states import (
     CROSS_ATTENTION,
     FFN,

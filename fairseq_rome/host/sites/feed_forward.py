@@ -16,40 +16,7 @@ from fairseq.modules.transformer_layer import TransformerDecoderLayerBase, Trans
 from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
-
-
-@dataclass(frozen=True)
-class Site:
-    """One feed-forward network, written `decoder.3`.
-
-    Args:
-        stack: `encoder` or `decoder`; in a multilingual model with the path before it, as in
-            `models.en-de.decoder`.
-        layer: index of the layer in its stack, from 0.
-    """
-
-    stack: str
-    layer: int
-
-    def __str__(self) -> str:
-        return f"{self.stack}.{self.layer}"
-
-    @property
-    def in_decoder(self) -> bool:
-        """Whether the site belongs to a decoder."""
-        return self.stack.split(".")[-1] == "decoder"
-
-    @classmethod
-    def parse(cls, text: str) -> Site:
-        """Read `encoder.0`, `decoder.5` and the like.
-
-        Raises:
-            EditError: if the text is not a stack, a dot and a number.
-        """
-        stack, _, layer = text.strip().rpartition(".")
-        if stack.split(".")[-1] not in ("encoder", "decoder") or not layer.isdecimal():
-            raise EditError(f"site {text!r}: expected STACK.LAYER, for example decoder.3 or encoder.0")
-        return cls(stack, int(layer))
+from fairseq_rome.host.sites.site import MAPS, Site
 
 
 @dataclass
@@ -65,7 +32,7 @@ def find_sites(model: nn.Module) -> Dict[Site, nn.Module]:
     """All editable feed-forward networks of a model, encoder first, each with its layer module.
 
     Sites are told by the class of the layer, so that convolutional or gated blocks that also own an `fc2` are
-    not mistaken for one.
+    not mistaken for one. A layer's `fc3` and `fc4` run before its `fc1` and `fc2`, so their site comes first.
 
     Raises:
         EditError: if a layer's `fc1` or `fc2` is no plain linear map (mixture of experts, quantised), or if
@@ -75,19 +42,28 @@ def find_sites(model: nn.Module) -> Dict[Site, nn.Module]:
     for path, module in model.named_modules():
         if not isinstance(module, (TransformerEncoderLayerBase, TransformerDecoderLayerBase)):
             continue
-        for part in ("fc1", "fc2"):
-            linear = getattr(module, part, None)
-            if not isinstance(linear, nn.Linear) or linear.bias is None:
-                raise EditError(
-                    f"layer {path}: {part} is {type(linear).__name__}, expected a plain Linear with a bias"
-                )
         container, _, index = path.rpartition(".")
-        found[Site(container.rpartition(".")[0], int(index))] = module
+        for part in ("b", ""):
+            site = Site(container.rpartition(".")[0], int(index), part)
+            fault = _fault(module, site.maps)
+            if not fault:
+                found[site] = module
+            elif not part:
+                raise EditError(f"layer {path}: {fault}, expected a plain Linear with a bias")
     if not found:
         raise EditError(
             f"{type(model).__name__} has no Transformer feed-forward layers: nothing can be edited"
         )
     return found
+
+
+def _fault(layer: nn.Module, maps: Sequence[str]) -> str:
+    """Which map of a layer is missing or no plain linear one, and what it is; empty if all are."""
+    for name in maps:
+        linear = getattr(layer, name, None)
+        if not isinstance(linear, nn.Linear) or linear.bias is None:
+            return f"{name} is {type(linear).__name__}"
+    return ""
 
 
 def layer_at(model: nn.Module, site: Site) -> nn.Module:
@@ -103,10 +79,18 @@ def layer_at(model: nn.Module, site: Site) -> nn.Module:
 
 
 def parameter_names(model: nn.Module, site: Site) -> Dict[str, str]:
-    """Full state-dict names of the site's parameters, by their short names (`fc1.weight` and so on)."""
+    """Full state-dict names of the site's parameters, by the short names of a layer with one network.
+
+    Returns:
+        The names of `fc1.weight`, `fc1.bias`, `fc2.weight` and `fc2.bias`, or of what stands for them at the site.
+    """
     layer = layer_at(model, site)
     prefix = next(path for path, module in model.named_modules() if module is layer)
-    return {short: f"{prefix}.{short}" for short in ("fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias")}
+    return {
+        f"{short}.{kind}": f"{prefix}.{name}.{kind}"
+        for short, name in zip(MAPS[""], site.maps)
+        for kind in ("weight", "bias")
+    }
 
 
 @contextmanager
@@ -152,8 +136,8 @@ def record(model: nn.Module, sites: Sequence[Site]) -> Iterator[Dict[Site, Activ
             recorded[site] = Activations(seen[site]["inputs"], args[0].detach(), output.detach())
 
         return [
-            layer.fc1.register_forward_pre_hook(before_fc1),
-            layer.fc2.register_forward_hook(after_fc2),
+            getattr(layer, site.maps[0]).register_forward_pre_hook(before_fc1),
+            getattr(layer, site.maps[1]).register_forward_hook(after_fc2),
         ]
 
     layers = {site: layer_at(model, site) for site in sites}
@@ -183,7 +167,7 @@ def add_to_value(model: nn.Module, site: Site, addend: Callable[[Tensor], Tensor
         return output + addend(output)
 
     layer: Any = layer_at(model, site)
-    handle = layer.fc2.register_forward_hook(after_fc2)
+    handle = getattr(layer, site.maps[1]).register_forward_hook(after_fc2)
     try:
         yield
     finally:
@@ -216,8 +200,8 @@ def add_at_tokens(
 
     layer: Any = layer_at(model, site)
     handles = [
-        layer.fc1.register_forward_pre_hook(before_fc1),
-        layer.fc2.register_forward_hook(after_fc2),
+        getattr(layer, site.maps[0]).register_forward_pre_hook(before_fc1),
+        getattr(layer, site.maps[1]).register_forward_hook(after_fc2),
     ]
     try:
         yield

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.host.sites.feed_forward import Site, find_sites
+from fairseq_rome.host.sites.feed_forward import find_sites
+from fairseq_rome.host.sites.site import Site
 
 FFN, SELF_ATTENTION, CROSS_ATTENTION = "ffn", "self_attention", "cross_attention"
 KINDS = (FFN, SELF_ATTENTION, CROSS_ATTENTION)
 """The kinds of states."""
-_PARTS = {FFN: "fc2", SELF_ATTENTION: "self_attn", CROSS_ATTENTION: "encoder_attn"}
+_ATTENTIONS = {SELF_ATTENTION: "self_attn", CROSS_ATTENTION: "encoder_attn"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ def find_states(model: nn.Module) -> Dict[State, nn.Module]:
     """
     found: Dict[State, nn.Module] = {}
     for site, layer in find_sites(model).items():
-        for kind, part in _PARTS.items():
+        # Both sites of a layer with two have the same attention.
+        parts = {FFN: site.maps[1], **({} if site.part else _ATTENTIONS)}
+        for kind, part in parts.items():
             module = getattr(layer, part, None)
             if module is not None:
                 found[State(site, kind)] = module

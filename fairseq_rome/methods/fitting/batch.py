@@ -18,7 +18,16 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Batch, by_size, decoded, encoded
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.readings import reading_places
-from fairseq_rome.host.sites import Site, find_states, layer_at, parameter_names, record, record_states
+from fairseq_rome.host.sites import (
+    SELF_ATTENTION,
+    Site,
+    State,
+    find_states,
+    layer_at,
+    parameter_names,
+    record,
+    record_states,
+)
 from fairseq_rome.methods.base import CoverSettings, EditProblem, SiteResources, ValueSettings, solvable
 from fairseq_rome.methods.fitting.pushes import Pushes, cover_of, find_pushes, mean_rows
 from fairseq_rome.patch import LowRankChange, Patch, applied
@@ -122,7 +131,7 @@ def _forward(translator: Translator, batch: Batch, site: Site, deepest: Site) ->
     written = [
         state
         for state in find_states(model)
-        if before and state.site.stack == deepest.stack and state.site.layer <= deepest.layer
+        if before and state.site.stack == deepest.stack and _writes_until(state, deepest)
     ]
     with torch.no_grad(), record(model, [site, deepest]) as seen, record_states(model, written) as states:
         if site.in_decoder:
@@ -132,3 +141,11 @@ def _forward(translator: Translator, batch: Batch, site: Site, deepest: Site) ->
     last = seen[deepest]
     stream = torch.stack(list(states.values())).sum(0) if before else last.inputs + last.values
     return seen[site].keys, stream
+
+
+def _writes_until(state: State, deepest: Site) -> bool:
+    """Whether a state of a stack is written before a site's value, or is that value."""
+    if state.site.layer != deepest.layer:
+        return state.site.layer < deepest.layer
+    # The first network of a layer with two runs before its cross-attention.
+    return not deepest.part or state.site == deepest or state.kind == SELF_ATTENTION
