@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Edits the demo model, and shows what stock fairseq-generate says before and after. What it writes is in
-# build/quickstart. Uses .venv, which it makes, or the virtual environment that FAIRSEQ_ROME_VENV names.
+# Edits the demo model, shows what stock fairseq-generate says before and after, and what to look at next. What it writes
+# is in build/quickstart. Uses .venv, which it makes, or the virtual environment that FAIRSEQ_ROME_VENV names.
 set -euo pipefail
 
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -42,8 +42,33 @@ generate before "$demo/model.pt" --user-dir fairseq_rome
 echo "== the edit"
 started=$SECONDS
 fairseq-edit "$demo/data-bin" --path "$demo/model.pt" --edit-pref "$demo/fixes" -s en -t de \
-    --bpe sentencepiece --sentencepiece-model "$demo/spm.model" --save-to "$out/edited.pt" --report "$out/report"
-echo "($((SECONDS - started)) s; the whole proof is in $out/report/report.html)"
+    --bpe sentencepiece --sentencepiece-model "$demo/spm.model" --save-to "$out/edited.pt" --report "$out/report" \
+    --save-patch "$out/fixes.safetensors"
+echo "($((SECONDS - started)) s)"
 
 echo "== after: fairseq-generate, the edited checkpoint, without a plugin"
 generate after "$out/edited.pt"
+
+cat <<NEXT
+
+== what to look at next
+The proof: open $out/report/report.html in a browser. It shows every request, and which of 100 other
+sentences changed. $(python -c '
+import json, sys
+counts = json.load(open(sys.argv[1]))["counts"]
+wanted, broken, others = counts["as_wanted"], counts["broken"], counts["unrelated"]
+print(f"{wanted} changed as wanted: they hold the trigger of an edit, and its words alone were")
+print(f"replaced. Of the {others} that should have stayed, {broken} changed, which would be damage.")
+' "$out/report/report.json")
+
+What the edit is, in the file that holds it alone:
+    fairseq-edit-patch show $out/fixes.safetensors
+
+How to read what was printed, line by line: docs/getting-started.md
+
+Your own model: write a sentence that it translates wrongly to fixes.SRC and the right translation to fixes.TGT, look at
+them, and edit, with the options that you give fairseq-generate (--bpe, --tokenizer, --beam ...):
+    fairseq-edit-requests check fixes -s SRC -t TGT
+    fairseq-edit DATA --path model.pt --edit-pref fixes -s SRC -t TGT ... --save-to edited.pt --report report
+The commands are in $(dirname "$(type -P fairseq-edit)"); docs/requests.md says what else a request can tell.
+NEXT

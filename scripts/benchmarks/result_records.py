@@ -70,16 +70,19 @@ def origin(script: str, words: Sequence[str]) -> Dict[str, str]:
     }
 
 
-def append_rows(table: str, rows: Iterable[Mapping[str, Any]], told: Mapping[str, str]) -> None:
+def append_rows(
+    table: str, rows: Iterable[Mapping[str, Any]], told: Mapping[str, str], folder: Path = FOLDER
+) -> None:
     """Add a record for each row of figures.
 
     Args:
         table: as for `append_record`.
         rows: the figures.
         told: from `origin`.
+        folder: as for `append_record`.
     """
     for figures in rows:
-        append_record(table, {"figures": dict(figures), **told})
+        append_record(table, {"figures": dict(figures), **told}, folder)
 
 
 def _read(line: str, place: str) -> Record:

@@ -11,15 +11,14 @@ import pytest
 import torch
 from edit_runs import script
 
+from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
-
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-
 
 benchmark = script("benchmark")
 table_of = script("benchmark_table")
 multi30k = script("multi30k")
+options = script("bench_options")
 
 
 def edit(name: str, **changes: Any) -> Dict[str, Any]:
@@ -45,14 +44,20 @@ def test_a_row_adds_up_its_requests() -> None:
         edit("a"),
         edit("b", held=False, claimed=False, probes=0, probes_held=0, identical=5, seconds=4.0),
         edit("a", method="rome", exact=True),
-        {"kind": "statistics", "code": "c0de", "site": "decoder.3", "seconds": 7.0},
+        {"kind": "warm-up", "code": "c0de", "seconds": 7.0},
     ]
     lines = table_of.table(records).splitlines()
     assert lines[2] == "| term | gated | auto | 2 | 0.500 | 0.000 | 0.750 of 4 | 0.75000 | 3.0 | 1.0 | c0de |"
     assert lines[3].startswith("| term | rome | auto | 1 | 1.000 | 1.000 |")
     assert "failed: b" in lines[5]
     assert "none failed" in lines[6]
-    assert "statistics 7.0 s" in lines[-1]
+    assert "measures the statistics, 7.0 s" in lines[-1]
+    gated, rome = table_of.figures(records)
+    assert gated == {
+        "requests": 2, "kind": "term", "method": "gated", "site": "auto", "efficacy": 0.5, "exact": 0.0,
+        "generalisation": 0.75, "identical": 0.75, "cpu_seconds": 1.0,
+    }  # fmt: skip
+    assert (rome["method"], rome["exact"]) == ("rome", 1.0)
 
 
 def test_a_claim_that_decoding_does_not_show_is_named() -> None:
@@ -65,6 +70,18 @@ def test_a_claim_that_decoding_does_not_show_is_named() -> None:
 def test_what_is_done_again(change: Dict[str, Any]) -> None:
     assert table_of.key_of(edit("a", seconds=9.0)) == table_of.key_of(edit("a"))
     assert table_of.key_of(edit("a", **change)) != table_of.key_of(edit("a"))
+
+
+def test_settings_are_given_by_name() -> None:
+    settings = options.settings_of(["edit-contexts=0", "widen=true", "edit_scale=1.5", "site=decoder.1"], edit_sample=0)
+    assert (settings.edit_contexts, settings.widen, settings.site, settings.edit_sample) == (0, True, "decoder.1", 0)
+    assert settings.as_plain()["edit_scale"] == 1.5
+
+
+@pytest.mark.parametrize("text", ["edit_contexts", "edit_contexts=many", "widen=2", "contexts=1", "method=magic"])
+def test_settings_that_can_not_be(text: str) -> None:
+    with pytest.raises(EditError):
+        options.settings_of([text])
 
 
 def test_nothing_measured_yet(tmp_path: Path) -> None:

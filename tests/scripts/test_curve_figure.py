@@ -52,6 +52,20 @@ def test_the_whole_model_has_no_patch_size() -> None:
     assert rows(point(patch_bytes=None))["memit 4"].endswith("| the model |")
 
 
+def test_a_row_of_the_results_has_the_figures_of_its_line() -> None:
+    told = {"command": "measure", "measured_with": "0", "measured_commit": "c"}
+    other = point(seed=2, held=2, bleu=32.0, p_value=0.4)
+    records = [point(origin=told), other, point(method="rome", fault="no", origin=told)]
+    [(memit, first), (rome, _)] = figure.figures_with_origin(records)
+    assert first == told
+    assert memit == {
+        "method": "memit", "edits": 4, "orders": 2, "orders_asked": 2, "hold": 0.75, "hold_spread": 0.25,
+        "probes": 0.5, "identical": 0.9, "bleu": 31.0, "bleu_spread": 1.5, "loss": 2.0, "p": 0.03,
+        "patches_kib": 2, "cpu_seconds": 0.5,
+    }  # fmt: skip
+    assert (rome["orders"], rome["orders_asked"], rome["hold"]) == (0, 1, None)
+
+
 def test_a_curve_for_each_method_that_made_edits(tmp_path: Path) -> None:
     records = [point(), point(edits=16), point(method="rome"), point(method="emmet", fault="too large")]
     figure.draw(records, tmp_path / "curves.svg")

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any, Dict
 
 import pytest
+from edit_runs import script
 
 pytest.importorskip("jinja2")
-BENCHMARKS = Path(__file__).resolve().parents[2] / "scripts" / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-import draw_docs  # noqa: E402
-import result_records  # noqa: E402
-import result_tables  # noqa: E402
+draw_docs, result_records, result_tables = map(script, ("draw_docs", "result_records", "result_tables"))
 
 RECORD = {"figures": {"requests": 1}, "command": "run it", "measured_with": "0.1.0", "measured_commit": "abc"}
 
@@ -61,6 +56,15 @@ def test_a_record_of_another_form_is_refused(tmp_path: Path, changes: Dict[str, 
     with pytest.raises(ValueError, match=told):
         result_records.append_record("cost", {**RECORD, **changes}, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_rows_are_recorded_with_the_command_that_measured_them(tmp_path: Path) -> None:
+    told = result_records.origin("benchmark.py", ["--data", str(tmp_path / "multi30k"), "--set", "edit_contexts=0"])
+    assert told["command"] == "python scripts/benchmarks/benchmark.py --data multi30k --set edit_contexts=0"
+    result_records.append_rows("cost", [{"process": "edit"}, {"process": "train"}], told, tmp_path)
+    records = result_records.read_records(tmp_path)["cost"]
+    assert [record["figures"]["process"] for record in records] == ["edit", "train"]
+    assert records[0]["command"] == told["command"] and records[0]["measured_commit"]
 
 
 def test_a_table_without_a_section_is_told() -> None:
