@@ -69,6 +69,7 @@ def _environment(**options: Any) -> Environment:
 def _context(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """What both templates are given: the record, and what it leaves unsaid."""
     return {
+        "notes": (),  # records of earlier versions have none
         **record,
         "state": view.verdict_state(record),
         "provenance": view.origin(record),

@@ -74,6 +74,7 @@ class Report:
         provenance: files, fingerprints, versions, command line, seed; plain values, maybe nested.
         edits: how requests were edited, by id; empty where only checkpoints were compared.
         heat_maps: pictures by id of the request.
+        notes: what else is to be known of the requests and of the data, a sentence each.
     """
 
     evaluation: Evaluation
@@ -83,6 +84,7 @@ class Report:
     provenance: Mapping[str, Any]
     edits: Mapping[str, EditDetails] = field(default_factory=dict)
     heat_maps: Mapping[str, Tuple[HeatMap, ...]] = field(default_factory=dict)
+    notes: Tuple[str, ...] = ()
 
     @property
     def reasons(self) -> List[str]:

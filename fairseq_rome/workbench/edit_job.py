@@ -22,6 +22,7 @@ from fairseq_rome.workbench.evaluating import comparison_of_outcome, load_test_s
 from fairseq_rome.workbench.inputs import input_files
 from fairseq_rome.workbench.journals import done_by, journal_of, keeps_journal, kept_by
 from fairseq_rome.workbench.listening import Listener
+from fairseq_rome.workbench.notes import notes_on
 from fairseq_rome.workbench.opening import open_model
 from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
 from fairseq_rome.workbench.workbench import Workbench
@@ -99,6 +100,7 @@ class _Ready:
     sets: Tuple[SentenceSet, ...]
     hidden: FrozenSet[str]
     corpus: Corpus
+    notes: Tuple[str, ...]
 
 
 class EditJob:
@@ -123,7 +125,7 @@ class EditJob:
             KeyboardInterrupt: whose text says what is kept.
         """
         settings, ready = self.spec.settings, self._opened()
-        self._tell_subset(ready)
+        self._tell_notes(ready)
         journal = journal_of(ready.bench.model, ready.edit_file, ready.corpus, settings, self.spec.save_to)
         if journal.done:
             self.tell.note(f"going on after {done_by(journal)} that an interrupted run has done")
@@ -149,7 +151,7 @@ class EditJob:
             EditError: as for `run`.
         """
         ready = self._opened()
-        self._tell_subset(ready)
+        self._tell_notes(ready)
         yield from ready.bench.preview(ready.edit_file, self.spec.settings, hidden=ready.hidden)
 
     def _opened(self) -> _Ready:
@@ -166,10 +168,12 @@ class EditJob:
         sets = load_test_sets(spec.evaluation.test_sets, bench.model.translator.codec)
         hidden = frozenset(source for one in sets for source in one.sources)
         corpus = bench.background(spec.settings.seed, edit_file.held_out.union(hidden))
-        return _Ready(bench, edit_file, sets, hidden, corpus)
+        return _Ready(bench, edit_file, sets, hidden, corpus, notes_on(edit_file))
 
-    def _tell_subset(self, ready: _Ready) -> None:
-        """Say where statistics and contexts come from, if not from a training side."""
+    def _tell_notes(self, ready: _Ready) -> None:
+        """Say what is to be known of what was read; and where statistics come from, if not from a training side."""
+        for note in ready.notes:
+            self.tell.note(note)
         if ready.corpus.subset != "train":
             self.tell.note(
                 f"{ready.bench.model.adapter.data} has no training split: statistics and contexts come from its "
@@ -237,7 +241,7 @@ class EditJob:
         spec, model = self.spec, ready.bench.model
         comparison = comparison_of_outcome(ready.edit_file, outcome, model.path)
         report = make_report(
-            model, edited, comparison, ready.sets, spec.evaluation, ready.corpus, spec.words
+            model, edited, comparison, ready.sets, spec.evaluation, ready.corpus, spec.words, ready.notes
         )
         self.tell.report(report)
         if spec.report:
