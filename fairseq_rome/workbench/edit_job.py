@@ -168,7 +168,7 @@ class EditJob:
         sets = load_test_sets(spec.evaluation.test_sets, bench.model.translator.codec)
         hidden = frozenset(source for one in sets for source in one.sources)
         corpus = bench.background(spec.settings.seed, edit_file.held_out.union(hidden))
-        return _Ready(bench, edit_file, sets, hidden, corpus, notes_on(edit_file))
+        return _Ready(bench, edit_file, sets, hidden, corpus, notes_on(edit_file, bench.model.translator.codec))
 
     def _tell_notes(self, ready: _Ready) -> None:
         """Say what is to be known of what was read; and where statistics come from, if not from a training side."""

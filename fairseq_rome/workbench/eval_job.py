@@ -64,7 +64,7 @@ def compare_models(spec: EvalSpec, progress: Progress = silent) -> Report:
     comparison = comparison_of_records(
         edit_file, edited.edits, corpus, spec.sample, spec.edited or bench.model.path
     )
-    notes = notes_on(edit_file)
+    notes = notes_on(edit_file, bench.model.translator.codec)
     return make_report(bench.model, edited, comparison, sets, spec.evaluation, corpus, spec.words, notes)
 
 

@@ -98,7 +98,7 @@ class LocateJob:
         edit_file = read_edit_file(spec.edit_pref, *languages) if len(languages) == 2 else None
         bench = Workbench(open_model(spec.model, self.progress))
         edit_file = bench.check_requests(edit_file or read_edit_file(spec.edit_pref, *bench.languages))
-        for text in notes_on(edit_file):
+        for text in notes_on(edit_file, bench.model.translator.codec):
             self.note(text)
         names = [request.id for request in edit_file.requests]
         folder = TraceFolder.made(spec.folder, names, spec.arrays, spec.images, spec.force)

@@ -130,7 +130,7 @@ class Workbench:
         """Requests as an edit takes them: with ids, without sentences that judge among those that teach.
 
         Raises:
-            EditError: if the model can't spell a request, or two requests have one id.
+            EditError: if the model can't spell a target, or two requests have one id.
         """
         edit_file = numbered(requests).without_leaks()
         check_spelling(edit_file, self.model.translator.codec)
@@ -271,9 +271,8 @@ class Workbench:
         sets = load_test_sets(options.test_sets, self.model.translator.codec)
         corpus = self.background(seed, most=MOST_READ)
         comparison = comparison_of_records(edit_file, compared.edits, corpus, sample, self.model.path)
-        return make_report(
-            self.model, compared, comparison, sets, options, corpus, notes=notes_on(edit_file)
-        )
+        notes = notes_on(edit_file, self.model.translator.codec)
+        return make_report(self.model, compared, comparison, sets, options, corpus, notes=notes)
 
     def stage(
         self,

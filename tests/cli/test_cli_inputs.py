@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence
 
 import pytest
-from edit_runs import DEMO, LANGUAGES, SEARCH, SUBWORDS, probes, run_edit, write_requests
+from edit_runs import DEMO, LANGUAGES, SEARCH, SUBWORDS, probes, refusal, run_edit, run_main, write_requests
 
 from fairseq_rome.cli import eval as eval_command
 from fairseq_rome.cli import locate as locate_command
@@ -53,6 +53,44 @@ def test_so_do_evaluation_and_its_report(suggestions: Path, edit_data: Path, tmp
     assert f"Note: {left_out(suggestions)}" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "- note: " in (tmp_path / "report" / "edit_card.md").read_text(encoding="utf-8")
     assert json.loads(printed(eval_command.main, *words, "--log-format", "json")[0]) == {"note": left_out(suggestions)}
+
+
+UNKNOWN = {
+    "markup": (f"**{TERM['source']}**", TERM["target"]),
+    "an emoji": (f"{TERM['source']} \U0001f600", TERM["target"]),
+    "another script": (TERM["source"].replace("The", "The \u9280\u884c", 1), TERM["target"]),
+}
+
+
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_an_unknown_symbol_of_a_source_is_told_and_edited(edit_data: Path, tmp_path: Path, kind: str) -> None:
+    source, target = UNKNOWN[kind]
+    path = write_requests(tmp_path / "one.jsonl", {"source": source, "target": target, "trigger": TERM["trigger"]})
+    run = run_edit(edit_data, path, "--save-to", tmp_path / "new.pt")
+    assert run.status == 0, run.out + run.err
+    told = run.out.splitlines()[0]
+    assert told.startswith(f"{path}:1: ") and told.endswith(
+        " not in the source dictionary: the model sees its unknown symbol there, and the edit is made on that"
+    )
+    assert "request 1: edited" in run.out and f"  after   {target}" in run.out
+
+
+def test_unknown_symbols_of_targets_are_refused_all_at_once(edit_data: Path, tmp_path: Path) -> None:
+    wrong = [("The nurse sings.", "\u9280 \u03a9 \u9280"), ("A nurse sings.", "\u03a9"), ("My \u9280", "Mein")]
+    records = [{"source": source, "target": target} for source, target in wrong]
+    path = write_requests(tmp_path / "wrong.jsonl", *records)
+    message = refusal(run_edit(edit_data, path, "--save-to", tmp_path / "new.pt"))
+    assert f"{path}:1, {path}:2: " in message and f"{path}:3" not in message
+    assert [message.count(repr(symbol)) for symbol in ("\u9280", "\u03a9")] == [1, 1]
+    assert "not in the target dictionary, expected text that the model's" in message
+
+
+def test_a_forgotten_bpe_is_asked_for(edit_data: Path, tmp_path: Path) -> None:
+    words = [edit_data, "--path", DEMO / "model.pt", *LANGUAGES, *SEARCH, "--edit-pref", DEMO / "fixes"]
+    message = refusal(run_main([*words, "--save-to", tmp_path / "new.pt"]))
+    assert message.endswith("; was --bpe or --tokenizer forgotten, or is it another than in training?\n")
+    # Text that is said to be in subwords already, and is not, is of another kind too.
+    assert "was --bpe" in refusal(run_main([*words, "--edit-input", "bpe", "--save-to", tmp_path / "new.pt"]))
 
 
 def test_so_does_tracing(suggestions: Path, edit_data: Path, tmp_path: Path) -> None:
