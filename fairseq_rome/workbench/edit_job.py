@@ -15,7 +15,7 @@ from fairseq_rome.host.checkpoint import check_output
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Progress, silent
 from fairseq_rome.patch import check_patch_folder, is_folder
-from fairseq_rome.report import Report, check_folder, write_card, write_report
+from fairseq_rome.report import CARD, Report, check_file, check_folder, write_card, write_report
 from fairseq_rome.text.requests import EditFile, read_edit_file
 from fairseq_rome.workbench.compared_models import ComparedModel, unedited
 from fairseq_rome.workbench.evaluating import comparison_of_outcome, load_test_sets, make_report
@@ -194,8 +194,8 @@ class EditJob:
             return
         inputs = self._inputs(languages)
         check_output(spec.save_to, spec.force, inputs)
-        if spec.report and not self._reports_beside():
-            check_output(self._card(), spec.force)
+        if spec.report:
+            check_file(self._card(), spec.force)
         if spec.save_patch and is_folder(spec.save_patch):
             check_patch_folder(spec.save_patch, spec.force)
         elif spec.save_patch:
@@ -258,17 +258,13 @@ class EditJob:
                 spec.save_patch, outcome, spec.settings, force=spec.force, inputs=inputs, text=spec.text
             )
             self.tell.note(f"wrote {spec.save_patch}")
-        if report is not None and spec.report and not self._reports_beside():
+        if report is not None and spec.report:
             write_card(self._card(), report, spec.force)
             self.tell.note(f"wrote {self._card()}")
 
     def _card(self) -> str:
-        """Where the card of the checkpoint goes."""
-        return os.path.join(os.path.dirname(self.spec.save_to), "edit_card.md")
-
-    def _reports_beside(self) -> bool:
-        """Whether the report goes into the checkpoint's folder, where its card then is already."""
-        return os.path.realpath(self.spec.report) == os.path.dirname(os.path.realpath(self.spec.save_to))
+        """Where the card of the checkpoint goes: it bears the checkpoint's name, since a folder may hold several."""
+        return f"{os.path.splitext(self.spec.save_to)[0]}.{CARD}"
 
 
 def _refusal(report: Optional[Report], outcome: Outcome, going_on: bool) -> str:
