@@ -22,7 +22,7 @@ from fairseq_rome.workbench.evaluating import comparison_of_outcome, load_test_s
 from fairseq_rome.workbench.inputs import input_files
 from fairseq_rome.workbench.journals import done_by, journal_of, keeps_journal, kept_by
 from fairseq_rome.workbench.listening import Listener
-from fairseq_rome.workbench.notes import notes_on
+from fairseq_rome.workbench.notes import notes_on, notes_on_learning, notes_on_sample
 from fairseq_rome.workbench.opening import open_model
 from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
 from fairseq_rome.workbench.workbench import Workbench
@@ -168,7 +168,9 @@ class EditJob:
         sets = load_test_sets(spec.evaluation.test_sets, bench.model.translator.codec)
         hidden = frozenset(source for one in sets for source in one.sources)
         corpus = bench.background(spec.settings.seed, edit_file.held_out.union(hidden))
-        return _Ready(bench, edit_file, sets, hidden, corpus, notes_on(edit_file, bench.model.translator.codec))
+        notes = [*notes_on(edit_file, bench.model.translator.codec), *notes_on_learning(corpus)]
+        notes += [] if sets else notes_on_sample(corpus, spec.settings.edit_sample)
+        return _Ready(bench, edit_file, sets, hidden, corpus, tuple(notes))
 
     def _tell_notes(self, ready: _Ready) -> None:
         """Say what is to be known of what was read; and where statistics come from, if not from a training side."""

@@ -45,7 +45,7 @@ from fairseq_rome.text.segments import Endings
 from fairseq_rome.tracing import CARRY, CausalTrace, LocateSettings, locate
 from fairseq_rome.workbench.compared_models import ComparedModel, with_edits
 from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_sets, make_report
-from fairseq_rome.workbench.notes import notes_on
+from fairseq_rome.workbench.notes import notes_on, notes_on_sample
 from fairseq_rome.workbench.opening import OpenModel
 from fairseq_rome.workbench.provenance import history, told_patches
 from fairseq_rome.workbench.specs import EvaluationOptions
@@ -271,7 +271,7 @@ class Workbench:
         sets = load_test_sets(options.test_sets, self.model.translator.codec)
         corpus = self.background(seed, most=MOST_READ)
         comparison = comparison_of_records(edit_file, compared.edits, corpus, sample, self.model.path)
-        notes = notes_on(edit_file, self.model.translator.codec)
+        notes = (*notes_on(edit_file, self.model.translator.codec), *notes_on_sample(corpus, sample))
         return make_report(self.model, compared, comparison, sets, options, corpus, notes=notes)
 
     def stage(

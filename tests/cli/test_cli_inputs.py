@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence
 
 import pytest
-from edit_runs import DEMO, LANGUAGES, SEARCH, SUBWORDS, probes, refusal, run_edit, run_main, write_requests
+from edit_runs import (
+    DEMO,
+    LANGUAGES,
+    SEARCH,
+    SUBWORDS,
+    probes,
+    refusal,
+    run_edit,
+    run_main,
+    small_data,
+    write_requests,
+)
 
 from fairseq_rome.cli import eval as eval_command
 from fairseq_rome.cli import locate as locate_command
@@ -53,6 +64,25 @@ def test_so_do_evaluation_and_its_report(suggestions: Path, edit_data: Path, tmp
     assert f"Note: {left_out(suggestions)}" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "- note: " in (tmp_path / "report" / "edit_card.md").read_text(encoding="utf-8")
     assert json.loads(printed(eval_command.main, *words, "--log-format", "json")[0]) == {"note": left_out(suggestions)}
+
+
+def test_a_background_that_proves_nothing_is_told(edit_data: Path, tmp_path: Path) -> None:
+    data = small_data(tmp_path / "data", count=30)
+    words = [data, DEMO / "term", "--save-to", tmp_path / "new.pt", "--edit-sample", 200]
+    run = run_edit(*words, "--report", tmp_path / "report", "--report-figures", 0)
+    pairs = f"{data}: 30 sentence pairs"
+    learn, prove = run.out.splitlines()[:2]
+    assert learn.startswith(f"{pairs} with ") and "are too few to keep an edit off other sentences" in learn
+    assert prove == (
+        f"{pairs} prove little, 200 other sentences were asked for: if all of 30 stay the same, "
+        "up to 10% of others may still change (95% sure)"
+    )
+    record = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    assert record["notes"] == [learn, prove]
+    told = printed(eval_command.main, data, "--edited", DEMO / "model.pt", *MODEL, "--edit-pref", DEMO / "term")
+    assert told[0] == prove
+    enough = run_edit(edit_data, DEMO / "term", "--dry-run")
+    assert enough.status == 0 and "too few" not in enough.out and "prove little" not in enough.out
 
 
 UNKNOWN = {
