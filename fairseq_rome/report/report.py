@@ -30,6 +30,7 @@ class EditDetails:
         seconds: wall time.
         patch_bytes: size of the changed numbers.
         reason: why it failed; empty otherwise.
+        notes: what else is to be known of it, a sentence each.
     """
 
     status: str
@@ -45,6 +46,7 @@ class EditDetails:
     seconds: Optional[float] = None
     patch_bytes: Optional[int] = None
     reason: str = ""
+    notes: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

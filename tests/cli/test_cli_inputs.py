@@ -85,6 +85,20 @@ def test_a_background_that_proves_nothing_is_told(edit_data: Path, tmp_path: Pat
     assert enough.status == 0 and "too few" not in enough.out and "prove little" not in enough.out
 
 
+def test_contexts_that_are_of_no_use_are_told(edit_data: Path, tmp_path: Path) -> None:
+    contexts = TERM["contexts"][:2]
+    added = {"source": TERM["source"], "target": f"{TERM['before'][:-1]} sehr.", "contexts": contexts}
+    path = write_requests(tmp_path / "one.jsonl", {**added, "wanted": "sehr", "trigger": TERM["trigger"]})
+    why = "contexts: none of 2 is used, because the request only adds words"
+    words = [edit_data, path, "--edit-tries", 1]
+    assert f"#   note    {why}" in run_edit(*words, "--dry-run").out
+    run = run_edit(*words, "--save-to", tmp_path / "new.pt", "--report", tmp_path / "out", "--report-figures", 0)
+    assert f"  note    {why}" in run.out
+    record = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert record["requests"][0]["edit"]["notes"][0].startswith(why)
+    assert f"Note: {why}" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
 UNKNOWN = {
     "markup": (f"**{TERM['source']}**", TERM["target"]),
     "an emoji": (f"{TERM['source']} \U0001f600", TERM["target"]),
