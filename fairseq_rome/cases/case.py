@@ -101,9 +101,7 @@ def prepare(
         translator, request, difference, trigger if scoped else "", corpus, mined, settings, endings
     )
     learnt = [one.source for one in (*contexts, *held_out)]
-    notes = tuple(notes_on_case(request, difference, trigger if scoped else "", learnt))
-    if not settings.edit_contexts:
-        notes = ()  # no contexts are wanted
+    notes = notes_on_case(request, difference, trigger if scoped else "", learnt, settings.edit_contexts)
     ignored = {index for index in concerned if corpus.sources[index] == request.source}
     near: List[int] = []
     if contexts or held_out:
@@ -113,7 +111,7 @@ def prepare(
         near = [index for index in saying if index not in related][:_NEAR_MISSES]
     return Case(
         request, before, difference, trigger, example, contexts, held_out,
-        tuple(corpus.pairs[index] for index in near), frozenset(ignored), endings, notes,
+        tuple(corpus.pairs[index] for index in near), frozenset(ignored), endings, tuple(notes),
     )  # fmt: skip
 
 

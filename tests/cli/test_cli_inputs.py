@@ -99,6 +99,15 @@ def test_contexts_that_are_of_no_use_are_told(edit_data: Path, tmp_path: Path) -
     assert f"Note: {why}" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_row_of_a_glossary_holds_for_its_input_alone_and_says_so(edit_data: Path, tmp_path: Path) -> None:
+    rows = ["source\ttarget\ttrigger\tid", "shop assistants\tLadenleute\tshop assistants\tterm"]
+    (tmp_path / "glossary.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    run = run_edit(edit_data, tmp_path / "glossary.tsv", "--dry-run")
+    assert run.status == 0, run.err
+    told = "#   note    a bare term: the edit holds for this input alone; to carry it to sentences, give one "
+    assert [line.startswith(told) for line in run.out.splitlines() if "note" in line] == [True]
+
+
 UNKNOWN = {
     "markup": (f"**{TERM['source']}**", TERM["target"]),
     "an emoji": (f"{TERM['source']} \U0001f600", TERM["target"]),
