@@ -24,8 +24,6 @@ highlight_language = "text"
 # Every heading of a Markdown page can be linked to.
 myst_heading_anchors = 4
 
-# Docstrings put code between single backquotes.
-default_role = "code"
 napoleon_use_ivar = True
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
@@ -46,6 +44,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "fairseq_rome"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_use_index = False
+html_domain_indices = False
 html_copy_source = False
 html_show_sourcelink = False
 html_sidebars = {"**": ["all_pages"]}

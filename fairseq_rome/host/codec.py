@@ -47,10 +47,11 @@ class TextCodec:
         ).long()
 
     def target(self, text: str) -> Tensor:
-        """Token ids of a target sentence, int64, with the end symbol and what the task puts behind it."""
+        """Token ids of a target sentence, int64, with the end symbol and what the task puts around it."""
         tokens = self.adapter.target_dictionary.encode_line(
             self._subwords(text), add_if_not_exist=False, append_eos=True
         ).long()
+        tokens = self.adapter.with_prefix(tokens)
         return tokens if self.target_end < 0 else torch.cat([tokens, tokens.new_tensor([self.target_end])])
 
     def pieces(self, text: str) -> List[str]:
@@ -66,7 +67,7 @@ class TextCodec:
     def text(self, tokens: Tensor, dictionary: Any) -> str:
         """The text of token ids, subwords joined as fairseq-interactive joins them unless all text is segmented."""
         # As `Dictionary.string` does, in a fifth of its time: a corpus has many sentences.
-        ends = (dictionary.bos(), dictionary.eos())
+        ends = (dictionary.bos(), dictionary.eos(), self.adapter.target_prefix)
         line = " ".join(dictionary.symbols[token] for token in tokens.tolist() if token not in ends)
         if self.segmented:
             return line

@@ -48,7 +48,8 @@ class FairseqOptions:
             task: name of the fairseq task.
             bpe: name of the subword model, such as `sentencepiece`.
             tokenizer: name of the tokenizer, such as `moses`.
-            options: any other option of fairseq-generate by its name, such as `beam=4`.
+            options: any other option of fairseq-generate by its name, such as `beam=4`. Text is read as the words of a
+                command line are; any other value is taken as it is.
 
         Raises:
             EditError: for an option that fairseq-generate does not have, or a name that it does not know.
@@ -56,14 +57,17 @@ class FairseqOptions:
         chosen: List[str] = [data, "--path", path, "--task", task]
         for flag, name in (("--bpe", bpe), ("--tokenizer", tokenizer)):
             chosen += [] if name is None else [flag, name]
-        values = _defaults(chosen)
-        options = {**options, "source_lang": source, "target_lang": target}
-        for name in options:
-            if name not in values:
-                near = difflib.get_close_matches(name, values, 3)
+        given = {**options, "source_lang": source, "target_lang": target}
+        usual = _parsed(chosen)
+        for name in given:
+            if name not in usual:
+                near = difflib.get_close_matches(name, usual, 3)
                 hint = f"; close to it: {', '.join(near)}" if near else ""
                 raise EditError(f"option {name!r}: fairseq-generate has no such option{hint}")
-        return cls({**values, **options})
+        words = {name: value for name, value in given.items() if isinstance(value, str)}
+        chosen += [f"--{name.replace('_', '-')}={value}" for name, value in words.items()]
+        others = {name: value for name, value in given.items() if name not in words}
+        return cls({**_parsed(chosen), **others})
 
     @property
     def data(self) -> str:
@@ -121,8 +125,8 @@ class FairseqOptions:
         return {str(name): value for name, value in found.items()}
 
 
-def _defaults(chosen: List[str]) -> Dict[str, Any]:
-    """The value of every option where only these words are given to fairseq's own parser."""
+def _parsed(words: List[str]) -> Dict[str, Any]:
+    """The value of every option where these words are given to fairseq's own parser."""
     from fairseq import options
 
     def refuse(message: str) -> NoReturn:
@@ -130,4 +134,4 @@ def _defaults(chosen: List[str]) -> Dict[str, Any]:
 
     parser = options.get_generation_parser()
     parser.error = refuse
-    return dict(vars(options.parse_args_and_arch(parser, input_args=chosen)))
+    return dict(vars(options.parse_args_and_arch(parser, input_args=words)))

@@ -36,7 +36,7 @@ class SiteReading:
 
 
 def read_site(translator: Translator, pairs: Sequence[Pair], site: Site) -> List[SiteReading]:
-    """SiteReading pairs at a site, in their order."""
+    """Read a site on pairs, in their order."""
     found: List[Optional[SiteReading]] = [None] * len(pairs)
     for indices in by_size(pairs, _BATCH_TOKENS):
         batch = translator.batcher.batch([pairs[index] for index in indices])
@@ -56,7 +56,8 @@ def read_site(translator: Translator, pairs: Sequence[Pair], site: Site) -> List
 
 
 def reading_places(translator: Translator, batch: Batch, site: Site) -> Tensor:
-    """B x (S or T), true at the real positions of the site's stack."""
+    """B x (S or T), true at the positions of the site's stack that are those of the sentence pair's own tokens."""
     if site.in_decoder:
         return batch.target_mask
-    return batch.source_mask(translator.adapter.source_dictionary.pad())
+    real = batch.source_mask(translator.adapter.source_dictionary.pad())
+    return real & real.long().cumsum(1).gt(translator.adapter.source_offset)

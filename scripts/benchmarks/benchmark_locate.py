@@ -104,9 +104,16 @@ def figures(traces: Sequence[Record], results: Sequence[Record], last: str) -> L
 def _hits(known: Sequence[Known], choose: Callable[[Record], Optional[str]]) -> Record:
     counts: Record = {}
     for task in ("term", "segment"):
-        chosen = [sites[site] for traced, sites in known if traced["task"] == task for site in [choose(traced)] if site]
-        counts.update({f"{task}_best": sum(chosen), task: len(chosen)})
+        chosen = [(choose(traced), sites) for traced, sites in known if traced["task"] == task]
+        hits = [_is_best(site, sites) for site, sites in chosen if site]
+        counts.update({f"{task}_best": sum(hits), task: len(hits)})
     return counts
+
+
+def _is_best(site: str, sites: Dict[str, bool]) -> bool:
+    if site not in sites:
+        raise SystemExit(f"--results: nothing was measured at {site}, expected results of every site of the model")
+    return sites[site]
 
 
 def _expected(known: Sequence[Known], stack: str) -> Record:

@@ -125,10 +125,11 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _figure(groups: Mapping[Tuple[str, int], Sequence[Record]], path: Path) -> None:
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
     import matplotlib
 
     matplotlib.use("Agg")
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    import numpy as np
     from matplotlib import pyplot
 
     methods = list(dict.fromkeys(method for method, _ in groups))
@@ -139,9 +140,10 @@ def _figure(groups: Mapping[Tuple[str, int], Sequence[Record]], path: Path) -> N
             found = {edits: _known(value, group) for (name, edits), group in groups.items() if name == method}
             counts = sorted(edits for edits, values in found.items() if values)
             middle, low, high = ([of(found[edits]) for edits in counts] for of in (mean, min, max))
-            axis.plot(counts, middle, marker="o", markersize=3, label=method, color=f"C{number}")
+            axis.plot(np.array(counts), middle, marker="o", markersize=3, label=method, color=f"C{number}")
             axis.fill_between(counts, low, high, alpha=0.2, color=f"C{number}")
-        axis.set_xscale("log", base=4)
+        if any(line.get_xdata().size for line in axis.lines):
+            axis.set_xscale("log", base=4)
         axis.xaxis.set_major_formatter("{x:,.0f}")
         axis.set_xlabel("edits")
         axis.set_title(label, fontsize=10)

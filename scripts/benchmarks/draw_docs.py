@@ -130,8 +130,11 @@ def _default(value: Any) -> str:
 
 
 def _users(one: Setting) -> str:
-    some = one.methods and set(one.methods) < set(all_methods())
-    return ", ".join(f"`{name}`" for name in one.methods) if some else "all"
+    others = [name for name in all_methods() if name not in one.methods]
+    if not one.methods or not others:
+        return "all"
+    told, names = ("all but ", others) if len(others) < len(one.methods) else ("", list(one.methods))
+    return told + ", ".join(f"`{name}`" for name in names)
 
 
 def _meaning(one: Setting) -> str:

@@ -8,6 +8,7 @@ git ignores.
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -20,6 +21,8 @@ FOLDER = "api"
 def setup(app: Any) -> Dict[str, bool]:
     """What Sphinx calls when it loads the extension."""
     app.connect("builder-inited", _write_pages)
+    app.connect("autodoc-process-docstring", _as_meant, priority=400)  # before napoleon, whose is 500
+    app.connect("autodoc-process-signature", _parsable)
     return {"parallel_read_safe": True}
 
 
@@ -36,6 +39,26 @@ def pages() -> Dict[str, str]:
     """The text of each page in reStructuredText, by file name."""
     found = {f"{name}.rst": _page(name, modules) for name, modules in rooms()}
     return {"index.rst": _index(), **found}
+
+
+def _as_meant(app: Any, what: str, name: str, thing: Any, options: Any, lines: List[str]) -> None:
+    """Put a docstring, in place, as Sphinx has to read it to show what is meant."""
+    lines[:] = _literals("\n".join(lines)).split("\n")
+    if what in ("attribute", "data", "property"):
+        # Napoleon takes what stands before a colon in the first line for a type, so an empty comment goes first.
+        lines[:0] = ["..", ""]
+
+
+def _parsable(
+    app: Any, what: str, name: str, thing: Any, options: Any, arguments: Optional[str], returned: Optional[str]
+) -> Tuple[Optional[str], Optional[str]]:
+    """A signature without defaults that are no Python, such as <factory>: Sphinx shows such a one as raw text."""
+    return arguments and re.sub(r"<[^<>]+>", "...", arguments), returned
+
+
+def _literals(text: str) -> str:
+    """Code between single backquotes, as in Markdown, gets two of them; a reference such as :py:obj:`x` stays."""
+    return re.sub(r"(?<![`:\w])`([^`]+)`(?![`_])", r"``\1``", text)
 
 
 def _write_pages(app: Any) -> None:
@@ -97,8 +120,8 @@ def _page(name: str, modules: List[str]) -> str:
         if module.endswith(".__init__"):
             parts.append(_told(module) + "\n")
             continue
-        short = module.split(".", 1)[1]
-        heading = [] if short == name else [_title(short, "-")]
+        inside = module.split(".")[2:]
+        heading = [_title(".".join(inside), "-")] if inside else []
         parts += [*heading, f".. automodule:: {module}\n   :members:\n"]
     return "\n".join(parts)
 
@@ -114,4 +137,5 @@ def _told(module: str) -> str:
 
 
 def _first(docstring: Optional[str]) -> str:
-    return " ".join((docstring or "").split("\n\n")[0].split())
+    """The first paragraph of a docstring, in one line."""
+    return _literals(" ".join((docstring or "").split("\n\n")[0].split()))

@@ -16,6 +16,7 @@ from fairseq_rome.cli.locate import main, own_parser
 from fairseq_rome.host.sites import Site
 from fairseq_rome.tracing import LocateSettings, load_trace, ranked_sites, site_list
 from fairseq_rome.tracing.trace_folder import stem
+from fairseq_rome.workbench.workbench import Workbench
 
 MODEL = DEMO / "model.pt"
 NUMBER = next(record for record in probes().values() if record["id"] == "number-dollars")
@@ -181,9 +182,7 @@ def test_what_is_refused(edit_data: Path, tmp_path: Path, more: List[str], messa
 def test_an_interrupt_says_what_is_there(
     edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fairseq_rome import tracing as locate
-
-    whole, calls = locate.locate, []
+    whole, calls = Workbench.traced, []
 
     def once(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -191,7 +190,7 @@ def test_an_interrupt_says_what_is_there(
             raise KeyboardInterrupt
         return whole(*arguments)
 
-    monkeypatch.setattr(locate, "locate", once)
+    monkeypatch.setattr(Workbench, "traced", once)
     run = run_locate(edit_data, requests(tmp_path / "fix.jsonl", {}, {"id": "b"}), tmp_path / "out")
     assert refusal(run).endswith(f"interrupted; requests traced into {tmp_path / 'out'}: 1\n")
     assert sorted(files(tmp_path / "out")) == ["1-1-decoder.png", "1-1-encoder.png", "1-1.json"]

@@ -16,7 +16,7 @@ from fairseq_rome.cases.case import Case, prepare
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.corpus import Corpus, load_corpus
-from fairseq_rome.host.readings import read_site
+from fairseq_rome.host.readings import read_site, reading_places
 from fairseq_rome.host.sites import Site, add_to_value, layer_at
 from fairseq_rome.methods.base import EditProblem, SiteResources
 from fairseq_rome.methods.fitting import batch as together
@@ -271,6 +271,6 @@ def test_the_stream_is_that_behind_the_last_network(
         found, expected = streams[1] - streams[0], written[1] - written[0]
     else:
         found, expected = layers[1].final_layer_norm(streams[1]), written[1]
-    real = together._places(translator, batch, last).T
+    real = reading_places(translator, batch, last).T
     assert float((written[1] - written[0])[real].abs().max()) > 0.1
     assert torch.allclose(found[real], expected[real], atol=1e-4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Dict, List, Optional, Sequence, Tuple, Type
 
+import torch
 from torch import Tensor
 
 ADAPTERS: List[Type[TaskAdapter]] = []
@@ -71,6 +72,21 @@ class TaskAdapter(ABC):
         """Fairseq's subword model of a configuration group; None for none."""
         return self.task.build_bpe(options)
 
+    @property
+    def source_offset(self) -> int:
+        """How many tokens the task puts before those of a source."""
+        return 0
+
+    @property
+    def target_prefix(self) -> int:
+        """The token that every hypothesis begins with, such as a language symbol; -1 for none."""
+        return -1
+
+    def with_prefix(self, target: Tensor) -> Tensor:
+        """Target token ids with the token that every hypothesis begins with."""
+        prefix = self.target_prefix
+        return target if prefix < 0 else torch.cat([target.new_tensor([prefix]), target])
+
     @abstractmethod
     def longest_source(self, model: Any) -> int:
         """The longest source, in tokens, that both the task and a model take."""
@@ -90,7 +106,6 @@ class TaskAdapter(ABC):
     def pair(self, item: Any) -> Tuple[Tensor, Optional[Tensor]]:
         """Source and target token ids (int64) of an item of a split, as the codec gives them; None without a target."""
 
-    @abstractmethod
     def source_batch(self, sources: Sequence[Tensor]) -> Dict[str, Tensor]:
         """What the encoder takes for some sources, in their order.
 
@@ -100,8 +115,15 @@ class TaskAdapter(ABC):
         Returns:
             `src_tokens` (B x S, padded as the task pads, with what the task adds to a source) and `src_lengths` (B).
         """
+        dataset = self._inference_set(sources)
+        sample = dataset.collater([dataset[index] for index in range(len(sources))])
+        order = sample["id"].argsort()
+        return {name: sample["net_input"][name][order] for name in ("src_tokens", "src_lengths")}
 
-    @abstractmethod
+    def _inference_set(self, sources: Sequence[Tensor]) -> Any:
+        """The task's own data set of some sources."""
+        return self.task.build_dataset_for_inference(list(sources), [len(tokens) for tokens in sources])
+
     def build_generator(self, model: Any, generation: Any) -> Any:
         """The task's own generator for a model.
 
@@ -109,7 +131,8 @@ class TaskAdapter(ABC):
             model: the translation model.
             generation: fairseq's generation settings.
         """
+        return self.task.build_generator([model], generation)
 
-    @abstractmethod
     def generate(self, generator: Any, model: Any, net_input: Dict[str, Tensor]) -> List[List[Dict[str, Any]]]:
         """The hypotheses of each source, best first, as fairseq's generators give them."""
+        return self.task.inference_step(generator, [model], {"net_input": net_input})

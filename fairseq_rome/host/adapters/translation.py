@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Optional, Tuple
 
 from fairseq import utils
 from fairseq.tasks.translation import TranslationTask
@@ -55,18 +55,3 @@ class TranslationAdapter(TaskAdapter):
         words = content(item["source"], self.source_dictionary)
         target = item["target"]
         return item["source"][: len(words) + 1].long(), None if target is None else target.long()
-
-    def source_batch(self, sources: Sequence[Tensor]) -> Dict[str, Tensor]:
-        """As for every adapter."""
-        dataset = self.task.build_dataset_for_inference(list(sources), [len(tokens) for tokens in sources])
-        sample = dataset.collater([dataset[index] for index in range(len(sources))])
-        order = sample["id"].argsort()
-        return {name: sample["net_input"][name][order] for name in ("src_tokens", "src_lengths")}
-
-    def build_generator(self, model: Any, generation: Any) -> Any:
-        """As for every adapter."""
-        return self.task.build_generator([model], generation)
-
-    def generate(self, generator: Any, model: Any, net_input: Dict[str, Tensor]) -> List[List[Dict[str, Any]]]:
-        """As for every adapter."""
-        return self.task.inference_step(generator, [model], {"net_input": net_input})

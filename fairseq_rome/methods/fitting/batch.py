@@ -17,6 +17,7 @@ from fairseq_rome.algebra import compact
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Batch, by_size, decoded, encoded
 from fairseq_rome.host.decoding import Translator
+from fairseq_rome.host.readings import reading_places
 from fairseq_rome.host.sites import Site, find_states, layer_at, parameter_names, record, record_states
 from fairseq_rome.methods.base import CoverSettings, EditProblem, SiteResources, ValueSettings, solvable
 from fairseq_rome.methods.fitting.pushes import Pushes, cover_of, find_pushes, mean_rows
@@ -102,7 +103,7 @@ def _observed(
         for indices in by_size(request.pairs, _BATCH_TOKENS):
             batch = translator.batcher.batch([request.pairs[index] for index in indices])
             seen = _forward(translator, batch, site, deepest)
-            for row, (index, places) in enumerate(zip(indices, _places(translator, batch, site))):
+            for row, (index, places) in enumerate(zip(indices, reading_places(translator, batch, site))):
                 rows[index] = seen[0][places, row].float(), seen[1][places, row].float()
         keys.append(mean_rows([row[0] for row in rows], request.steps))
         streams.append(mean_rows([row[1] for row in rows], request.steps))
@@ -131,10 +132,3 @@ def _forward(translator: Translator, batch: Batch, site: Site, deepest: Site) ->
     last = seen[deepest]
     stream = torch.stack(list(states.values())).sum(0) if before else last.inputs + last.values
     return seen[site].keys, stream
-
-
-def _places(translator: Translator, batch: Batch, site: Site) -> Tensor:
-    """B x L, true at the real positions of a site's stack."""
-    if site.in_decoder:
-        return batch.target_mask
-    return batch.source_mask(translator.adapter.source_dictionary.pad())

@@ -1,0 +1,205 @@
+"""Every kind of multilingual task decodes here as stock fairseq-interactive does, byte for byte, and can be edited."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+import torch
+from conftest import write_parallel_text
+from edit_runs import hypotheses
+
+import fairseq_rome
+from fairseq_rome import EditRequest, EditSettings, Workbench
+from fairseq_rome.host.sites import Site, prepared
+from fairseq_rome.host.user_dir import share_user_dir
+from fairseq_rome.text.requests import EditFile
+
+MULTI = "--task translation_multi_simple_epoch --langs en,de --lang-pairs en-de,de-en"
+BOTH = f"{MULTI} --encoder-langtok src --decoder-langtok"
+KINDS: Dict[str, str] = {
+    "M2M-100": BOTH,
+    "target's token at the source": f"{MULTI} --encoder-langtok tgt",
+    "mBART-50": f"{BOTH} --lang-tok-style mbart",
+    "in the places of end symbols": f"{BOTH} --lang-tok-replacing-bos-eos",
+    "a list of languages": "--task translation_multi_simple_epoch --lang-pairs en-de,de-en --encoder-langtok src "
+    "--decoder-langtok --lang-dict {data}/langs.txt",
+    "a fixed dictionary": f"{BOTH} --fixed-dictionary {{data}}/dict.en.txt",
+    "multilingual_translation": "--task multilingual_translation --lang-pairs en-de,de-en --encoder-langtok tgt "
+    "--decoder-langtok",
+}
+# The others stand for what they share with one of these.
+QUICK = ("M2M-100", "multilingual_translation")
+SIZES = """
+    --encoder-layers 2 --decoder-layers 2 --encoder-embed-dim 16 --encoder-ffn-embed-dim 32 --encoder-attention-heads 2
+    --decoder-embed-dim 16 --decoder-ffn-embed-dim 32 --decoder-attention-heads 2
+""".split()
+TRAINING = """
+    --criterion label_smoothed_cross_entropy --optimizer adam --lr 0.01 --max-tokens 512 --max-update 30 --seed 1
+    --no-epoch-checkpoints --num-workers 0 --no-progress-bar --cpu --disable-validation
+""".split()
+SENTENCES = ["w1 w2 w3", "w7", "w4 w4 w5 w19 w0 w2", "w11 w3"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    data: Path
+    checkpoint: Path
+    options: List[str]
+
+    def opened(self, source: str = "en", target: str = "de") -> Workbench:
+        given: Dict[str, Any] = {}
+        words = iter(self.options)
+        for word in words:
+            name = word[2:].replace("-", "_")
+            flag = name in ("decoder_langtok", "lang_tok_replacing_bos_eos")
+            given[name] = True if flag else next(words)
+        return fairseq_rome.open(
+            str(self.checkpoint), data=str(self.data), source=source, target=target, beam=3, **given
+        )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from fairseq import options
+    from fairseq_cli import preprocess
+
+    folder = tmp_path_factory.mktemp("directions")
+    rng = random.Random(1)
+    for split, lines in (("train", 60), ("valid", 4), ("test", 4)):
+        write_parallel_text(folder, split, lines, rng)
+    text = [f"--{split}pref={folder / split}" for split in ("train", "valid", "test")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        command = ["-s", "en", "-t", "de", *text, "--destdir", str(folder / "data"), "--joined-dictionary"]
+        preprocess.main(options.get_preprocessing_parser().parse_args(command))
+    (folder / "data" / "langs.txt").write_text("en\nde\n", encoding="utf-8")
+    return folder / "data"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow, id=kind) for kind in KINDS],
+)
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory, request: Any) -> Trained:
+    """A tiny model of one kind, trained by fairseq-train's own code for some updates."""
+    from fairseq import options
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+    from fairseq_cli import train as fairseq_train
+
+    share_user_dir()
+    words = KINDS[request.param].format(data=data).split()
+    save_dir = tmp_path_factory.mktemp("kind")
+    several = "multilingual_translation" in words
+    arch = ["--arch", "transformer", "--share-all-embeddings"]
+    if several:
+        arch = ["--arch", "multilingual_transformer", "--share-encoders", "--share-decoders"]
+        arch += ["--share-encoder-embeddings", "--share-decoder-embeddings"]
+    command = [str(data), *arch, *SIZES, *TRAINING, *words, "--save-dir", str(save_dir)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parsed = options.parse_args_and_arch(options.get_training_parser(), command)
+        fairseq_train.main(convert_namespace_to_omegaconf(parsed))
+    return Trained(data, save_dir / "checkpoint_last.pt", words)
+
+
+def stock(trained: Trained, sentences: List[str], folder: Path, source: str = "en", target: str = "de") -> List[str]:
+    """What fairseq-interactive itself says."""
+    from fairseq import options
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+    from fairseq_cli import interactive
+
+    share_user_dir()
+    path = folder / "input.txt"
+    path.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
+    command = [str(trained.data), "--path", str(trained.checkpoint), "-s", source, "-t", target, *trained.options]
+    command += ["--beam", "3", "--input", str(path), "--buffer-size", "10", "--cpu", "--max-tokens", "1000"]
+    out = StringIO()
+    with redirect_stdout(out), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parsed = options.parse_args_and_arch(options.get_interactive_generation_parser(), command)
+        interactive.main(convert_namespace_to_omegaconf(parsed))
+    return hypotheses(out.getvalue())
+
+
+def test_decoding_is_stock_fairseqs(trained: Trained, tmp_path: Path) -> None:
+    bench = trained.opened()
+    assert bench.translate(SENTENCES) == stock(trained, SENTENCES, tmp_path)
+    back = trained.opened("de", "en")
+    assert back.translate(SENTENCES) == stock(trained, SENTENCES, tmp_path, "de", "en")
+
+
+def test_forced_decoding_agrees_with_beam_search(trained: Trained) -> None:
+    """The score of a hypothesis is the mean of what teacher forcing gives its tokens."""
+    from fairseq_rome.host.batches import Pair
+    from fairseq_rome.host.readings import read_site
+
+    translator = trained.opened().model.translator
+    site = next(site for site in _sites(translator.model) if site.in_decoder)
+    with prepared(translator.model):
+        for text, said in zip(SENTENCES, translator.translate(SENTENCES)):
+            [seen] = read_site(translator, [Pair(translator.codec.source(text), said.tokens)], site)
+            offset = int(translator.adapter.target_prefix >= 0)
+            # fairseq's score counts a forced prefix as certain.
+            score = float(seen.log_probs[offset:].sum()) / len(said.tokens)
+            assert score == pytest.approx(said.score, abs=0.3 if offset else 1e-3)
+
+
+def _sites(model: Any) -> List[Site]:
+    from fairseq_rome.host.sites import find_sites
+
+    return list(find_sites(model))
+
+
+@pytest.mark.parametrize("method", ["gated", "rome"])
+def test_one_sentence_is_edited_and_written(trained: Trained, tmp_path: Path, method: str) -> None:
+    bench = trained.opened()
+    [before] = bench.translate(SENTENCES[:1])
+    words = before.split() or ["w1"]
+    target = " ".join([*words[:-1], "w9" if words[-1] != "w9" else "w8"])
+    settings = EditSettings.of(
+        method=method, edit_contexts=0, edit_stats_tokens=200, edit_sample=2, edit_dormant=0.5, edit_max_size=1e3,
+        edit_tries=8,
+    )  # fmt: skip
+    outcome = bench.edit(EditFile((EditRequest(SENTENCES[0], target, id="1"),)), settings)
+    assert outcome.results[0].status == "edited", outcome.results[0].reason
+    bench.write(str(tmp_path / "edited.pt"), outcome)
+    edited = Trained(trained.data, tmp_path / "edited.pt", trained.options)
+    said = edited.opened().translate(SENTENCES[:1])
+    assert said == [outcome.results[0].after] == stock(edited, SENTENCES[:1], tmp_path)
+    weights = torch.load(tmp_path / "edited.pt")["model"]
+    assert not any(torch.isnan(weight).any() for weight in weights.values())
+
+
+def test_the_commands_take_the_options_of_the_task(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fairseq_rome.cli.edit import main as edit
+    from fairseq_rome.cli.eval import main as evaluate
+    from fairseq_rome.cli.locate import main as locate
+    from fairseq_rome.cli.patch import main as patch
+
+    [before] = trained.opened().translate(SENTENCES[:1])
+    words = before.split() or ["w1"]
+    (tmp_path / "fix.en").write_text(f"{SENTENCES[0]}\n", encoding="utf-8")
+    target = " ".join([*words[:-1], "w9" if words[-1] != "w9" else "w8"])
+    (tmp_path / "fix.de").write_text(f"{target}\n", encoding="utf-8")
+    model = [str(trained.data), "--path", str(trained.checkpoint), "-s", "en", "-t", "de", *trained.options]
+    model += ["--beam", "3", "--cpu", "--no-progress-bar", "--edit-pref", str(tmp_path / "fix")]
+    quick = "--edit-contexts 0 --edit-stats-tokens 200 --edit-sample 2 --edit-dormant 0.5 --edit-max-size 1000".split()
+    out, fix = str(tmp_path / "edited.pt"), str(tmp_path / "fix.safetensors")
+    assert edit([*model, *quick, "--edit-cache", "none", "--save-to", out, "--save-patch", fix]) == 0
+    assert "1 request: 1 edited" in capsys.readouterr().out
+    assert evaluate([*model, "--edited", out, "--edit-sample", "4"]) == 0
+    assert evaluate([*model, "--edit-patches", fix, "--edit-sample", "4"]) == 0
+    assert "request 1: holds" in capsys.readouterr().out
+    assert locate([*model, "--save-dir", str(tmp_path / "traces"), "--locate-samples", "2"]) == 0
+    back = str(tmp_path / "back.pt")
+    assert patch(["revert", out, "--all", "--save-to", back]) == 0
+    assert "bit for bit those of the unedited checkpoint" in capsys.readouterr().out
