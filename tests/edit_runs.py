@@ -82,7 +82,7 @@ def probes() -> Dict[str, Any]:
     return {record["id"]: record for record in map(json.loads, lines("probes.jsonl"))}
 
 
-def small_data(folder: Path, splits: Sequence[str] = ("train", "valid")) -> Path:
+def small_data(folder: Path, splits: Sequence[str] = ("train", "valid"), count: int = SENTENCES) -> Path:
     """The demo's data directory with the first of its training pairs alone."""
     from fairseq.data import Dictionary, data_utils, indexed_dataset
 
@@ -94,7 +94,7 @@ def small_data(folder: Path, splits: Sequence[str] = ("train", "valid")) -> Path
             name = f"{split}.en-de.{language}"
             whole = data_utils.load_indexed_dataset(str(DEMO / "data-bin" / name), symbols)
             builder = indexed_dataset.make_builder(str(folder / f"{name}.bin"), "mmap", len(symbols))
-            for index in range(min(len(whole), SENTENCES)):
+            for index in range(min(len(whole), count)):
                 builder.add_item(whole[index])
             builder.finalize(str(folder / f"{name}.idx"))
     return folder

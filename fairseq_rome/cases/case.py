@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import FrozenSet, List, Optional, Sequence, Tuple
 
+from fairseq_rome.cases.case_notes import notes_on_case
 from fairseq_rome.cases.case_settings import CaseSettings
 from fairseq_rome.cases.contexts import corrected_references, self_corrected
 from fairseq_rome.host.batches import Pair
@@ -41,6 +42,7 @@ class Case:
         near_misses: pairs that must stay as they are.
         ignored: sentences of the corpus in which the change is wanted too.
         endings: endings with which a segment still counts as itself.
+        notes: what a user should know of how the request was understood, a sentence each.
     """
 
     request: EditRequest
@@ -53,6 +55,7 @@ class Case:
     near_misses: Tuple[Pair, ...]
     ignored: FrozenSet[int]
     endings: Endings
+    notes: Tuple[str, ...] = ()
 
     def shown_by(self, output: str, target: Optional[str] = None) -> bool:
         """Whether an output shows the wanted segment and no longer the unwanted one.
@@ -97,6 +100,8 @@ def prepare(
     contexts, held_out = _more_examples(
         translator, request, difference, trigger if scoped else "", corpus, mined, settings, endings
     )
+    learnt = [one.source for one in (*contexts, *held_out)]
+    notes = notes_on_case(request, difference, trigger if scoped else "", learnt, settings.edit_contexts)
     ignored = {index for index in concerned if corpus.sources[index] == request.source}
     near: List[int] = []
     if contexts or held_out:
@@ -106,7 +111,7 @@ def prepare(
         near = [index for index in saying if index not in related][:_NEAR_MISSES]
     return Case(
         request, before, difference, trigger, example, contexts, held_out,
-        tuple(corpus.pairs[index] for index in near), frozenset(ignored), endings,
+        tuple(corpus.pairs[index] for index in near), frozenset(ignored), endings, tuple(notes),
     )  # fmt: skip
 
 

@@ -109,6 +109,8 @@ def _run(asked: EvalCommand) -> int:
         check_folder(asked.report, asked.force)
     report = compare_models(asked.spec, asked.progress)
     say = printer(asked.as_json)
+    for note in report.notes:
+        say.note(note)
     say.report(report)
     if asked.report:
         say.wrote_files(write_report(asked.report, report, asked.force))

@@ -96,10 +96,11 @@ def parse(argv: Sequence[str]) -> LocateCommand:
 
 
 def _run(asked: LocateCommand) -> int:
+    from fairseq_rome.cli.printers import printer
     from fairseq_rome.cli.trace_printing import traced_text, traces_verdict
     from fairseq_rome.workbench.locate_job import LocateJob
 
-    job = LocateJob(asked.spec, asked.progress)
+    job = LocateJob(asked.spec, asked.progress, printer(asked.as_json).note)
     try:
         for one in job.run():
             print(traced_text(one, asked.as_json), flush=True)

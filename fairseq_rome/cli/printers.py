@@ -111,6 +111,7 @@ class Printer(Listener):
                 f"  edit    {result.patch.method} at {result.patch.site}, |dW|/|W| {result.size:.4f}, "
                 f"{result.contexts} contexts{general}"
             )
+        lines += [f"  note    {note}" for note in result.notes]
         tries = "1 try" if result.tries == 1 else f"{result.tries} tries"
         lines.append(f"  time    {result.seconds:.1f} s, {tries}")
         return "\n".join(lines)
@@ -197,6 +198,7 @@ class JsonPrinter(Printer):
             "tries": result.tries,
             "seconds": round(result.seconds, 3),
             "reason": result.reason,
+            "notes": list(result.notes),
         })  # fmt: skip
 
     def others(self, label: str, others: Unchanged) -> None:
@@ -256,6 +258,7 @@ def _plan_lines(plan: Optional[Plan]) -> List[str]:
         f"change  {change_text(case.difference, case.trigger)}",
         f"fit     {plan.settings.method}, {len(case.contexts)} contexts, {len(case.held_out)} held out, "
         f"sites in order: {', '.join(map(str, plan.sites))}",
+        *(f"note    {note}" for note in case.notes),
     ]
 
 

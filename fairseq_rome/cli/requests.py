@@ -44,17 +44,23 @@ def _check(asked: CheckCommand) -> int:
 
 def _of_model(asked: CheckCommand, model: ModelSpec) -> List[Finding]:
     """What the dictionaries of a model have against an edit file that can be read."""
-    from fairseq_rome.cases.spelling import misspelt
+    from fairseq_rome.cases.spelling import SOURCE, TARGET, Spelling
     from fairseq_rome.text.requests import read_edit_file
-    from fairseq_rome.text.requests.checking import ERROR, Finding
+    from fairseq_rome.text.requests.checking import ERROR, WARNING, Finding
     from fairseq_rome.workbench.opening import open_model
 
     edit_file = read_edit_file(asked.path, *asked.languages)
+    codec = open_model(model).translator.codec
     found = []
-    for request, message in misspelt(edit_file, open_model(model).translator.codec):
-        path, _, line = request.origin.rpartition(":")
-        found.append(Finding(path, int(line), message, ERROR))
-    return found
+    for side, severity in ((SOURCE, WARNING), (TARGET, ERROR)):
+        spelling = Spelling(edit_file, codec, side)
+        for request, symbols in spelling.misspelt:
+            path, _, line = request.origin.rpartition(":")
+            found.append(Finding(path, int(line), spelling.message(symbols), severity))
+        if spelling.question:
+            told = f"words are not in the {side} dictionary; {spelling.question}"
+            found.append(Finding(asked.path, None, told, severity))
+    return sorted(found, key=lambda one: (one.path, one.line or 0))
 
 
 def _mine(asked: MineCommand) -> int:

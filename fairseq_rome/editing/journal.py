@@ -79,6 +79,7 @@ class Journal:
             told: Dict[str, Any] = json.loads(metadata["result"])
             difference = told.pop("difference")
             patches = unpacked(json.loads(metadata["patches"]), tensors)
+            told["notes"] = tuple(told.get("notes", ()))
             result = Result(request, **told)
             if difference is not None:
                 result = replace(result, difference=Difference(**difference))

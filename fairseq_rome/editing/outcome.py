@@ -34,6 +34,7 @@ class Result:
         tries: attempts made.
         seconds: wall time.
         reason: why it failed, or which other edit serves it; empty otherwise.
+        notes: what else is to be known of it, a sentence each, such as why no context was used.
     """
 
     request: EditRequest
@@ -50,6 +51,7 @@ class Result:
     tries: int = 0
     seconds: float = 0.0
     reason: str = ""
+    notes: Tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<{self.headline}>"
@@ -69,6 +71,7 @@ class Result:
         rows = [("source", escape(self.request.source)), ("before", before), ("after", after)]
         if self.after != self.request.target:
             rows.append(("wanted", notebook.compared(self.after, self.request.target)[1]))
+        rows += [("note", escape(note)) for note in self.notes]
         return notebook.card(self.headline, rows)
 
 

@@ -95,4 +95,5 @@ def result_of(case: Case, verdict: Verdict, patch: Optional[Patch], tries: int, 
         tries=tries,
         seconds=seconds,
         reason=verdict.reason,
+        notes=case.notes,
     )

@@ -54,10 +54,14 @@ class TextCodec:
         tokens = self.adapter.with_prefix(tokens)
         return tokens if self.target_end < 0 else torch.cat([tokens, tokens.new_tensor([self.target_end])])
 
+    def pieces(self, text: str) -> List[str]:
+        """The subwords of a sentence, as they are looked up in a dictionary."""
+        return self._subwords(text).split()
+
     def unknown(self, text: str, dictionary: Any) -> List[str]:
-        """The subwords of a sentence that the dictionary lacks."""
+        """The subwords of a sentence that the dictionary lacks, as often as they stand in it."""
         known = dictionary.encode_line(self._subwords(text), add_if_not_exist=False, append_eos=False)
-        pieces = self._subwords(text).split()
+        pieces = self.pieces(text)
         return [piece for piece, index in zip(pieces, known.tolist()) if index == dictionary.unk()]
 
     def text(self, tokens: Tensor, dictionary: Any) -> str:

@@ -20,6 +20,7 @@ def report_record(report: Report) -> Dict[str, Any]:
     evaluation = report.evaluation
     record = {
         "format": FORMAT,
+        "notes": report.notes,
         "verdict": {"passed": report.passed, "headline": _headline(evaluation), "reasons": report.reasons},
         "gates": [
             {

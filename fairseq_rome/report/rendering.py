@@ -12,6 +12,7 @@ from fairseq_rome.evaluation.conditions import METRICS
 from fairseq_rome.report import markdown, view
 from fairseq_rome.report import number_format as figures
 from fairseq_rome.report.record import changed_rows
+from fairseq_rome.report.seals import sealed
 
 FEW = 12
 """How many entries of a list are unfolded; where there are more, only failed ones are, if these are few."""
@@ -28,7 +29,7 @@ def render_html(record: Mapping[str, Any]) -> str:
     environment = _environment(autoescape=True)
     environment.filters.update(sha256=_digest)
     requests = view.all_requests(record)
-    return environment.get_template("report.html.j2").render(
+    page = environment.get_template("report.html.j2").render(
         _context(record),
         requests=requests,
         groups=view.probed_requests(requests),
@@ -38,6 +39,7 @@ def render_html(record: Mapping[str, Any]) -> str:
         target_lang=view.language(record, 1),
         few=FEW,
     )
+    return sealed(page)
 
 
 def render_card(record: Mapping[str, Any]) -> str:
@@ -48,7 +50,7 @@ def render_card(record: Mapping[str, Any]) -> str:
     """
     environment = _environment(finalize=markdown.escape)
     environment.filters.update(code=markdown.code, block=markdown.block)
-    return environment.get_template("edit_card.md.j2").render(_context(record))
+    return sealed(environment.get_template("edit_card.md.j2").render(_context(record)))
 
 
 def _environment(**options: Any) -> Environment:
@@ -69,6 +71,7 @@ def _environment(**options: Any) -> Environment:
 def _context(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """What both templates are given: the record, and what it leaves unsaid."""
     return {
+        "notes": (),  # records of earlier versions have none
         **record,
         "state": view.verdict_state(record),
         "provenance": view.origin(record),

@@ -30,6 +30,7 @@ class EditDetails:
         seconds: wall time.
         patch_bytes: size of the changed numbers.
         reason: why it failed; empty otherwise.
+        notes: what else is to be known of it, a sentence each.
     """
 
     status: str
@@ -45,6 +46,7 @@ class EditDetails:
     seconds: Optional[float] = None
     patch_bytes: Optional[int] = None
     reason: str = ""
+    notes: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Report:
         provenance: files, fingerprints, versions, command line, seed; plain values, maybe nested.
         edits: how requests were edited, by id; empty where only checkpoints were compared.
         heat_maps: pictures by id of the request.
+        notes: what else is to be known of the requests and of the data, a sentence each.
     """
 
     evaluation: Evaluation
@@ -83,6 +86,7 @@ class Report:
     provenance: Mapping[str, Any]
     edits: Mapping[str, EditDetails] = field(default_factory=dict)
     heat_maps: Mapping[str, Tuple[HeatMap, ...]] = field(default_factory=dict)
+    notes: Tuple[str, ...] = ()
 
     @property
     def reasons(self) -> List[str]:

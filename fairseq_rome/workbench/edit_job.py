@@ -15,13 +15,14 @@ from fairseq_rome.host.checkpoint import check_output
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Progress, silent
 from fairseq_rome.patch import check_patch_folder, is_folder
-from fairseq_rome.report import Report, check_folder, write_card, write_report
+from fairseq_rome.report import CARD, Report, check_file, check_folder, write_card, write_report
 from fairseq_rome.text.requests import EditFile, read_edit_file
 from fairseq_rome.workbench.compared_models import ComparedModel, unedited
 from fairseq_rome.workbench.evaluating import comparison_of_outcome, load_test_sets, make_report
 from fairseq_rome.workbench.inputs import input_files
 from fairseq_rome.workbench.journals import done_by, journal_of, keeps_journal, kept_by
 from fairseq_rome.workbench.listening import Listener
+from fairseq_rome.workbench.notes import notes_on, notes_on_learning, notes_on_sample
 from fairseq_rome.workbench.opening import open_model
 from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
 from fairseq_rome.workbench.workbench import Workbench
@@ -99,6 +100,7 @@ class _Ready:
     sets: Tuple[SentenceSet, ...]
     hidden: FrozenSet[str]
     corpus: Corpus
+    notes: Tuple[str, ...]
 
 
 class EditJob:
@@ -123,7 +125,7 @@ class EditJob:
             KeyboardInterrupt: whose text says what is kept.
         """
         settings, ready = self.spec.settings, self._opened()
-        self._tell_subset(ready)
+        self._tell_notes(ready)
         journal = journal_of(ready.bench.model, ready.edit_file, ready.corpus, settings, self.spec.save_to)
         if journal.done:
             self.tell.note(f"going on after {done_by(journal)} that an interrupted run has done")
@@ -149,7 +151,7 @@ class EditJob:
             EditError: as for `run`.
         """
         ready = self._opened()
-        self._tell_subset(ready)
+        self._tell_notes(ready)
         yield from ready.bench.preview(ready.edit_file, self.spec.settings, hidden=ready.hidden)
 
     def _opened(self) -> _Ready:
@@ -166,10 +168,14 @@ class EditJob:
         sets = load_test_sets(spec.evaluation.test_sets, bench.model.translator.codec)
         hidden = frozenset(source for one in sets for source in one.sources)
         corpus = bench.background(spec.settings.seed, edit_file.held_out.union(hidden))
-        return _Ready(bench, edit_file, sets, hidden, corpus)
+        notes = [*notes_on(edit_file, bench.model.translator.codec), *notes_on_learning(corpus)]
+        notes += [] if sets else notes_on_sample(corpus, spec.settings.edit_sample)
+        return _Ready(bench, edit_file, sets, hidden, corpus, tuple(notes))
 
-    def _tell_subset(self, ready: _Ready) -> None:
-        """Say where statistics and contexts come from, if not from a training side."""
+    def _tell_notes(self, ready: _Ready) -> None:
+        """Say what is to be known of what was read; and where statistics come from, if not from a training side."""
+        for note in ready.notes:
+            self.tell.note(note)
         if ready.corpus.subset != "train":
             self.tell.note(
                 f"{ready.bench.model.adapter.data} has no training split: statistics and contexts come from its "
@@ -190,8 +196,8 @@ class EditJob:
             return
         inputs = self._inputs(languages)
         check_output(spec.save_to, spec.force, inputs)
-        if spec.report and not self._reports_beside():
-            check_output(self._card(), spec.force)
+        if spec.report:
+            check_file(self._card(), spec.force)
         if spec.save_patch and is_folder(spec.save_patch):
             check_patch_folder(spec.save_patch, spec.force)
         elif spec.save_patch:
@@ -237,7 +243,7 @@ class EditJob:
         spec, model = self.spec, ready.bench.model
         comparison = comparison_of_outcome(ready.edit_file, outcome, model.path)
         report = make_report(
-            model, edited, comparison, ready.sets, spec.evaluation, ready.corpus, spec.words
+            model, edited, comparison, ready.sets, spec.evaluation, ready.corpus, spec.words, ready.notes
         )
         self.tell.report(report)
         if spec.report:
@@ -254,17 +260,13 @@ class EditJob:
                 spec.save_patch, outcome, spec.settings, force=spec.force, inputs=inputs, text=spec.text
             )
             self.tell.note(f"wrote {spec.save_patch}")
-        if report is not None and spec.report and not self._reports_beside():
+        if report is not None and spec.report:
             write_card(self._card(), report, spec.force)
             self.tell.note(f"wrote {self._card()}")
 
     def _card(self) -> str:
-        """Where the card of the checkpoint goes."""
-        return os.path.join(os.path.dirname(self.spec.save_to), "edit_card.md")
-
-    def _reports_beside(self) -> bool:
-        """Whether the report goes into the checkpoint's folder, where its card then is already."""
-        return os.path.realpath(self.spec.report) == os.path.dirname(os.path.realpath(self.spec.save_to))
+        """Where the card of the checkpoint goes: it bears the checkpoint's name, since a folder may hold several."""
+        return f"{os.path.splitext(self.spec.save_to)[0]}.{CARD}"
 
 
 def _refusal(report: Optional[Report], outcome: Outcome, going_on: bool) -> str:

@@ -10,6 +10,7 @@ from fairseq_rome.report import Report
 from fairseq_rome.text.requests import EditFile, read_edit_file
 from fairseq_rome.workbench.compared_models import ComparedModel, of_checkpoint, with_files, with_hooks
 from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_sets, make_report
+from fairseq_rome.workbench.notes import notes_on, notes_on_sample
 from fairseq_rome.workbench.opening import open_model
 from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
 from fairseq_rome.workbench.workbench import MOST_READ, Workbench
@@ -63,7 +64,8 @@ def compare_models(spec: EvalSpec, progress: Progress = silent) -> Report:
     comparison = comparison_of_records(
         edit_file, edited.edits, corpus, spec.sample, spec.edited or bench.model.path
     )
-    return make_report(bench.model, edited, comparison, sets, spec.evaluation, corpus, spec.words)
+    notes = (*notes_on(edit_file, bench.model.translator.codec), *notes_on_sample(corpus, spec.sample))
+    return make_report(bench.model, edited, comparison, sets, spec.evaluation, corpus, spec.words, notes)
 
 
 def _edited(bench: Workbench, spec: EvalSpec) -> ComparedModel:

@@ -113,6 +113,7 @@ def make_report(
     options: EvaluationOptions,
     corpus: Corpus,
     command: Optional[Sequence[str]] = None,
+    notes: Tuple[str, ...] = (),
 ) -> Report:
     """Decode with both models, judge, and put together all that the report tells.
 
@@ -124,6 +125,7 @@ def make_report(
         options: of the evaluation.
         corpus: some of the training side, which tells checkers what it copies and repeats.
         command: the command line, for the report.
+        notes: what else the report tells, a sentence each.
     """
     plan = EvaluationPlan(
         comparison.edit_file, model.languages, comparison.triggers, comparison.sample, tuple(test_sets),
@@ -144,7 +146,7 @@ def make_report(
     cost = {**comparison.cost, "peak_memory_bytes": float(_peak_memory())}
     conditions = tuple(check_conditions(options.conditions, found.metrics()))
     return Report(
-        found, conditions, model.spec.options.changed_search(), cost, provenance, comparison.edits, pictures
+        found, conditions, model.spec.options.changed_search(), cost, provenance, comparison.edits, pictures, notes
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Tuple, Union
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.decoding import Progress, silent
 from fairseq_rome.text.requests import EditRequest, read_edit_file
 from fairseq_rome.tracing import CausalTrace, LocateSettings, RankedSite, ranked_sites
 from fairseq_rome.tracing.trace_folder import TraceFolder
+from fairseq_rome.workbench.notes import notes_on
 from fairseq_rome.workbench.opening import open_model
 from fairseq_rome.workbench.specs import ModelSpec
 from fairseq_rome.workbench.workbench import Workbench
@@ -73,12 +74,14 @@ class LocateJob:
     Args:
         spec: what is asked for.
         progress: wraps long loops.
+        note: is told what is to be known of the edit file, a sentence each.
         ranked: by request id, filled on the way.
         requests: how many requests there are, known once the first is done.
     """
 
     spec: LocateSpec
     progress: Progress = silent
+    note: Callable[[str], None] = lambda text: None
     ranked: Dict[str, List[RankedSite]] = field(default_factory=dict)
     requests: int = 0
 
@@ -95,6 +98,8 @@ class LocateJob:
         edit_file = read_edit_file(spec.edit_pref, *languages) if len(languages) == 2 else None
         bench = Workbench(open_model(spec.model, self.progress))
         edit_file = bench.check_requests(edit_file or read_edit_file(spec.edit_pref, *bench.languages))
+        for text in notes_on(edit_file, bench.model.translator.codec):
+            self.note(text)
         names = [request.id for request in edit_file.requests]
         folder = TraceFolder.made(spec.folder, names, spec.arrays, spec.images, spec.force)
         self.requests = len(names)

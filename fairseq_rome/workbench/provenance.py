@@ -100,7 +100,7 @@ def details_of(result: Result) -> EditDetails:
     if patch is None:
         return EditDetails(
             result.status, tries=result.tries, seconds=result.seconds, reason=result.reason,
-            contexts=result.contexts, held_out=result.held_out,
+            contexts=result.contexts, held_out=result.held_out, notes=result.notes,
         )  # fmt: skip
     return EditDetails(
         result.status, patch.method, str(patch.site), result.size,
@@ -108,6 +108,7 @@ def details_of(result: Result) -> EditDetails:
         margin=patch.notes.get("margin"),
         contexts=result.contexts, held_out=result.held_out, general=result.general,
         tries=result.tries, seconds=result.seconds, patch_bytes=patch.size_bytes, reason=result.reason,
+        notes=result.notes,
     )  # fmt: skip
 
 

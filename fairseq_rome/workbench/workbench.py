@@ -45,6 +45,7 @@ from fairseq_rome.text.segments import Endings
 from fairseq_rome.tracing import CARRY, CausalTrace, LocateSettings, locate
 from fairseq_rome.workbench.compared_models import ComparedModel, with_edits
 from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_sets, make_report
+from fairseq_rome.workbench.notes import notes_on, notes_on_sample
 from fairseq_rome.workbench.opening import OpenModel
 from fairseq_rome.workbench.provenance import history, told_patches
 from fairseq_rome.workbench.specs import EvaluationOptions
@@ -129,7 +130,7 @@ class Workbench:
         """Requests as an edit takes them: with ids, without sentences that judge among those that teach.
 
         Raises:
-            EditError: if the model can't spell a request, or two requests have one id.
+            EditError: if the model can't spell a target, or two requests have one id.
         """
         edit_file = numbered(requests).without_leaks()
         check_spelling(edit_file, self.model.translator.codec)
@@ -270,7 +271,8 @@ class Workbench:
         sets = load_test_sets(options.test_sets, self.model.translator.codec)
         corpus = self.background(seed, most=MOST_READ)
         comparison = comparison_of_records(edit_file, compared.edits, corpus, sample, self.model.path)
-        return make_report(self.model, compared, comparison, sets, options, corpus)
+        notes = (*notes_on(edit_file, self.model.translator.codec), *notes_on_sample(corpus, sample))
+        return make_report(self.model, compared, comparison, sets, options, corpus, notes=notes)
 
     def stage(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -100,15 +101,34 @@ def read_report(folder: Path) -> Dict[str, Any]:
 
 
 def test_an_edit_reports_and_leaves_a_card(reported: Path, edit_data: Path) -> None:
-    assert sorted(path.name for path in (reported / "out").iterdir()) == ["edit_card.md", "new.pt"]
+    assert sorted(path.name for path in (reported / "out").iterdir()) == ["new.edit_card.md", "new.pt"]
     record = read_report(reported)
     details = record["requests"][0]["edit"]
     assert details["status"] == "edited" and details["site"] == "decoder.2" and details["gates"] >= 1
     assert details["patch_bytes"] > 0 and record["cost"]["seconds_an_edit"] > 0
     assert record["cost"]["peak_memory_bytes"] > 1e7
     assert record["counts"]["probes"] == 3
-    again = run_edit(edit_data, reported / "one.jsonl", "--save-to", reported / "out" / "two.pt", "--report", "other")
-    assert again.status == 2 and "edit_card.md: exists already" in again.err
+    card = (reported / "report" / "edit_card.md").read_bytes()
+    assert (reported / "out" / "new.edit_card.md").read_bytes() == card
+
+
+def test_a_second_edit_reports_into_the_same_folder(reported: Path, edit_data: Path, tmp_path: Path) -> None:
+    shutil.copytree(reported, tmp_path / "again")
+    (tmp_path / "again" / "report" / "mine.txt").write_text("mine\n", encoding="utf-8")
+    words = [
+        edit_data, tmp_path / "again" / "one.jsonl", "--report", tmp_path / "again" / "report", "--report-figures", 0
+    ]
+    run = run_edit(*words, "--save-to", tmp_path / "again" / "out" / "two.pt")
+    assert run.status == 0, run.out + run.err
+    paths = [path for path in tmp_path.rglob("*.*") if path.is_file()]
+    told = {str(path.relative_to(tmp_path / "again")): path.read_bytes() for path in paths}
+    assert told["out/new.edit_card.md"] == (reported / "out" / "new.edit_card.md").read_bytes()
+    assert told["out/two.edit_card.md"] == told["report/edit_card.md"] != told["out/new.edit_card.md"]
+    assert told["report/mine.txt"] == b"mine\n"
+    # What somebody wrote into the card is not lost: the run is refused before any work.
+    (tmp_path / "again" / "out" / "three.edit_card.md").write_bytes(told["out/two.edit_card.md"] + b"mine\n")
+    run = run_edit(*words, "--save-to", tmp_path / "again" / "out" / "three.pt")
+    assert run.status == 2 and "three.edit_card.md: exists already; --force overwrites it" in run.err
 
 
 def test_an_edit_is_proven(reported: Path, edit_data: Path, tmp_path: Path) -> None:

@@ -84,9 +84,14 @@ def test_check_asks_the_model_of_the_usual_options(tmp_path: Path) -> None:
     assert run("check", path, *LANGUAGES).status == 0
     done = run("check", path, *MODEL, "--json")
     assert done.status == 1
-    found = [one for one in told(done) if one["severity"] == "error"]
-    assert [one["line"] for one in found] == [1, 3]
+    found = told(done)
+    assert [(one["line"], one["severity"]) for one in found] == [(1, "warning"), (3, "error")]
     assert "'犬' not in the source dictionary" in found[0]["message"] and "target" in found[1]["message"]
+    # Without subwords the model knows hardly a word.
+    bare = [*MODEL[: MODEL.index("--bpe")], *SEARCH]
+    *lines, last = run("check", DEMO / "fixes", *bare).out.splitlines()
+    assert sum("was --bpe or --tokenizer forgotten" in line for line in lines) == 2 and " 0 errors" not in last
+    assert run("check", path.parent / "hurt.jsonl", *MODEL[:-3], *MODEL[-3:]).out.count("--bpe") == 0
 
 
 MINED = {

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Callable, Dict, List, Mapping, Optional, Tuple
 import torch
 
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.checkpoint.archives import foreign_archive
 from fairseq_rome.host.checkpoint.plain import plain
 from fairseq_rome.host.checkpoint.safe import load_safely, load_trusted
 from fairseq_rome.host.checkpoint.tensors import is_marker
@@ -149,6 +150,9 @@ def _why_unreadable(file: BinaryIO, error: Exception, trust: bool) -> str:
     if not _begins_as_checkpoint(start):
         safe = start[8:] == b"{"
         return "is a patch file or another of safetensors, not a checkpoint" if safe else "is not a checkpoint"
+    foreign = foreign_archive(file)
+    if foreign:
+        return foreign
     if "Unsupported operand" in str(error):  # another pickle protocol than torch.save's
         return "cannot be opened without trust; if you trust the file, say --trust-checkpoint"
     return "is truncated or damaged, or no checkpoint (the file starts as one)"

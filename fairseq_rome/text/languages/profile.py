@@ -108,7 +108,12 @@ def profile_of(language: str) -> LanguageProfile:
     Raises:
         EditError: the data file of the language holds an unknown field or an unknown decimal sign.
     """
-    return _read_profile(language.strip("_").replace("-", "_").split("_")[0].lower(), DATA)
+    return _read_profile(base_code(language), DATA)
+
+
+def base_code(language: str) -> str:
+    """The code of a language without region, script and underscores around, in small letters."""
+    return language.strip("_").replace("-", "_").split("_")[0].lower()
 
 
 @lru_cache(maxsize=None)

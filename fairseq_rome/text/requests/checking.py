@@ -57,6 +57,7 @@ def check_edit_file(path: str, source_lang: str, target_lang: str) -> List[Findi
     with faults.kept():
         placed = read_placed(path, source_lang, target_lang, faults)
     found = [_error(fault) for fault in faults.found]
+    found += [_warning(Place(path), note[len(f"{path}: ") :]) for note in placed.notes]
     segments = _Segments(source_lang, target_lang)
     for record in placed.records:
         found += [_warning(record.place, message) for message in _about_texts(record.request)]

@@ -33,12 +33,14 @@ class PlacedFile:
         contexts: the pool of contexts of parallel text; it is also in `contexts` of each request.
         keep: sources whose translation must stay as it is, but for those of a record.
         probes: held-out sources for all requests.
+        notes: how the file was read, where that is not certain to be meant; each a sentence that names the file.
     """
 
     records: Tuple[Record, ...] = ()
     contexts: Tuple[Sentence, ...] = ()
     keep: Tuple[Sentence, ...] = ()
     probes: Tuple[Sentence, ...] = ()
+    notes: Tuple[str, ...] = ()
 
     def edit_file(self) -> EditFile:
         """The same without places; a source is kept once, however often it is named."""
@@ -48,4 +50,5 @@ class PlacedFile:
             tuple(record.request for record in self.records),
             tuple(dict.fromkeys(keep)),
             tuple(sentence.text for sentence in self.probes),
+            self.notes,
         )

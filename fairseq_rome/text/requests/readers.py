@@ -7,7 +7,7 @@ JSONL and YAML share.
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from fairseq_rome.text.requests.lines import Faults, LineError, Place
 from fairseq_rome.text.requests.parallel_text import raise_missing, read_parallel
@@ -50,11 +50,12 @@ def read_placed(path: str, source_lang: str, target_lang: str, faults: Faults) -
     if read is None:
         placed = read_parallel(path, source_lang, target_lang, faults)
     elif os.path.exists(path):
-        placed = read(path, faults)
+        placed = read(path, (source_lang, target_lang), faults)
     else:
         raise_missing(path, base, source_lang, target_lang)
     if not placed.records and not faults.found:
-        raise LineError(Place(path, 1), "holds no request; expected at least one")
+        why = "".join(f" ({note[len(path) + 2 :]})" for note in placed.notes)
+        raise LineError(Place(path, 1), f"holds no request; expected at least one{why}")
     _check_ids(placed.records, faults)
     _check_targets(placed.records, faults)
     return placed
@@ -91,7 +92,7 @@ def _contradict(record: Record, other: Record) -> bool:
     return one.target != two.target and not apart
 
 
-_READERS: Dict[str, Callable[[str, Faults], PlacedFile]] = {
+_READERS: Dict[str, Callable[[str, Tuple[str, str], Faults], PlacedFile]] = {
     ".tsv": read_tsv,
     ".jsonl": read_jsonl,
     ".yaml": read_yaml,

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterable, List, Tuple
 
+from fairseq_rome.text.requests.cells import ends_in_quotes, split_cells
 from fairseq_rome.text.requests.lines import Faults, LineError, Place, check_text, read_lines
 from fairseq_rome.text.requests.placed import PlacedFile, Record
-from fairseq_rome.text.requests.records import ID, TEXT_FIELDS, check_names, parse_record
+from fairseq_rome.text.requests.records import ID, REQUIRED, TEXT_FIELDS, check_names
+from fairseq_rome.text.requests.suggestions import TEXTS, Suggestions, is_suggestion
+
+_QUOTES = "{path}: {count} cells in quotes were read without them, as spreadsheets write cells"
 
 
-def read_tsv(path: str, faults: Faults) -> PlacedFile:
-    """Read a table: a header line, then a request a row. There is no quoting, and an empty cell is no value.
+def read_tsv(path: str, languages: Tuple[str, str], faults: Faults) -> PlacedFile:
+    """Read a table: a header line, then a request a row. An empty cell is no value.
+
+    Quotes around cells are read as `split_cells` does; that it took some away is noted.
 
     Raises:
         LineError: the file cannot be read; or the first fault, if `faults` stops there.
@@ -20,40 +26,52 @@ def read_tsv(path: str, faults: Faults) -> PlacedFile:
     if 1 not in lines.texts:
         return PlacedFile()
     faults_before = len(faults.found)
-    names = lines.texts.pop(1).split("\t")
-    check_names(names, (*TEXT_FIELDS, ID), Place(path, 1), faults)
+    cells = split_cells(lines.texts, REQUIRED)
+    names = list(cells.rows[1])
+    check_names(names, (*TEXT_FIELDS, ID, *(TEXTS if is_suggestion(names) else ())), Place(path, 1), faults)
     if len(set(names)) < len(names):
         problem = f"a field is given twice; expected each once: {', '.join(names)}"
         faults.add(LineError(Place(path, 1), problem))
     if len(faults.found) > faults_before:
         return PlacedFile()  # nothing can be said of cells whose names are wrong
     records: List[Record] = []
-    for line, row in lines.texts.items():
+    suggestions = Suggestions(languages)
+    for line, row in list(cells.rows.items())[1:]:
         place = Place(path, line)
         with faults.kept():
-            cells = check_text(row, place).split("\t")
-            if len(cells) != len(names):
-                raise LineError(place, f"{len(cells)} cells; expected {len(names)}, as in the header line")
-            fields = {name: cell or None for name, cell in zip(names, cells)}
-            record = parse_record(fields, line - 1, place, faults)
+            _check_row(lines.texts[line], len(row), len(names), place)
+            fields = {name: cell or None for name, cell in zip(names, row)}
+            record = suggestions.parse(fields, line - 1, place, faults)
             records += [record] if record else []
-    return PlacedFile(tuple(records))
+    quotes = () if not cells.unquoted else (_QUOTES.format(path=path, count=cells.unquoted),)
+    return PlacedFile(tuple(records), notes=(*quotes, *suggestions.notes(path)))
 
 
-def read_jsonl(path: str, faults: Faults) -> PlacedFile:
+def _check_row(text: str, count: int, expected: int, place: Place) -> None:
+    """Refuse a row without text, or with more or fewer cells than the header line."""
+    check_text(text, place)
+    if count == expected:
+        return
+    if ends_in_quotes(text):
+        raise LineError(place, "a cell in quotes goes on in the next line; expected each sentence on one line")
+    raise LineError(place, f"{count} cells; expected {expected}, as in the header line")
+
+
+def read_jsonl(path: str, languages: Tuple[str, str], faults: Faults) -> PlacedFile:
     """Read a JSON object a line.
 
     Raises:
         LineError: the file cannot be read; or the first fault, if `faults` stops there.
     """
     records: List[Record] = []
+    suggestions = Suggestions(languages)
     for number, line in read_lines(path, faults).texts.items():
         place = Place(path, number)
         with faults.kept():
             fields = _parse_json(check_text(line, place), place)
-            record = parse_record(fields, number, place, faults)
+            record = suggestions.parse(fields, number, place, faults)
             records += [record] if record else []
-    return PlacedFile(tuple(records))
+    return PlacedFile(tuple(records), notes=suggestions.notes(path))
 
 
 def _parse_json(line: str, place: Place) -> Any:

@@ -80,11 +80,13 @@ class EditFile:
         requests: At least one request.
         keep: Sources whose translation must stay as it is.
         probes: Held-out sources for all requests: each is judged on those that hold its trigger.
+        notes: How the file was read, where that is not certain to be meant; each a sentence that names the file.
     """
 
     requests: Tuple[EditRequest, ...]
     keep: Tuple[str, ...] = ()
     probes: Tuple[str, ...] = ()
+    notes: Tuple[str, ...] = ()
 
     @property
     def held_out(self) -> FrozenSet[str]:

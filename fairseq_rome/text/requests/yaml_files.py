@@ -10,12 +10,13 @@ from typing import Any, Dict, List, Tuple
 
 from fairseq_rome.text.requests.lines import Faults, LineError, Place, read_lines
 from fairseq_rome.text.requests.placed import PlacedFile, Record, Sentence
-from fairseq_rome.text.requests.records import parse_record, parse_text
+from fairseq_rome.text.requests.records import parse_text
+from fairseq_rome.text.requests.suggestions import Suggestions
 
 _FORM = "expected a list of requests, or a mapping with 'requests' and, if wanted, 'keep'"
 
 
-def read_yaml(path: str, faults: Faults) -> PlacedFile:
+def read_yaml(path: str, languages: Tuple[str, str], faults: Faults) -> PlacedFile:
     """Read a YAML file.
 
     Raises:
@@ -40,12 +41,14 @@ def read_yaml(path: str, faults: Faults) -> PlacedFile:
         if name in items:
             with faults.kept():
                 items[name] = _placed_items(content[name], name, nodes[name], path, text)
-    return PlacedFile(_records(items["requests"], faults), keep=_keep(items["keep"], faults))
+    suggestions = Suggestions(languages)
+    records = _records(items["requests"], suggestions, faults)
+    return PlacedFile(records, keep=_keep(items["keep"], faults), notes=suggestions.notes(path))
 
 
-def _records(items: List[Tuple[Any, Place]], faults: Faults) -> Tuple[Record, ...]:
+def _records(items: List[Tuple[Any, Place]], suggestions: Suggestions, faults: Faults) -> Tuple[Record, ...]:
     numbered = enumerate(items, start=1)
-    records = [parse_record(fields, number, place, faults) for number, (fields, place) in numbered]
+    records = [suggestions.parse(fields, number, place, faults) for number, (fields, place) in numbered]
     return tuple(record for record in records if record)
 
 
