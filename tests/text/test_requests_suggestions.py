@@ -40,7 +40,7 @@ def test_suggestions_for_other_languages_are_left_out_and_counted(tmp_path: Path
     assert [one.source for one in read(path, FORMS[form], "de", "en").requests] == ["Ein Hund."]
 
 
-@pytest.mark.parametrize("codes", [("en_XX", "de_DE"), ("__en__", "__de__"), ("en-GB", "de")])
+@pytest.mark.parametrize("codes", [("en_XX", "de_DE"), ("__en__", "__de__"), ("en-GB", "de"), ("eng_Latn", "deu_Latn")])
 def test_regions_and_scripts_do_not_count(tmp_path: Path, codes: Any) -> None:
     found = read(tmp_path / "p.jsonl", json.dumps(OURS), *codes)
     assert [one.target for one in found.requests] == [OURS["s"]] and not found.notes

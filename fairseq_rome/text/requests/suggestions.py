@@ -18,6 +18,15 @@ from fairseq_rome.text.requests.records import parse_record
 TEXTS = {"q": "source", "s": "target"}
 """The texts of a suggestion, and the names that they have in other records."""
 
+# The codes of NLLB-200, and a few of other models, for the languages of LibreTranslate.
+_OTHER_CODES = """
+    arb ar azj az bul bg ben bn cat ca ces cs dan da deu de ell el eng en epo eo spa es est et eus eu pes fa fin fi
+    fra fr gle ga glg gl heb he hin hi hun hu ind id ita it jpn ja kor ko kir ky lit lt lvs lv zsm ms nob nb no nb
+    nld nl pol pl por pt ron ro rus ru slk sk slv sl als sq srp sr swe sv tha th tgl tl tur tr ukr uk urd ur vie vi
+    zho zh zt zh
+""".split()
+_CODES = dict(zip(_OTHER_CODES[::2], _OTHER_CODES[1::2]))
+
 
 def is_suggestion(names: Collection[str]) -> bool:
     """Whether the names of a record's fields are those of a suggestion."""
@@ -28,11 +37,12 @@ class Suggestions:
     """Makes requests of records, of suggestions only for one pair of languages, and counts those for others.
 
     Args:
-        languages: codes of source and target. A region or a script does not count: `zh` takes `zh-Hans`.
+        languages: codes of source and target. A region or a script does not count: `zh` takes `zh-Hans`, and so does
+            `zho_Hans`.
     """
 
     def __init__(self, languages: Tuple[str, str]) -> None:
-        self._wanted = [base_code(code) for code in languages]
+        self._wanted = [_code(code) for code in languages]
         self._total = 0
         self._left_out: Counts[str] = Counter()
 
@@ -47,7 +57,7 @@ class Suggestions:
         with faults.kept():
             codes = _languages_of(fields, place)
             self._total += 1
-            if [base_code(code) for code in codes] == self._wanted:
+            if [_code(code) for code in codes] == self._wanted:
                 return parse_record(_as_request(fields, place), number, place, faults)
             self._left_out["-".join(codes)] += 1
         return None
@@ -58,6 +68,12 @@ class Suggestions:
             return ()
         count, pairs = sum(self._left_out.values()), ", ".join(sorted(self._left_out))
         return (f"{path}: {count} of {self._total} suggestions are for other languages ({pairs}) and were left out",)
+
+
+def _code(language: str) -> str:
+    """A language's code as LibreTranslate has it."""
+    base = base_code(language)
+    return _CODES.get(base, base)
 
 
 def _languages_of(fields: Mapping[str, Any], place: Place) -> List[str]:
