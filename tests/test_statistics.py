@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, List
@@ -184,13 +183,12 @@ def test_unwritable_folder_is_no_cache(
 
 
 def test_other_settings_of_a_model_have_a_folder_of_their_own(tmp_path: Path) -> None:
-    args = Namespace(edit_cache=str(tmp_path))
     overrides: List[Any] = [{}, {"activation_fn": "gelu"}, {"activation_fn": "relu"}]
-    plain, gelu, relu = (cache_folder(args, one) for one in overrides)
+    plain, gelu, relu = (cache_folder(str(tmp_path), one) for one in overrides)
     assert plain == str(tmp_path)
     assert gelu and relu and len({plain, gelu, relu}) == 3
     assert Path(gelu).parent == Path(relu).parent == tmp_path
-    assert cache_folder(Namespace(edit_cache="none"), {}) is None
+    assert cache_folder("none", {}) is None
 
 
 def test_corpus_is_a_sample_of_the_training_side(demo: Any, corpus: Corpus) -> None:
@@ -207,7 +205,7 @@ def test_corpus_is_a_sample_of_the_training_side(demo: Any, corpus: Corpus) -> N
 
 
 def test_corpus_leaves_out_what_the_model_cannot_take(demo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo.task, "max_positions", lambda: (12, 15))
+    monkeypatch.setattr(type(demo.task), "max_positions", (12, 15))
     pairs = load_corpus(demo.codec, 1, 300).pairs
     assert len(pairs) == 300
     assert max(len(pair.source) for pair in pairs) == 12
@@ -225,7 +223,7 @@ def test_another_split_serves_where_there_is_no_training_data(
             raise FileNotFoundError(split)
         load(split)
 
-    monkeypatch.setattr(demo.task, "load_dataset", without)
+    monkeypatch.setattr(demo.task.task, "load_dataset", without)
     assert load_corpus(demo.codec, 1, 5).subset == "valid"
     missing.update({"valid", "test"})
     with pytest.raises(

@@ -18,6 +18,7 @@ from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from omegaconf import II
 
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.adapters import adapter_for
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.patch import load_patches, patch_paths
 from fairseq_rome.patch.fitting import NamedFile
@@ -109,7 +110,7 @@ class TranslationEditTask(TranslationTask):
             raise EditError("--edit-pref is missing: the subset edit needs the edit file")
         requests = read_edit_file(self.cfg.edit_pref, self.cfg.source_lang, self.cfg.target_lang).requests
         codec = TextCodec(
-            self,
+            adapter_for(self),
             encoders.build_tokenizer(self.cfg.text_tokenizer),
             encoders.build_bpe(self.cfg.text_bpe),
             self.cfg.edit_input == "bpe",

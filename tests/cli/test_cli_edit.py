@@ -231,9 +231,7 @@ def test_half_precision_without_training_split(tmp_path: Path) -> None:
     arguments = ["--save-to", tmp_path / "new.pt", "--model-overrides", "{'dropout': 0.0}"]
     run = run_edit(data, DEMO / "term", *arguments, model=tmp_path / "half.pt")
     assert run.status == 0, run.out + run.err
-    assert run.out.startswith(
-        f"{data} has no training split: statistics and contexts come from its valid split\n"
-    )
+    assert f"{data} has no training split: statistics and contexts come from its valid split\n" in run.out
     state = read_state(tmp_path / "new.pt")
     [one] = edits_in(tmp_path / "new.pt")
     assert {state["model"][name].dtype for name in one["parameters"]} == {torch.float16}

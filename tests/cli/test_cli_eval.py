@@ -83,6 +83,7 @@ def test_patches_give_the_edited_model(reported: Path, edit_data: Path) -> None:
     assert again.status == 2 and "its edit of request term-shop-assistant is there already" in again.err
 
 
+@pytest.mark.slow
 @needs_halves
 def test_both_models_are_rounded_to_half_precision(reported: Path, edit_data: Path) -> None:
     options = ("--fp16", "--log-format", "json")
@@ -264,6 +265,7 @@ def test_a_failed_request_is_not_written_for_a_gate_that_passes(edit_data: Path,
     assert run.status == 0 and (tmp_path / "new.pt").exists(), run.out + run.err
 
 
+@pytest.mark.slow
 def test_a_damaging_edit_fails_its_gates(edit_data: Path, tmp_path: Path) -> None:
     """Ten times the value: the request may hold, the rest does not; nothing is written but the report."""
     base = digest(DEMO / "model.pt")

@@ -87,6 +87,7 @@ def test_the_fixes_of_the_demo(edit_data: Path, tmp_path: Path) -> None:
         assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_other_formats_odd_names_and_what_cannot_be_traced(edit_data: Path, tmp_path: Path) -> None:
     odd = ["../../etc/x y", "ü", "A", "a"]
     changes = [{"id": name} for name in odd]

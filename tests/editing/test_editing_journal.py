@@ -201,6 +201,7 @@ OTHERS: Dict[str, List[Any]] = {
 }
 
 
+@pytest.mark.slow
 def test_another_command_begins_again(
     edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

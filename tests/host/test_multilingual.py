@@ -177,6 +177,7 @@ def test_one_sentence_is_edited_and_written(trained: Trained, tmp_path: Path, me
     assert not any(torch.isnan(weight).any() for weight in weights.values())
 
 
+@pytest.mark.slow
 def test_the_commands_take_the_options_of_the_task(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
