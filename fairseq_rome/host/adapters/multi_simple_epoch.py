@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
-from typing import Any, Optional, Tuple
+from typing import Any
 
 from fairseq import utils
 from fairseq.tasks.translation_multi_simple_epoch import TranslationMultiSimpleEpochTask
-from torch import Tensor
 
-from fairseq_rome.host.adapters.base import TaskAdapter, register
-from fairseq_rome.host.pairs import BinaryPairs
+from fairseq_rome.host.adapters.base import register
+from fairseq_rome.host.adapters.directions import DirectionAdapter
 
 
 @register
-class MultiSimpleEpochAdapter(TaskAdapter):
+class MultiSimpleEpochAdapter(DirectionAdapter):
     """One direction of a model for many, with language symbols on either side.
 
     A symbol before the source tells its language or that of the target (`--encoder-langtok`). The target's own
@@ -29,16 +27,6 @@ class MultiSimpleEpochAdapter(TaskAdapter):
     def takes(cls, task: Any) -> bool:
         """As for every adapter."""
         return isinstance(task, TranslationMultiSimpleEpochTask)
-
-    @property
-    def languages(self) -> Tuple[str, str]:
-        """As given with `-s` and `-t`."""
-        return self.task.args.source_lang, self.task.args.target_lang
-
-    @property
-    def data(self) -> str:
-        """As for every adapter."""
-        return str(self.task.args.data)
 
     @cached_property
     def source_offset(self) -> int:
@@ -57,17 +45,3 @@ class MultiSimpleEpochAdapter(TaskAdapter):
     def longest_source(self, model: Any) -> int:
         """As for every adapter; the language symbol counts too."""
         return int(utils.resolve_max_positions(self.max_positions, model.max_positions())[0]) - self.source_offset
-
-    def load_split(self, name: str) -> Optional[BinaryPairs]:
-        """The pair of the direction alone: the task itself would load and sample all of its directions."""
-        dictionaries = (self.source_dictionary, self.target_dictionary)
-        for folder in utils.split_paths(self.data):
-            found = BinaryPairs.opened(os.path.join(folder, name), self.languages, dictionaries)
-            if found is not None:
-                return found
-        return None
-
-    def pair(self, item: Any) -> Tuple[Tensor, Optional[Tensor]]:
-        """As for every adapter."""
-        source, target = item
-        return source.long(), None if target is None else self.with_prefix(target.long())
