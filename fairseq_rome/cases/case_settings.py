@@ -32,3 +32,10 @@ class CaseSettings(Settings):
         "word is replaced by one that clearly goes with a source word; always: DATA; never: only the edit file",
         ("auto", "always", "never"),
     )
+    edit_carry: str = setting(
+        "auto",
+        "which change is carried to other sentences, where a request names neither its trigger nor its segments: "
+        "auto: the one that context sentences, other requests or the training side speak for, if any does; all: in "
+        "every request the likeliest; none: no request",
+        ("auto", "all", "none"),
+    )

@@ -6,7 +6,7 @@ segment is replaced in what the model itself says.
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.corpus import Corpus
@@ -17,12 +17,7 @@ from fairseq_rome.text.words import contains_trigger, count, pattern
 
 
 def self_corrected(
-    translator: Translator,
-    sources: Sequence[str],
-    difference: Difference,
-    trigger: str,
-    endings: Sequence[str],
-    most: int,
+    translator: Translator, sources: Sequence[str], difference: Difference, triggers: Tuple[str, ...], most: int
 ) -> List[Example]:
     """Examples from unlabelled sources: each is decoded, and the unwanted segment of the output replaced.
 
@@ -33,11 +28,10 @@ def self_corrected(
         translator: the model.
         sources: source texts in order of preference.
         difference: the segments.
-        trigger: the source segment that the change hangs on; empty if any source will do.
-        endings: endings kept when the segment is replaced.
+        triggers: the source segment that the change hangs on, in its forms; none if any source will do.
         most: examples at most.
     """
-    chosen = [source for source in dict.fromkeys(sources) if not trigger or contains_trigger(source, trigger)]
+    chosen = [source for source in dict.fromkeys(sources) if not triggers or contains_trigger(source, triggers)]
     examples: List[Example] = []
     step = max(most, 1)
     for start in range(0, len(chosen), step):
@@ -45,19 +39,14 @@ def self_corrected(
             break
         part = chosen[start : start + step]
         for source, before in zip(part, translator.translate(part, "decoding contexts")):
-            example = _corrected(translator.codec, source, before, difference, trigger, endings)
+            example = _corrected(translator.codec, source, before, difference, triggers)
             if example is not None and len(examples) < most:
                 examples.append(example)
     return examples
 
 
 def corrected_references(
-    codec: TextCodec,
-    corpus: Corpus,
-    indices: Sequence[int],
-    difference: Difference,
-    trigger: str,
-    endings: Sequence[str],
+    codec: TextCodec, corpus: Corpus, indices: Sequence[int], difference: Difference, triggers: Tuple[str, ...]
 ) -> List[Example]:
     """Examples from sentence pairs of the corpus, whose references are corrected without decoding.
 
@@ -66,32 +55,27 @@ def corrected_references(
         corpus: sentence pairs.
         indices: which of them.
         difference: the segments.
-        trigger: see `self_corrected`.
-        endings: endings kept when the segment is replaced.
+        triggers: see `self_corrected`.
     """
     found = []
     for index in indices:
         reference = Hypothesis(corpus.targets[index], corpus.pairs[index].target, 0.0)
-        found.append(_corrected(codec, corpus.sources[index], reference, difference, trigger, endings))
+        found.append(_corrected(codec, corpus.sources[index], reference, difference, triggers))
     return [example for example in found if example is not None]
 
 
 def _corrected(
-    codec: TextCodec,
-    source: str,
-    before: Hypothesis,
-    difference: Difference,
-    trigger: str,
-    endings: Sequence[str],
+    codec: TextCodec, source: str, before: Hypothesis, difference: Difference, triggers: Tuple[str, ...]
 ) -> Optional[Example]:
-    after = correct(before.text, difference, endings)
+    """One example; no ending is put behind a segment that the difference does not know, which might make no word."""
+    after = correct(before.text, difference)
     if after is None or after == before.text:
         return None
-    example = make_example(codec, source, before, after, trigger)
-    if trigger and count(before.text, difference.unwanted, endings) > max(_mentions(source, trigger), 1):
+    example = make_example(codec, source, before, after, triggers)
+    if triggers and count(before.text, difference.unwanted_forms) > max(_mentions(source, triggers), 1):
         return None
     return example if example.spans else None
 
 
-def _mentions(source: str, trigger: str) -> int:
-    return len(pattern(trigger, ignore_case=True).findall(source))
+def _mentions(source: str, triggers: Tuple[str, ...]) -> int:
+    return len(pattern(triggers, ignore_case=True).findall(source))

@@ -82,7 +82,8 @@ class Journal:
             told["notes"] = tuple(told.get("notes", ()))
             result = Result(request, **told)
             if difference is not None:
-                result = replace(result, difference=Difference(**difference))
+                forms = tuple((old, new) for old, new in difference.pop("forms", ()))
+                result = replace(result, difference=Difference(**difference, forms=forms))
         except (AttributeError, OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise EditError(f"{path}: damaged ({error}); remove {self.folder} to begin again") from error
         return replace(result, patch=patches[0] if patches else None)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from fairseq_rome.cases.case import Case, prepare
+from fairseq_rome.cases.hunk_reading import Sides
 from fairseq_rome.editing.attempts import attempt
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.neuron_pool import NeuronPool
@@ -49,6 +50,7 @@ class ModelUnderEdit:
     ) -> None:
         self.translator = translator
         self.corpus = surroundings.corpus
+        self._sides = Sides(translator.adapter.languages, surroundings.corpus)
         self.neurons = NeuronPool(surroundings.earlier, settings.edit_dormant, settings.widen)
         self.patches: List[Patch] = list(surroundings.earlier)
         self._earlier = len(self.patches)
@@ -76,7 +78,7 @@ class ModelUnderEdit:
 
     def prepare(self, request: EditRequest, before: Hypothesis, settings: EditSettings) -> Optional[Case]:
         """The case of a request as the model is now, as `cases.case.prepare` makes it."""
-        return prepare(self.translator, request, before, self.corpus, settings, self._surroundings.endings)
+        return prepare(self.translator, request, before, self._sides, settings, self._surroundings.endings)
 
     def add(self, patch: Patch) -> None:
         """Make a patch's changes in the model."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.case import Case, prepare
+from fairseq_rome.cases.hunk_reading import Sides
 from fairseq_rome.editing.batch_edit import edit_together
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.guards import Guard, kept_results, watched
@@ -110,11 +111,12 @@ def preview(
         EditError: for settings or sites that the model can't have.
     """
     requests = edit_file.requests
+    sides = Sides(translator.adapter.languages, corpus)
     with prepared(translator.model):
         chosen = _settings_of(translator, requests, settings)
         hypotheses = translator.translate([request.source for request in requests])
         for request, own, before in zip(requests, chosen, hypotheses):
-            case = prepare(translator, request, before, corpus, own, endings)
+            case = prepare(translator, request, before, sides, own, endings)
             planned = None if case is None else Plan(case, own, sites_of(translator, case, own))
             yield Preview(request, before.text, planned)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Optional
+from typing import Any, FrozenSet, List, Optional
 
 import torch
 from fairseq.data import data_utils
@@ -57,6 +57,18 @@ class TextCodec:
     def pieces(self, text: str) -> List[str]:
         """The subwords of a sentence, as they are looked up in a dictionary."""
         return self._subwords(text).split()
+
+    def piece_starts(self, text: str) -> FrozenSet[int]:
+        """Where the subwords of a text begin, in characters, as far as they stand in it letter by letter."""
+        starts: List[int] = []
+        position = 0
+        for piece in self.pieces(text):
+            bare = piece.replace("\u2581", "").replace("@@", "")
+            found = text.find(bare, position)
+            if bare and found >= 0:
+                starts.append(found)
+                position = found + len(bare)
+        return frozenset(starts)
 
     def unknown(self, text: str, dictionary: Any) -> List[str]:
         """The subwords of a sentence that the dictionary lacks, as often as they stand in it."""

@@ -7,13 +7,13 @@ import random
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any, Collection, Iterable, Iterator, List, Sequence, Tuple
+from typing import Any, Collection, Iterable, Iterator, List, Sequence, Set, Tuple
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters.base import TaskAdapter
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.codec import TextCodec, content
-from fairseq_rome.text.words import contains_trigger, pattern
+from fairseq_rome.text.words import Segments, contains_trigger, pattern
 
 MOST_SENTENCES = 100_000
 _SUBSETS = ("train", "valid", "test")
@@ -64,10 +64,9 @@ class Corpus:
         kept = (pair for pair in self.pairs if tuple(pair.source.tolist()) not in hidden)
         return Corpus(self.subset, tuple(kept), self.codec) if hidden else self
 
-    def with_trigger(self, trigger: str, endings: Sequence[str] = ()) -> List[int]:
-        """Indices of the sentences whose source holds the trigger, also with one of the endings."""
-        found = pattern(trigger, endings, ignore_case=True)
-        return [i for i in _holding(self._lowered[0], trigger.lower()) if found.search(self.sources[i])]
+    def with_trigger(self, trigger: Segments, endings: Sequence[str] = ()) -> List[int]:
+        """Indices of the sentences whose source holds the trigger, or one of several, also with one of the endings."""
+        return self._holding(0, trigger, tuple(endings))
 
     def without_triggers(self, triggers: Collection[str], most: int) -> List[str]:
         """Source texts, each once, that hold none of some triggers: from the end, which statistics reach last."""
@@ -78,19 +77,27 @@ class Corpus:
         )
         return list(islice(free, most))
 
-    def saying(self, segment: str, endings: Sequence[str]) -> List[int]:
-        """Indices of the sentences whose target holds a segment."""
-        if not segment:
-            return []
-        found = pattern(segment, endings)
-        return [i for i in _holding(self._lowered[1], segment.lower()) if found.search(self.targets[i])]
+    def saying(self, segment: Segments, endings: Sequence[str] = ()) -> List[int]:
+        """Indices of the sentences whose target holds a segment, or one of several, also with one of the endings."""
+        return self._holding(1, segment, tuple(endings))
+
+    def _holding(self, side: int, segments: Segments, endings: Tuple[str, ...]) -> List[int]:
+        """Indices of the sentences that hold one of some segments; on the source side (0) in any case."""
+        several = (segments,) if isinstance(segments, str) else segments
+        filled = tuple(one for one in several if one.strip())
+        found = pattern(filled, endings, ignore_case=side == 0)
+        texts = self.targets if side else self.sources
+        return [index for index in _likely(self._lowered[side], filled) if found.search(texts[index])]
 
 
-def _holding(texts: Sequence[str], segment: str) -> List[int]:
-    """Indices of the texts that hold all words of a segment, be it as parts of others."""
-    first, *others = segment.split() or [""]
-    found = [i for i, text in enumerate(texts) if first in text]
-    return [i for i in found if all(word in texts[i] for word in others)]
+def _likely(texts: Sequence[str], segments: Sequence[str]) -> List[int]:
+    """Indices of the texts, in lower case, that hold all words of one of the segments, be it as parts of others."""
+    found: Set[int] = set()
+    for segment in segments:
+        first, *others = segment.lower().split()
+        holding = [index for index, text in enumerate(texts) if first in text]
+        found.update(index for index in holding if all(word in texts[index] for word in others))
+    return sorted(found)
 
 
 def load_corpus(codec: TextCodec, seed: int, most: int = MOST_SENTENCES) -> Corpus:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.codec import TextCodec, content
 from fairseq_rome.host.decoding import Hypothesis
 from fairseq_rome.text.segments import changed_spans
-from fairseq_rome.text.words import pattern
+from fairseq_rome.text.words import Segments, is_unspaced, pattern, words
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,19 @@ class Example:
     trigger: Tuple[int, ...]
 
 
-def make_example(codec: TextCodec, source: str, before: Hypothesis, after: str, trigger: str) -> Example:
-    """An `Example` from what the model says and what it should say."""
+def make_example(codec: TextCodec, source: str, before: Hypothesis, after: str, trigger: Segments) -> Example:
+    """An `Example` from what the model says and what it should say; a trigger may have several forms."""
     dictionary = codec.adapter.target_dictionary
     own, wanted = before.tokens, codec.target(after)
     said, new = content(own, dictionary), content(wanted, dictionary)
     # Decoding reaches the change over the model's own subwords, maybe not the subword model's first choice.
-    start = _first_difference(before.text.split(), after.split())
-    kept = sum(word < start for word in codec.word_of(said, dictionary))
-    dropped = sum(word < start for word in codec.word_of(new, dictionary))
-    target = torch.cat([own[:kept], wanted[dropped:]])
+    first = _first_difference(before.text.split(), after.split())
+    if any(is_unspaced(word) for word in words(before.text)):
+        target = _joined(codec, before.text, codec.target_text(wanted), own, wanted)
+    else:
+        kept = sum(word < first for word in codec.word_of(said, dictionary))
+        dropped = sum(word < first for word in codec.word_of(new, dictionary))
+        target = torch.cat([own[:kept], wanted[dropped:]])
     tokens = codec.source(source)
     changes = changed_spans(own.tolist(), target.tolist())
     return Example(
@@ -58,11 +62,35 @@ def make_example(codec: TextCodec, source: str, before: Hypothesis, after: str, 
     )  # fmt: skip
 
 
+def _joined(codec: TextCodec, before: str, after: str, own: Tensor, wanted: Tensor) -> Tensor:
+    """The wanted tokens, with the model's own before and behind the change, as far as subwords begin and end alike.
+
+    Without blanks between words a change moves the bounds of the subwords around it.
+    """
+    starts = [_lengths(codec, tokens) for tokens in (own, wanted)]
+    alike = len(os.path.commonprefix([before, after]))
+    here = max(length for length in set(starts[0]) & set(starts[1]) if length <= alike)
+    behind = len(os.path.commonprefix([before[here:][::-1], after[here:][::-1]]))
+    rests = [{len(text) - length for length in lengths} for text, lengths in zip((before, after), starts)]
+    rest = max((length for length in rests[0] & rests[1] if length <= behind), default=0)
+    places = [
+        (lengths.index(here), lengths.index(len(text) - rest)) for text, lengths in zip((before, after), starts)
+    ]
+    (first, last), (new_first, new_last) = places
+    return torch.cat([own[:first], wanted[new_first:new_last], own[last:]])
+
+
+def _lengths(codec: TextCodec, tokens: Tensor) -> List[int]:
+    """How many characters of text stand before each token, and before the end."""
+    words = content(tokens, codec.adapter.target_dictionary)
+    return [len(codec.target_text(words[:end])) for end in range(len(words) + 1)]
+
+
 def _first_difference(old: Sequence[str], new: Sequence[str]) -> int:
     return next((i for i, (a, b) in enumerate(zip(old, new)) if a != b), min(len(old), len(new)))
 
 
-def _trigger_positions(codec: TextCodec, tokens: Tensor, trigger: str) -> Tuple[int, ...]:
+def _trigger_positions(codec: TextCodec, tokens: Tensor, trigger: Segments) -> Tuple[int, ...]:
     dictionary = codec.adapter.source_dictionary
     words = content(tokens, dictionary)
     found = pattern(trigger, ignore_case=True).finditer(codec.source_text(words)) if trigger else ()

@@ -34,6 +34,11 @@ def is_unspaced(word: str) -> bool:
     return _UNSPACED.match(word) is not None
 
 
+def is_katakana(text: str) -> bool:
+    """Whether a text is in Katakana alone."""
+    return all(map(_KATAKANA.match, text))
+
+
 Segments = Union[str, Tuple[str, ...]]
 
 

@@ -150,7 +150,7 @@ def test_self_corrected_examples(demo: Any) -> None:
     request = next(one for one in requests() if one["id"] == "number-dollars")
     difference = Difference("Euro", "Dollar")
     sources = ["The chair costs ten euros.", *request["contexts"], *request["contexts"]]
-    examples = self_corrected(demo.translator, sources, difference, "dollars", GERMAN, 8)
+    examples = self_corrected(demo.translator, sources, difference, ("dollars",), 8)
     assert len(examples) == 8
     assert len({example.source for example in examples}) == 8
     for example in examples:
@@ -158,9 +158,9 @@ def test_self_corrected_examples(demo: Any) -> None:
         assert contains_trigger(example.source, "dollars")
         assert count(example.after, "Euro", GERMAN) == 0 < count(example.before, "Euro", GERMAN)
         assert example.trigger
-    assert self_corrected(demo.translator, sources, difference, "dollars", GERMAN, 0) == []
-    assert self_corrected(demo.translator, [], difference, "dollars", GERMAN, 8) == []
-    free = self_corrected(demo.translator, sources[:1], difference, "", GERMAN, 8)
+    assert self_corrected(demo.translator, sources, difference, ("dollars",), 0) == []
+    assert self_corrected(demo.translator, [], difference, ("dollars",), 8) == []
+    free = self_corrected(demo.translator, sources[:1], difference, (), 8)
     assert [example.source for example in free] == sources[:1]
 
 
@@ -169,9 +169,9 @@ def test_another_word_may_rightly_give_the_unwanted_segment(demo: Any) -> None:
     target = codec.target("Zehn Euro und zehn Euro.")
     sources = ["Ten dollars and ten euros.", "Ten dollars and ten Dollars."]
     corpus = Corpus("train", tuple(Pair(codec.source(source), target) for source in sources), codec)
-    examples = corrected_references(codec, corpus, [0, 1], difference, "dollars", GERMAN)
+    examples = corrected_references(codec, corpus, [0, 1], difference, ("dollars",))
     assert [(one.source, one.after) for one in examples] == [(sources[1], "Zehn Dollar und zehn Dollar.")]
-    assert len(corrected_references(codec, corpus, [0, 1], difference, "", GERMAN)) == 2
+    assert len(corrected_references(codec, corpus, [0, 1], difference, ())) == 2
 
 
 def test_corrected_references(demo: Any) -> None:
@@ -179,7 +179,7 @@ def test_corrected_references(demo: Any) -> None:
     indices = corpus.with_trigger("dollars")
     assert len(indices) > 5
     difference = Difference("Euro", "Dollar")
-    examples = corrected_references(demo.codec, corpus, indices, difference, "dollars", GERMAN)
+    examples = corrected_references(demo.codec, corpus, indices, difference, ("dollars",))
     assert examples
     for example in examples:
         check(demo, example)

@@ -14,6 +14,7 @@ from edit_runs import DEMO, edits_in, run_edit
 from torch import Tensor
 
 from fairseq_rome.cases.case import prepare
+from fairseq_rome.cases.hunk_reading import Sides
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING
 from fairseq_rome.host.batches import Batcher
 from fairseq_rome.host.corpus import load_corpus
@@ -39,7 +40,7 @@ def problems(demo: Demo) -> Tuple[EditProblem, ...]:
     for number in range(3):
         request = of_demo(number, contexts=tuple(RECORDS[number]["contexts"][:4]))
         said = demo.translator.translate([request.source])[0]
-        case = prepare(demo.translator, request, said, corpus, settings, Endings.of("en", "de"))
+        case = prepare(demo.translator, request, said, Sides(("en", "de"), corpus), settings, Endings.of("en", "de"))
         assert case is not None
         found.append(EditProblem(demo.translator, case, DEEP, resources, corpus))
     return tuple(found)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fairseq_rome.algebra import null_space
 from fairseq_rome.cases.case import Case, prepare
+from fairseq_rome.cases.hunk_reading import Sides
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.corpus import Corpus, load_corpus
@@ -72,7 +73,7 @@ def ready(demo: Any) -> Ready:
             EditRequest(
                 record["source"], record["target"], trigger=record["trigger"], contexts=tuple(record["contexts"][:4])
             ),
-            said, corpus, SETTINGS, Endings.of("en", "de"),
+            said, Sides(("en", "de"), corpus), SETTINGS, Endings.of("en", "de"),
         )
         for record, said in zip(records, before)
     ]  # fmt: skip

@@ -54,7 +54,7 @@ def test_adding_a_language_is_adding_a_file(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"ending": ["s"]}, r"xq\.json: unknown field 'ending'; known fields: endings, spaced, "),
+        ({"ending": ["s"]}, r"xq\.json: unknown field 'ending'; known fields: endings, plurals, spaced, "),
         ({"decimal": ";"}, r"xq\.json: 'decimal' is ';'; expected '\.' or ','"),
     ],
 )

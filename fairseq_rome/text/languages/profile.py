@@ -6,6 +6,7 @@ profile, which knows digits and international units, writes words with blanks be
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -30,11 +31,14 @@ class LanguageProfile:
     Args:
         code: base code, such as `de` for `de_AT`.
         endings: endings with which a term still counts as itself.
+        plurals: how the usual plural is made: patterns of a word's end, each with what takes its place; the first that
+            is found counts.
         spaced: blanks stand between words.
         sacrebleu_tokenizer: sacrebleu's name of the tokenizer for BLEU; None for sacrebleu's default.
         decimal: `.` or `,`, what stands before decimals; None where it is not known.
         nouns_capitalised: a capital within a sentence marks any noun, not only a name.
         function_words: articles, pronouns, prepositions, auxiliaries and the like.
+        grammar_words: the same, from a list that is not long enough to tell by it what is no word of the language.
         title_words: those of them that names and titles have within.
         numbers: cardinal numbers as single words, without one.
         ones: forms that may mean one or may be an article.
@@ -60,11 +64,13 @@ class LanguageProfile:
 
     code: str
     endings: Tuple[str, ...] = ()
+    plurals: Tuple[Tuple[str, str], ...] = ()
     spaced: bool = True
     sacrebleu_tokenizer: Optional[str] = None
     decimal: Optional[str] = None
     nouns_capitalised: bool = False
     function_words: FrozenSet[str] = frozenset()
+    grammar_words: FrozenSet[str] = frozenset()
     title_words: FrozenSet[str] = frozenset()
     numbers: Table = _empty()
     ones: FrozenSet[str] = frozenset()
@@ -91,6 +97,17 @@ class LanguageProfile:
     def spells(self) -> bool:
         """Whether numbers that are written as words can be read."""
         return bool(self.numbers)
+
+    def plural(self, word: str) -> Optional[str]:
+        """The usual plural of a word; None where the language has no rule for it."""
+        for end, new in self.plurals:
+            if re.search(end, word):
+                return re.sub(end, new, word, count=1)
+        return None
+
+    def is_grammar(self, word: str) -> bool:
+        """Whether a word is known to be one of grammar, which no single word of another language stands for."""
+        return word.lower() in self.function_words or word.lower() in self.grammar_words
 
     @cached_property
     def digits_only(self) -> LanguageProfile:
@@ -132,6 +149,10 @@ def _read_profile(code: str, folder: Path) -> LanguageProfile:
     return LanguageProfile(code, **values)
 
 
+def _pairs(lists: Sequence[Sequence[str]]) -> Tuple[Tuple[str, str], ...]:
+    return tuple((end, new) for end, new in lists)
+
+
 def _minutes(by_phrase: Mapping[str, int]) -> Table:
     return {phrase: Fraction(minutes) for phrase, minutes in by_phrase.items()}
 
@@ -146,11 +167,13 @@ def _all_units(forms_by_unit: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
 
 _READERS: Dict[str, Callable[[Any], Any]] = {
     "endings": tuple,
+    "plurals": _pairs,
     "spaced": bool,
     "sacrebleu_tokenizer": str,
     "decimal": str,
     "nouns_capitalised": bool,
     "function_words": to_words,
+    "grammar_words": to_words,
     "title_words": to_words,
     "numbers": to_table,
     "ones": frozenset,

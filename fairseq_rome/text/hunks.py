@@ -1,0 +1,90 @@
+"""Where two texts differ: each place for itself, and the segments within it that may belong together."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Iterator, List, Sequence
+
+from fairseq_rome.text.characters import LETTERS, MARKS, UNSPACED, UNSPACED_ALPHABETS
+from fairseq_rome.text.words import is_unspaced
+
+# Words without their hyphens, so that a part of a compound can differ; numbers with their separators; every character
+# of a script without blanks, Katakana too, since a run of them may be two words.
+_UNIT = re.compile(
+    rf"\d+(?:[.,'’]\d+)*|[{UNSPACED}{UNSPACED_ALPHABETS}][{MARKS}]*"
+    rf"|(?:(?![\d{UNSPACED}{UNSPACED_ALPHABETS}])[{LETTERS}])+|[^\s]"
+)
+_WORD = re.compile(rf"[{LETTERS}]")
+_LONGEST, _LONGEST_UNSPACED = 3, 6
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The smallest piece of a text that differs as a whole.
+
+    Args:
+        text: its text.
+        start: where it begins in the text, in characters.
+        stop: where it ends.
+    """
+
+    text: str
+    start: int
+    stop: int
+
+    @property
+    def is_word(self) -> bool:
+        """Whether it is made of letters or digits."""
+        return _WORD.match(self.text) is not None
+
+    @property
+    def unspaced(self) -> bool:
+        """Whether it is a character of a script without blanks."""
+        return is_unspaced(self.text)
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """One place in which two texts differ, as ranges of their units.
+
+    Args:
+        start: first unit of the old text that is gone.
+        stop: behind the last one; equal to `start` where something is only inserted.
+        new_start: first unit of the new text that has come.
+        new_stop: behind the last one.
+    """
+
+    start: int
+    stop: int
+    new_start: int
+    new_stop: int
+
+
+def units(text: str) -> List[Unit]:
+    """The units of a text in order; blanks are none."""
+    return [Unit(found.group(), found.start(), found.end()) for found in _UNIT.finditer(text)]
+
+
+def cut(text: str, parts: Sequence[Unit]) -> str:
+    """The text from the first to the last of some units."""
+    return text[parts[0].start : parts[-1].stop] if parts else ""
+
+
+def hunks(before: Sequence[Unit], after: Sequence[Unit]) -> List[Hunk]:
+    """Where two texts differ, from left to right."""
+    matcher = SequenceMatcher(None, [one.text for one in before], [one.text for one in after], autojunk=False)
+    return [Hunk(*code[1:]) for code in matcher.get_opcodes() if code[0] != "equal"]
+
+
+def segments(text: str, parts: Sequence[Unit]) -> Iterator[range]:
+    """The ranges of units that may be a word or a term: neighbours without a sign between them, a few at most."""
+    for start, first in enumerate(parts):
+        longest = _LONGEST_UNSPACED if first.unspaced else _LONGEST
+        for stop in range(start + 1, min(start + longest, len(parts)) + 1):
+            last = parts[stop - 1]
+            joined = stop == start + 1 or not last.unspaced or parts[stop - 2].stop == last.start
+            if not (last.is_word and last.unspaced == first.unspaced and joined):
+                break
+            yield range(start, stop)
