@@ -31,11 +31,23 @@ KINDS: Dict[str, str] = {
     "a list of languages": "--task translation_multi_simple_epoch --lang-pairs en-de,de-en --encoder-langtok src "
     "--decoder-langtok --lang-dict {data}/langs.txt",
     "a fixed dictionary": f"{BOTH} --fixed-dictionary {{data}}/dict.en.txt",
+    "mBART-50, as published": "--task translation_multi_simple_epoch --lang-pairs en-de,de-en --encoder-langtok src "
+    "--decoder-langtok --lang-tok-style mbart --lang-dict {data}/langs.txt --fixed-dictionary {data}/dict.en.txt",
     "multilingual_translation": "--task multilingual_translation --lang-pairs en-de,de-en --encoder-langtok tgt "
     "--decoder-langtok",
+    "mBART": "--task translation_from_pretrained_bart --langs en,de",
+    "mBART with a beginning symbol": "--task translation_from_pretrained_bart --langs en,de --prepend-bos",
+}
+SHARED = "--share-encoders --share-decoders --share-encoder-embeddings --share-decoder-embeddings"
+BART = "--arch mbart_base --layernorm-embedding --share-all-embeddings"
+ARCHITECTURES: Dict[str, str] = {
+    "multilingual_translation": f"--arch multilingual_transformer {SHARED}",
+    "mBART-50, as published": BART,
+    "mBART": BART,
+    "mBART with a beginning symbol": BART,
 }
 # The others stand for what they share with one of these.
-QUICK = ("M2M-100", "multilingual_translation")
+QUICK = ("M2M-100", "multilingual_translation", "mBART")
 SIZES = """
     --encoder-layers 2 --decoder-layers 2 --encoder-embed-dim 16 --encoder-ffn-embed-dim 32 --encoder-attention-heads 2
     --decoder-embed-dim 16 --decoder-ffn-embed-dim 32 --decoder-attention-heads 2
@@ -53,12 +65,17 @@ class Trained:
     checkpoint: Path
     options: List[str]
 
+    @property
+    def one_way(self) -> bool:
+        """Whether the model knows one direction alone."""
+        return "translation_from_pretrained_bart" in self.options
+
     def opened(self, source: str = "en", target: str = "de") -> Workbench:
         given: Dict[str, Any] = {}
         words = iter(self.options)
         for word in words:
             name = word[2:].replace("-", "_")
-            flag = name in ("decoder_langtok", "lang_tok_replacing_bos_eos")
+            flag = name in ("decoder_langtok", "lang_tok_replacing_bos_eos", "prepend_bos")
             given[name] = True if flag else next(words)
         return fairseq_rome.open(
             str(self.checkpoint), data=str(self.data), source=source, target=target, beam=3, **given
@@ -96,17 +113,15 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory, request: Any) 
     share_user_dir()
     words = KINDS[request.param].format(data=data).split()
     save_dir = tmp_path_factory.mktemp("kind")
-    several = "multilingual_translation" in words
-    arch = ["--arch", "transformer", "--share-all-embeddings"]
-    if several:
-        arch = ["--arch", "multilingual_transformer", "--share-encoders", "--share-decoders"]
-        arch += ["--share-encoder-embeddings", "--share-decoder-embeddings"]
-    command = [str(data), *arch, *SIZES, *TRAINING, *words, "--save-dir", str(save_dir)]
+    arch = ARCHITECTURES.get(request.param, "--arch transformer --share-all-embeddings").split()
+    made = Trained(data, save_dir / "checkpoint_last.pt", words)
+    direction = ["-s", "en", "-t", "de"] if made.one_way else []
+    command = [str(data), *arch, *SIZES, *TRAINING, *words, *direction, "--save-dir", str(save_dir)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         parsed = options.parse_args_and_arch(options.get_training_parser(), command)
         fairseq_train.main(convert_namespace_to_omegaconf(parsed))
-    return Trained(data, save_dir / "checkpoint_last.pt", words)
+    return made
 
 
 def stock(trained: Trained, sentences: List[str], folder: Path, source: str = "en", target: str = "de") -> List[str]:
@@ -131,6 +146,8 @@ def stock(trained: Trained, sentences: List[str], folder: Path, source: str = "e
 def test_decoding_is_stock_fairseqs(trained: Trained, tmp_path: Path) -> None:
     bench = trained.opened()
     assert bench.translate(SENTENCES) == stock(trained, SENTENCES, tmp_path)
+    if trained.one_way:
+        return
     back = trained.opened("de", "en")
     assert back.translate(SENTENCES) == stock(trained, SENTENCES, tmp_path, "de", "en")
 

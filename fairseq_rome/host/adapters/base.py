@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 ADAPTERS: List[Type[TaskAdapter]] = []
-"""The kinds of tasks that are known, in the order in which they are asked."""
+"""The kinds of tasks that are known, in the order in which they are asked: a kind before the one it is made from."""
 
 
 def register(adapter: Type[TaskAdapter]) -> Type[TaskAdapter]:
     """Make a kind of task known; used as a decorator."""
-    ADAPTERS.append(adapter)
+    ADAPTERS.insert(0, adapter)
     return adapter
 
 
