@@ -1,8 +1,8 @@
 """The options of `translation_from_pretrained_bart`, which fairseq 0.12 forgets to keep.
 
-The task reads its options from `args` to load data, to encode a source and to decode, while the task that it is made from
-keeps them in `cfg` alone: stock fairseq ends in an `AttributeError` whatever is asked of it. Where a fairseq keeps `args`,
-that is what the task goes on reading.
+The task reads its options from `args` to load data, to encode a source and to decode, while the task that it is made
+from keeps them in `cfg` alone: stock fairseq ends in an `AttributeError` whatever is asked of it. Where a fairseq keeps
+`args`, that is what the task goes on reading.
 """
 
 from typing import Any

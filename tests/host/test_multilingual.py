@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, Dict, List
@@ -13,10 +13,10 @@ from typing import Any, Dict, List
 import pytest
 import torch
 from conftest import write_parallel_text
-from edit_runs import hypotheses
+from edit_runs import hypotheses, open_stock
 
 import fairseq_rome
-from fairseq_rome import EditRequest, EditSettings, Workbench
+from fairseq_rome import EditError, EditRequest, EditSettings, Workbench
 from fairseq_rome.host.sites import Site, prepared
 from fairseq_rome.host.user_dir import share_user_dir
 from fairseq_rome.text.requests import EditFile
@@ -42,7 +42,7 @@ SHARED = "--share-encoders --share-decoders --share-encoder-embeddings --share-d
 BART = "--arch mbart_base --layernorm-embedding --share-all-embeddings"
 ARCHITECTURES: Dict[str, str] = {
     "multilingual_translation": f"--arch multilingual_transformer {SHARED}",
-    "mBART-50, as published": BART,
+    "mBART-50, as published": f"{BART} --max-update 100",  # an edit by rome fails after 60
     "mBART": BART,
     "mBART with a beginning symbol": BART,
 }
@@ -105,18 +105,22 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params=[pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow, id=kind) for kind in KINDS],
 )
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory, request: Any) -> Trained:
-    """A tiny model of one kind, trained by fairseq-train's own code for some updates."""
+    """A tiny model of one kind."""
+    return train_kind(request.param, data, tmp_path_factory.mktemp("kind"))
+
+
+def train_kind(kind: str, data: Path, save_dir: Path) -> Trained:
+    """A tiny model of a kind, trained by fairseq-train's own code for some updates."""
     from fairseq import options
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
     from fairseq_cli import train as fairseq_train
 
     share_user_dir()
-    words = KINDS[request.param].format(data=data).split()
-    save_dir = tmp_path_factory.mktemp("kind")
-    arch = ARCHITECTURES.get(request.param, "--arch transformer --share-all-embeddings").split()
+    words = KINDS[kind].format(data=data).split()
+    arch = ARCHITECTURES.get(kind, "--arch transformer --share-all-embeddings").split()
     made = Trained(data, save_dir / "checkpoint_last.pt", words)
     direction = ["-s", "en", "-t", "de"] if made.one_way else []
-    command = [str(data), *arch, *SIZES, *TRAINING, *words, *direction, "--save-dir", str(save_dir)]
+    command = [str(data), *SIZES, *TRAINING, *arch, *words, *direction, "--save-dir", str(save_dir)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         parsed = options.parse_args_and_arch(options.get_training_parser(), command)
@@ -221,3 +225,42 @@ def test_the_commands_take_the_options_of_the_task(
     back = str(tmp_path / "back.pt")
     assert patch(["revert", out, "--all", "--save-to", back]) == 0
     assert "bit for bit those of the unedited checkpoint" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def nllb(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A model with three symbols behind those of its languages, as NLLB-200's own fairseq makes them."""
+    folder = tmp_path_factory.mktemp("nllb")
+    plain = train_kind("M2M-100", data, folder)
+    state = open_stock(plain.checkpoint, safely=False)
+    for name, weight in state["model"].items():
+        if name.endswith(("embed_tokens.weight", "output_projection.weight")):
+            state["model"][name] = torch.cat([weight, weight.new_full((3, weight.shape[1]), 0.01)])
+    for part in ("model", "task"):
+        state["cfg"][part].add_data_source_prefix_tags = True
+    torch.save(state, folder / "nllb.pt")
+    return replace(plain, checkpoint=folder / "nllb.pt")
+
+
+def test_the_three_symbols_of_nllb_are_told(nllb: Trained) -> None:
+    with pytest.raises(EditError) as caught:
+        nllb.opened()
+    message = str(caught.value)
+    assert "has 29 symbols, the task's dictionary 26" in message
+    assert "--add-data-source-prefix-tags" in message
+    assert message.endswith("as in --langs ...,de,MINED_DATA,MMT_BT_DATA,SMT_BT_DATA")
+    assert "\n" not in message
+
+
+def test_three_names_behind_the_languages_open_nllb_here_and_in_stock_fairseq(nllb: Trained, tmp_path: Path) -> None:
+    options = ["en,de,MINED_DATA,MMT_BT_DATA,SMT_BT_DATA" if word == "en,de" else word for word in nllb.options]
+    opened = replace(nllb, options=options)
+    assert opened.opened().translate(SENTENCES) == stock(opened, SENTENCES, tmp_path)
+    test_one_sentence_is_edited_and_written(opened, tmp_path, "gated")
+
+
+def test_other_languages_than_in_training_are_told(nllb: Trained) -> None:
+    with pytest.raises(EditError, match="26 symbols, the task's dictionary 27; expected --langs or --lang-dict"):
+        replace(nllb, checkpoint=nllb.checkpoint.parent / "checkpoint_last.pt", options=[
+            "en,de,fr" if word == "en,de" else word for word in nllb.options
+        ]).opened()  # fmt: skip

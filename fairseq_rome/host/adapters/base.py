@@ -87,6 +87,14 @@ class TaskAdapter(ABC):
         prefix = self.target_prefix
         return target if prefix < 0 else torch.cat([target.new_tensor([prefix]), target])
 
+    def on_symbols(self, more: int) -> str:
+        """What to do where a checkpoint has other symbols than the dictionaries of the task; empty for no advice.
+
+        Args:
+            more: symbols of the checkpoint without a place in the dictionary; below zero where it has too few.
+        """
+        return ""
+
     @abstractmethod
     def longest_source(self, model: Any) -> int:
         """The longest source, in tokens, that both the task and a model take."""

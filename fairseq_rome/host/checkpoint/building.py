@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import textwrap
 from collections import OrderedDict
 from dataclasses import is_dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters.base import TaskAdapter
+from fairseq_rome.host.checkpoint.misfits import misfit
 from fairseq_rome.host.checkpoint.plain import plain
 from fairseq_rome.host.checkpoint.reading import PathLike, State
 from fairseq_rome.host.checkpoint.safe import load_safely
@@ -46,9 +46,8 @@ def load_model(
     except RuntimeError as error:
         if "state_dict" not in str(error):
             raise
-        first = str(error).split("\n\t", 1)[-1].split("\n", 1)[0].strip()
-        details = textwrap.shorten(first, 200, placeholder=" ...")
-        raise EditError(f"{name}: does not fit the dictionaries or the architecture: {details}") from error
+        reason = misfit(state, adapter, error)
+        raise EditError(f"{name}: does not fit the dictionaries or the architecture: {reason}") from error
     return models[0].eval()
 
 
