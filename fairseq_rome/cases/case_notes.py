@@ -6,7 +6,8 @@ import re
 from typing import Collection, Iterator
 
 from fairseq_rome.text.requests import EditRequest
-from fairseq_rome.text.segments import Difference, contains_trigger
+from fairseq_rome.text.segments import Difference
+from fairseq_rome.text.words import contains_trigger
 
 # Words of a source that may be a bare term, as in a glossary. More would take short sentences for terms.
 _MOST_BARE = 3

@@ -12,7 +12,8 @@ from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.examples import Example, make_example
-from fairseq_rome.text.segments import Difference, contains_trigger, correct, count, pattern
+from fairseq_rome.text.segments import Difference, correct
+from fairseq_rome.text.words import contains_trigger, count, pattern
 
 
 def self_corrected(

@@ -7,7 +7,8 @@ from typing import Dict, List, Sequence, Tuple
 
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.text.requests import EditRequest
-from fairseq_rome.text.segments import Difference, Endings, contains_trigger, holds, wanted_difference
+from fairseq_rome.text.segments import Difference, Endings, holds, wanted_difference
+from fairseq_rome.text.words import contains_trigger
 from fairseq_rome.tracing.attribution import find_trigger
 
 

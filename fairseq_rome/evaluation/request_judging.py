@@ -9,15 +9,8 @@ from fairseq_rome.evaluation.judged import Decoded, JudgedProbe, JudgedRequest
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.text.checkers import Checker, Observation
 from fairseq_rome.text.requests import EditRequest, Probe
-from fairseq_rome.text.segments import (
-    Difference,
-    Endings,
-    contains_trigger,
-    correct,
-    count,
-    holds,
-    wanted_difference,
-)
+from fairseq_rome.text.segments import Difference, Endings, correct, holds, wanted_difference
+from fairseq_rome.text.words import contains_trigger, count
 
 Said = Mapping[str, Tuple[str, str]]
 """What the model says before and after, by source."""

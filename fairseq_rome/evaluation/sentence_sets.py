@@ -18,7 +18,8 @@ from fairseq_rome.text.checkers import Checker, Observation
 from fairseq_rome.text.checkers.repetition import oscillation
 from fairseq_rome.text.replacements import Replacement, changed_as_wanted
 from fairseq_rome.text.requests.lines import read_text_lines
-from fairseq_rome.text.segments import Endings, contains_trigger
+from fairseq_rome.text.segments import Endings
+from fairseq_rome.text.words import contains_trigger
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters.base import TaskAdapter
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.codec import TextCodec, content
-from fairseq_rome.text.segments import contains_trigger, pattern
+from fairseq_rome.text.words import contains_trigger, pattern
 
 MOST_SENTENCES = 100_000
 _SUBSETS = ("train", "valid", "test")

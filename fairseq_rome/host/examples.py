@@ -11,7 +11,8 @@ from torch import Tensor
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.codec import TextCodec, content
 from fairseq_rome.host.decoding import Hypothesis
-from fairseq_rome.text.segments import changed_spans, pattern
+from fairseq_rome.text.segments import changed_spans
+from fairseq_rome.text.words import pattern
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.text.checkers import TASKS
 from fairseq_rome.text.requests import EditRequest, Probe
 from fairseq_rome.text.requests.lines import read_text_lines
-from fairseq_rome.text.segments import Difference, Endings, contains_trigger, correct
+from fairseq_rome.text.segments import Difference, Endings, correct
+from fairseq_rome.text.words import contains_trigger
 
 Pair = Tuple[str, str]
 """Source and target text."""

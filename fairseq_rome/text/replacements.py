@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import List, Sequence, Tuple
 
-from fairseq_rome.text.segments import Difference, Endings, correct, count, holds, pattern, words
+from fairseq_rome.text.segments import Difference, Endings, correct, holds
+from fairseq_rome.text.words import count, pattern, words
 
 # Words that may differ besides the segment, such as an article that has to agree with it. More would take damage for
 # agreement; none would take every agreement for damage.

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import List, Optional, Sequence, Tuple
+from functools import cached_property
+from typing import Dict, List, Optional, Sequence, Tuple
 
-from fairseq_rome.text.characters import LETTERS
 from fairseq_rome.text.languages.profile import profile_of
 from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.words import WORD, Segments, count, pattern, words
 
-# Numbers with separators and hyphenated or apostrophised words are one word each.
-_WORD = re.compile(rf"[{LETTERS}]+(?:[-'’.,][{LETTERS}]+)*|[^{LETTERS}\s]")
 _CHUNK = re.compile(r"\S+")
-_LETTER = re.compile(rf"[{LETTERS}]")
 
 
 @dataclass(frozen=True)
@@ -38,21 +36,42 @@ class Difference:
         unwanted: text of the segment in the unwanted output; empty where something is only inserted.
         wanted: text of the segment in the wanted output; empty where something is only removed.
         repeated: the same replacement occurs more than once.
+        forms: other forms of the unwanted segment, such as its plural, each with what is to take its place.
     """
 
     unwanted: str
     wanted: str
     repeated: bool = False
+    forms: Tuple[Tuple[str, str], ...] = ()
 
     @property
     def lexical(self) -> bool:
         """Whether one word is replaced by one other word."""
         return len(words(self.unwanted)) == 1 == len(words(self.wanted))
 
+    @cached_property
+    def pairs(self) -> Dict[str, str]:
+        """What is to take the place of each form of the unwanted segment, also where it begins a sentence."""
+        found: Dict[str, str] = {}
+        for old, new in ((self.unwanted, self.wanted), *self.forms):
+            found.setdefault(old, new)
+            if old[:1].islower():
+                found.setdefault(_capital(old), _capital(new))
+        return found
 
-def words(text: str) -> List[str]:
-    """The words of a text in order; a punctuation mark is one of its own."""
-    return _WORD.findall(text)
+    @property
+    def unwanted_forms(self) -> Tuple[str, ...]:
+        """Every form that should go."""
+        return tuple(self.pairs)
+
+    @property
+    def wanted_forms(self) -> Tuple[str, ...]:
+        """Every form that may come."""
+        return tuple(dict.fromkeys(self.pairs.values()))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def compare(before: str, after: str) -> Optional[Difference]:
@@ -64,7 +83,7 @@ def compare(before: str, after: str) -> Optional[Difference]:
     if before.split() == after.split():
         return None
     # The words may agree while their spacing differs, as in `10 %` and `10%`.
-    return _compare(before, after, _WORD) or _compare(before, after, _CHUNK)
+    return _compare(before, after, WORD) or _compare(before, after, _CHUNK)
 
 
 def wanted_difference(request: EditRequest, said: str) -> Optional[Difference]:
@@ -112,51 +131,36 @@ def changed_spans(before: Sequence[int], after: Sequence[int]) -> List[Tuple[int
     return [(j1, j2, i1) for kind, i1, _, j1, j2 in codes if kind != "equal"]
 
 
-def pattern(segment: str, endings: Sequence[str] = (), ignore_case: bool = False) -> re.Pattern[str]:
-    """Matches a segment as whole words, its last word with one of the endings or none (group 1).
-
-    A part of a number is no whole word: 1,5 does not hold 5.
-    """
-    segment = segment.strip()
-    first, last = segment[:1], segment[-1:]
-    choice = "|".join(map(re.escape, sorted(endings, key=len, reverse=True)))
-    suffix = f"((?:{choice})?)" if choice and last.isalpha() else "()"
-    head = rf"(?<![{LETTERS}])" if _LETTER.match(first) else ""
-    tail = rf"(?![{LETTERS}])" if _LETTER.match(last) else ""
-    head += r"(?<!\d[.,'’])" if first.isdigit() else ""
-    tail += r"(?![.,'’]\d)" if last.isdigit() else ""
-    body = r"\s+".join(map(re.escape, segment.split()))
-    return re.compile(head + body + suffix + tail, re.IGNORECASE if ignore_case else 0)
-
-
-def count(text: str, segment: str, endings: Sequence[str] = ()) -> int:
-    """How often a segment stands in a text."""
-    return len(pattern(segment, endings).findall(text)) if segment.strip() else 0
-
-
-def contains_trigger(source: str, trigger: str, endings: Sequence[str] = ()) -> bool:
-    """Whether a source holds the trigger as whole words, in any case, bare or with one of the endings."""
-    return pattern(trigger, endings, ignore_case=True).search(source) is not None
-
-
 def correct(output: str, difference: Difference, endings: Sequence[str] = ()) -> Optional[str]:
-    """An output with the unwanted segment replaced; None where the output does not hold it.
+    """An output with every form of the unwanted segment replaced; None where the output holds none.
 
-    The ending of the unwanted segment is put behind the wanted one, whether or not that word takes this ending.
+    A form that the difference does not know, but one of the endings makes, is replaced with this ending behind the
+    wanted segment, whether or not that word takes it.
     """
     if not difference.unwanted:
         return None
-    found = pattern(difference.unwanted, endings)
+    found = pattern(difference.unwanted_forms, endings)
     if not found.search(output):
         return None
     if not difference.wanted:
         # One of the two gaps is removed too: the one before, because punctuation may follow.
-        return re.sub(rf"\s+{found.pattern}|{found.pattern}\s*", "", output)
-    return found.sub(lambda match: difference.wanted + match.group(1), output)
+        return re.sub(rf"\s+(?:{found.pattern})|(?:{found.pattern})\s*", "", output)
+    return found.sub(lambda match: _replacement(match.group(), difference), output)
+
+
+def _replacement(found: str, difference: Difference) -> str:
+    """What takes the place of a form: the one that belongs to it, or that of the longest form that it begins with."""
+    form = max((old for old in difference.pairs if _bare(found).startswith(_bare(old))), key=len)
+    return difference.pairs[form] + _bare(found)[len(_bare(form)) :]
+
+
+def _bare(text: str) -> str:
+    """A text with one blank in each gap."""
+    return " ".join(text.split())
 
 
 def holds(output: str, target: str, difference: Difference, endings: Sequence[str] = ()) -> bool:
-    """Whether an output shows the wanted segment and no longer the unwanted one.
+    """Whether an output shows the wanted segment and no longer the unwanted one, each in any of its forms.
 
     Args:
         output: what the model says.
@@ -164,18 +168,17 @@ def holds(output: str, target: str, difference: Difference, endings: Sequence[st
         difference: the segments.
         endings: endings with which a segment still counts.
     """
-    wanted, unwanted = difference.wanted, difference.unwanted
-    if wanted and not count(output, wanted, endings):
+    wanted, unwanted = difference.wanted_forms, difference.unwanted_forms
+    if difference.wanted and not count(output, wanted, endings):
         return False
-    if not unwanted:
+    if not difference.unwanted:
         return count(output, wanted, endings) >= count(target, wanted, endings)
-    return count_outside(output, wanted, unwanted, endings) <= count_outside(
-        target, wanted, unwanted, endings
-    )
+    return count_outside(output, wanted, unwanted, endings) <= count_outside(target, wanted, unwanted, endings)
 
 
-def count_outside(text: str, wanted: str, unwanted: str, endings: Sequence[str]) -> int:
+def count_outside(text: str, wanted: Segments, unwanted: Segments, endings: Sequence[str]) -> int:
     """How often the unwanted segment stands in a text without being a part of the wanted one."""
-    apart = count(wanted, unwanted, endings) and not count(unwanted, wanted, endings)
-    rest = pattern(wanted, endings).sub("\0", text) if apart else text
-    return count(rest, unwanted, endings)
+    old, new = ((one,) if isinstance(one, str) else one for one in (unwanted, wanted))
+    apart = any(count(one, old, endings) for one in new) and not any(count(one, new, endings) for one in old)
+    rest = pattern(new, endings).sub("\0", text) if apart else text
+    return count(rest, old, endings)

@@ -14,7 +14,8 @@ from fairseq_rome.host.codec import content
 from fairseq_rome.host.corpus import Corpus, load_corpus
 from fairseq_rome.host.decoding import Hypothesis
 from fairseq_rome.host.examples import Example, make_example
-from fairseq_rome.text.segments import Difference, Endings, contains_trigger, count
+from fairseq_rome.text.segments import Difference, Endings
+from fairseq_rome.text.words import contains_trigger, count
 from fairseq_rome.tracing.attribution import find_trigger
 
 GERMAN = Endings.of("en", "de").target

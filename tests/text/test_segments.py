@@ -6,16 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairseq_rome.text.segments import (
-    Difference,
-    Endings,
-    changed_spans,
-    compare,
-    contains_trigger,
-    correct,
-    count,
-    holds,
-)
+from fairseq_rome.text.segments import Difference, Endings, changed_spans, compare, correct, holds
+from fairseq_rome.text.words import contains_trigger, count
 
 GERMAN = Endings.of("en", "de").target
 IN_HINDI = ("मेरी किताब नई है", "मेरा किताबघर नया है")

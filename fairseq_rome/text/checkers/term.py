@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import List, Optional, Sequence
 
 from fairseq_rome.text.checkers.checker import Observation
-from fairseq_rome.text.segments import Endings, count, holds
+from fairseq_rome.text.segments import Endings, holds
+from fairseq_rome.text.words import count
 
 
 class TermChecker:

@@ -15,7 +15,8 @@ from fairseq_rome.text.requests.lines import Faults, LineError, Place
 from fairseq_rome.text.requests.placed import PlacedFile
 from fairseq_rome.text.requests.readers import read_placed
 from fairseq_rome.text.requests.request import EditRequest
-from fairseq_rome.text.segments import Endings, compare, contains_trigger, count, count_outside
+from fairseq_rome.text.segments import Endings, compare, count_outside
+from fairseq_rome.text.words import contains_trigger, count
 
 ERROR, WARNING = "error", "warning"
 """How severe a finding is."""

@@ -1,0 +1,84 @@
+"""The words of a text, and where a segment stands in it as whole words. Text alone, in any script.
+
+Where a script has blanks between words, they and signs tell the words apart. Where it has none, a run of Katakana is
+one word and every other character is one of its own, so that a segment may begin and end anywhere among them.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import List, Sequence, Tuple, Union
+
+from fairseq_rome.text.characters import KATAKANA, LETTERS, MARKS, UNSPACED, UNSPACED_ALPHABETS
+
+_NO_BLANKS = UNSPACED + UNSPACED_ALPHABETS
+# A letter of a script with blanks between words.
+_SPACED = rf"(?:(?![{_NO_BLANKS}])[{LETTERS}])"
+# Numbers with separators and hyphenated or apostrophised words are one word each.
+WORD = re.compile(
+    rf"[{KATAKANA}]+|[{_NO_BLANKS}][{MARKS}]*|{_SPACED}+(?:[-'’.,]{_SPACED}+)*|[^{LETTERS}\s]"
+)
+_UNSPACED = re.compile(rf"[{_NO_BLANKS}]")
+_KATAKANA = re.compile(rf"[{KATAKANA}]")
+_LETTER = re.compile(rf"[{LETTERS}]")
+
+
+def words(text: str) -> List[str]:
+    """The words of a text in order; a punctuation mark is one of its own, and so is a character without blanks."""
+    return WORD.findall(text)
+
+
+def is_unspaced(word: str) -> bool:
+    """Whether a word begins with a character of a script without blanks between words."""
+    return _UNSPACED.match(word) is not None
+
+
+Segments = Union[str, Tuple[str, ...]]
+
+
+@lru_cache(maxsize=512)
+def _pattern(segments: Tuple[str, ...], endings: Tuple[str, ...], ignore_case: bool) -> re.Pattern[str]:
+    choice = "|".join(map(re.escape, sorted(endings, key=len, reverse=True)))
+    # The longest first, so that one that is a part of another does not stand in its way.
+    parts = [_part(segment, choice) for segment in sorted(segments, key=len, reverse=True)]
+    return re.compile("|".join(parts), re.IGNORECASE if ignore_case else 0)
+
+
+def pattern(segments: Segments, endings: Sequence[str] = (), ignore_case: bool = False) -> re.Pattern[str]:
+    """Matches a segment, or one of several, as whole words, its last word with one of the endings or none.
+
+    A part of a number is no whole word: 1,5 does not hold 5.
+    """
+    several = (segments,) if isinstance(segments, str) else tuple(segments)
+    return _pattern(tuple(one.strip() for one in several), tuple(endings), ignore_case)
+
+
+def _part(segment: str, endings: str) -> str:
+    first, last = segment[:1], segment[-1:]
+    suffix = f"(?:{endings})?" if endings and last.isalpha() and not is_unspaced(last) else ""
+    head, tail = _edge(first, "(?<!{})"), _edge(last, "(?!{})")
+    head += r"(?<!\d[.,'’])" if first.isdigit() else ""
+    tail += r"(?![.,'’]\d)" if last.isdigit() else ""
+    return head + r"\s+".join(map(re.escape, segment.split())) + suffix + tail
+
+
+def _edge(character: str, without: str) -> str:
+    """What must not stand beside a segment that ends with a character."""
+    if _KATAKANA.match(character):
+        return without.format(f"[{KATAKANA}]")
+    if _UNSPACED.match(character) or not _LETTER.match(character):
+        return ""
+    return without.format(_SPACED)
+
+
+def count(text: str, segments: Segments, endings: Sequence[str] = ()) -> int:
+    """How often a segment, or one of several, stands in a text."""
+    several = (segments,) if isinstance(segments, str) else segments
+    filled = tuple(one for one in several if one.strip())
+    return sum(1 for _ in pattern(filled, endings).finditer(text)) if filled else 0
+
+
+def contains_trigger(source: str, trigger: Segments, endings: Sequence[str] = ()) -> bool:
+    """Whether a source holds the trigger as whole words, in any case, bare or with one of the endings."""
+    return pattern(trigger, endings, ignore_case=True).search(source) is not None
