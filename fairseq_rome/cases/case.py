@@ -14,6 +14,7 @@ from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.examples import Example, make_example
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference, Endings, holds, wanted_difference
+from fairseq_rome.text.tags import opens_with
 from fairseq_rome.tracing.attribution import find_trigger, hangs_elsewhere
 
 # Most pairs that must stay as they are. More hold a gate tighter, and take time to read.
@@ -90,10 +91,13 @@ def prepare(
     example = make_example(translator.codec, request.source, before, request.target, trigger)
     scoped = settings.edit_scope == "trigger"
     saying = corpus.saying(difference.unwanted, endings.target)
-    concerned = corpus.with_trigger(trigger) if scoped else saying
+    # A sentence with other tags is of another direction, whatever it says.
+    tags = translator.codec.tags(request.source)
+    alike = [index for index in saying if opens_with(corpus.sources[index], tags)]
+    concerned = corpus.with_trigger(trigger) if scoped else alike
     mines = _mines(request, difference, settings)
     if mines is None:
-        mines = _goes_with(concerned, saying, corpus) and not hangs_elsewhere(
+        mines = _goes_with(concerned, alike, corpus) and not hangs_elsewhere(
             translator, request.source, before, request.target, trigger
         )
     mined = concerned if mines else []
@@ -107,7 +111,7 @@ def prepare(
     if contexts or held_out:
         # The change is to hold in other sentences too. A trigger with an ending is neither wanted nor a near miss.
         ignored.update(concerned)
-        related = set(corpus.with_trigger(trigger, endings.source) if scoped else saying)
+        related = set(corpus.with_trigger(trigger, endings.source) if scoped else alike)
         near = [index for index in saying if index not in related][:_NEAR_MISSES]
     return Case(
         request, before, difference, trigger, example, contexts, held_out,

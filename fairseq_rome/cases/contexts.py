@@ -13,7 +13,7 @@ from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.examples import Example, make_example
 from fairseq_rome.text.segments import Difference, correct
-from fairseq_rome.text.words import contains_trigger, count, pattern
+from fairseq_rome.text.words import contains_trigger, count, mentions
 
 
 def self_corrected(
@@ -88,10 +88,6 @@ def _corrected(
     if after is None or after == before.text:
         return None
     example = make_example(codec, source, before, after, trigger)
-    if trigger and count(before.text, difference.unwanted, endings) > max(_mentions(source, trigger), 1):
+    if trigger and count(before.text, difference.unwanted, endings) > max(len(list(mentions(source, trigger))), 1):
         return None
     return example if example.spans else None
-
-
-def _mentions(source: str, trigger: str) -> int:
-    return len(pattern(trigger, ignore_case=True).findall(source))

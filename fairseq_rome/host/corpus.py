@@ -66,8 +66,8 @@ class Corpus:
 
     def with_trigger(self, trigger: str, endings: Sequence[str] = ()) -> List[int]:
         """Indices of the sentences whose source holds the trigger, also with one of the endings."""
-        found = pattern(trigger, endings, ignore_case=True)
-        return [i for i in _holding(self._lowered[0], trigger.lower()) if found.search(self.sources[i])]
+        near = _holding(self._lowered[0], trigger.lower())
+        return [i for i in near if contains_trigger(self.sources[i], trigger, endings)]
 
     def without_triggers(self, triggers: Collection[str], most: int) -> List[str]:
         """Source texts, each once, that hold none of some triggers: from the end, which statistics reach last."""
