@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 import torch
@@ -69,6 +69,31 @@ class Trained:
     def one_way(self) -> bool:
         """Whether the model knows one direction alone."""
         return "translation_from_pretrained_bart" in self.options
+
+    @property
+    def simple_epoch(self) -> bool:
+        """Whether the end symbols of either side are the usual ones."""
+        return "translation_multi_simple_epoch" in self.options
+
+    @property
+    def begins(self) -> bool:
+        """Whether the decoder reads a language symbol first."""
+        return self.one_way or "--decoder-langtok" in self.options
+
+    def option(self, name: str) -> Optional[str]:
+        """What follows an option; None where it is not given."""
+        return self.options[self.options.index(name) + 1] if name in self.options else None
+
+    def symbol(self, language: str) -> str:
+        """The symbol of a language."""
+        return f"[{language}]" if self.one_way or "mbart" in self.options else f"__{language}__"
+
+    def as_converted(self, words: List[str]) -> List[str]:
+        """A source as the converted model takes it, with the end symbols that it does not put there by itself."""
+        if self.one_way:
+            return [*words, "</s>", self.symbol("en")]
+        symbol = self.symbol("en" if self.option("--encoder-langtok") == "src" else "de")
+        return [symbol, *words] if self.simple_epoch else [*words, symbol]
 
     def opened(self, source: str = "en", target: str = "de") -> Workbench:
         given: Dict[str, Any] = {}
@@ -178,8 +203,8 @@ def _sites(model: Any) -> List[Site]:
     return list(find_sites(model))
 
 
-@pytest.mark.parametrize("method", ["gated", "rome"])
-def test_one_sentence_is_edited_and_written(trained: Trained, tmp_path: Path, method: str) -> None:
+def edited_by(method: str, trained: Trained, folder: Path) -> Tuple[Any, Trained]:
+    """The outcome for one sentence, and the model that is written with it."""
     bench = trained.opened()
     [before] = bench.translate(SENTENCES[:1])
     words = before.split() or ["w1"]
@@ -190,12 +215,41 @@ def test_one_sentence_is_edited_and_written(trained: Trained, tmp_path: Path, me
     )  # fmt: skip
     outcome = bench.edit(EditFile((EditRequest(SENTENCES[0], target, id="1"),)), settings)
     assert outcome.results[0].status == "edited", outcome.results[0].reason
-    bench.write(str(tmp_path / "edited.pt"), outcome)
-    edited = Trained(trained.data, tmp_path / "edited.pt", trained.options)
+    bench.write(str(folder / "edited.pt"), outcome)
+    return outcome.results[0], replace(trained, checkpoint=folder / "edited.pt")
+
+
+@pytest.mark.parametrize("method", ["gated", "rome"])
+def test_one_sentence_is_edited_and_written(trained: Trained, tmp_path: Path, method: str) -> None:
+    result, edited = edited_by(method, trained, tmp_path)
     said = edited.opened().translate(SENTENCES[:1])
-    assert said == [outcome.results[0].after] == stock(edited, SENTENCES[:1], tmp_path)
+    assert said == [result.after] == stock(edited, SENTENCES[:1], tmp_path)
     weights = torch.load(tmp_path / "edited.pt")["model"]
     assert not any(torch.isnan(weight).any() for weight in weights.values())
+
+
+def test_ctranslate2_takes_what_is_written(trained: Trained, tmp_path: Path) -> None:
+    ctranslate2 = pytest.importorskip("ctranslate2")
+    _, edited = edited_by("gated", trained, tmp_path)
+    fixed = edited.option("--fixed-dictionary")
+    convert = ctranslate2.converters.FairseqConverter(
+        str(edited.checkpoint), str(edited.data), "en", "de", fixed_dictionary=fixed,
+        no_default_special_tokens=not edited.simple_epoch,
+    ).convert  # fmt: skip
+    if "--lang-tok-replacing-bos-eos" in edited.options:
+        with pytest.raises(ValueError, match="lang-tok-replacing-bos-eos is not supported"):
+            convert(str(tmp_path / "converted"))
+        return
+    convert(str(tmp_path / "converted"))
+    model = ctranslate2.Translator(str(tmp_path / "converted"), compute_type="float32", intra_threads=1)
+    results = model.translate_batch(
+        [edited.as_converted(sentence.split()) for sentence in SENTENCES], beam_size=3, max_decoding_length=200,
+        target_prefix=[[edited.symbol("de")]] * len(SENTENCES) if edited.begins else None,
+        **({"end_token": edited.symbol("de")} if edited.one_way else {}),
+    )  # fmt: skip
+    symbols = (edited.symbol("de"), "<s>", "</s>")
+    said = [" ".join(word for word in result.hypotheses[0] if word not in symbols) for result in results]
+    assert said == edited.opened().translate(SENTENCES)
 
 
 @pytest.mark.slow
