@@ -54,15 +54,16 @@ def load_model(
 def portable_cfg(state: Mapping[str, Any]) -> State:
     """The state with its settings in the one form that every consumer opens; the input stays as it is.
 
-    ``cfg.model`` becomes an ordered dictionary that also carries its items as attributes: safe loading
-    refuses a ``Namespace``, OmegaConf wants a mapping, CTranslate2's converter wants attributes. Older flat
-    ``args`` become the ``cfg`` that fairseq makes of them. Not every model survives: see `reloads_alike`.
+    ``cfg.model``, and ``cfg.task`` of older kinds of tasks, become ordered dictionaries that also carry their items
+    as attributes: safe loading refuses a ``Namespace``, OmegaConf wants a mapping, CTranslate2's converter wants
+    attributes. Older flat ``args`` become the ``cfg`` that fairseq makes of them. Not every model survives: see
+    `reloads_alike`.
     """
     cfg = state["cfg"] if state.get("args") is None else _as_fairseq_reads(state, {})["cfg"]
     new = {**state, "args": None, "cfg": plain(cfg)}
-    settings = new["cfg"].get("model")
-    if isinstance(settings, argparse.Namespace):
-        new["cfg"]["model"] = _mapping_with_attributes(vars(settings))
+    for group, settings in new["cfg"].items():
+        if isinstance(settings, argparse.Namespace):
+            new["cfg"][group] = _mapping_with_attributes(vars(settings))
     return new
 
 
@@ -159,8 +160,8 @@ def _parts(model: nn.Module) -> List[Tuple[str, type, Dict[str, Any]]]:
 def _comparable(value: Any) -> Any:
     if isinstance(value, argparse.Namespace):
         return plain(vars(value))
-    if OmegaConf.is_config(value):
-        return plain(value)
+    if OmegaConf.is_config(value) or isinstance(value, OrderedDict):
+        return dict(plain(value))
     if is_dataclass(value) or isinstance(value, (int, float, str, type(None))):
         return value
     return getattr(value, "__qualname__", type(value))  # which function, or at least what kind of thing
