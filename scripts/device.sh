@@ -16,8 +16,11 @@ python="${FAIRSEQ_ROME_PYTHON:-python3}"
 shared="${FAIRSEQ_ROME_SHARED:-../shared}"
 out=build/device
 device=()
+limit=240 # seconds a step
+quick=(--edit-contexts 16 --edit-sample 20 --edit-stats-tokens 20000)
 if [ "${1:-}" = --cpu ]; then
     device=(--cpu)
+    limit=1800
     echo "on the CPU"
 elif ! "$python" -c 'import torch; assert torch.cuda.is_available(); print("on", torch.cuda.get_device_name(0))' 2>/dev/null; then
     echo "skipped: $python has no torch that sees an accelerator (--cpu runs the same without one)"
@@ -35,27 +38,27 @@ failed=0
 # step NAME EXPECTED COMMAND...: runs COMMAND with its output in build/device/NAME.log, which must hold EXPECTED.
 step() {
     local started=$SECONDS log="$out/$1.log" state=ok
-    timeout 240 "$python" -m "${@:3}" >"$log" 2>&1 && grep -qF -e "$2" "$log" || state=FAILED
+    timeout "$limit" "$python" -m "${@:3}" >"$log" 2>&1 && grep -qF -e "$2" "$log" || state=FAILED
     echo "$state  $1 ($((SECONDS - started)) s)"
     [ "$state" = ok ] && return
     failed=1
     tail -n 15 "$log" >&2
 }
 
-# try_model NAME REQUESTS LANGUAGES... : every command on the model whose options are in `model`.
+# try_model NAME REQUESTS: every command on the model whose options are in `model`.
 try_model() {
-    local name="$1" requests="$2" precision half
+    local name="$1" requests="$2" precision half edited patch
     for precision in single half; do
         half=()
         [ "$precision" = half ] && half=(--fp16)
         [ "$precision" = half ] && [ "${#device[@]}" -gt 0 ] && continue # fairseq itself computes in single precision there
-        local edited="$out/$name.$precision.pt" patch="$out/$name.$precision.safetensors"
+        edited="$out/$name.$precision.pt" patch="$out/$name.$precision.safetensors"
         step "$name.$precision.edit" "1 request: 1 edited" fairseq_rome.cli.edit "${model[@]}" "${half[@]}" \
-            --edit-pref "$requests" --edit-cache none --save-to "$edited" --save-patch "$patch"
+            --edit-pref "$requests" "${quick[@]}" --edit-cache none --save-to "$edited" --save-patch "$patch"
         step "$name.$precision.eval" "holds" fairseq_rome.cli.eval "${model[@]}" "${half[@]}" \
-            --edit-pref "$requests" --edited "$edited" --edit-sample 50
+            --edit-pref "$requests" --edited "$edited" --edit-sample 20
         step "$name.$precision.load-time" "holds" fairseq_rome.cli.eval "${model[@]}" "${half[@]}" \
-            --edit-pref "$requests" --edit-patches "$patch" --edit-sample 50
+            --edit-pref "$requests" --edit-patches "$patch" --edit-sample 20
         step "$name.$precision.revert" "bit for bit those of the unedited checkpoint" fairseq_rome.cli.patch \
             revert "$edited" --all --save-to "$out/$name.$precision.back.pt"
     done
