@@ -16,6 +16,7 @@ from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.examples import Example, make_example
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference, Endings, holds, wanted_difference
+from fairseq_rome.text.tags import opens_with
 from fairseq_rome.tracing.attribution import find_trigger
 
 # Most pairs that must stay as they are. More hold a gate tighter, and take time to read.
@@ -95,7 +96,10 @@ def prepare(
     triggers = known.triggers or (known.trigger,)
     example = make_example(codec, request.source, before, request.target, triggers)
     saying = corpus.saying(known.difference.unwanted_forms, endings.target)
-    concerned = corpus.with_trigger(triggers) if scoped else saying
+    # A sentence with other tags is of another direction, whatever it says.
+    tags = codec.tags(request.source)
+    alike = [index for index in saying if opens_with(corpus.sources[index], tags)]
+    concerned = corpus.with_trigger(triggers) if scoped else alike
     mined = concerned if _mines(known, settings) else []
     contexts, held_out = _more_examples(
         translator, request, known.difference, triggers if scoped else (), corpus, mined, settings
@@ -107,7 +111,7 @@ def prepare(
     if contexts or held_out:
         # The change is to hold in other sentences too. A trigger with an ending is neither wanted nor a near miss.
         ignored.update(concerned)
-        related = set(corpus.with_trigger(triggers, endings.source) if scoped else saying)
+        related = set(corpus.with_trigger(triggers, endings.source) if scoped else alike)
         near = [index for index in saying if index not in related][:_NEAR_MISSES]
     return Case(
         request, before, known.difference, known.trigger, example, contexts, held_out,

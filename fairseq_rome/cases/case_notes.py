@@ -7,6 +7,7 @@ from typing import Collection, Iterator
 
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference
+from fairseq_rome.text.tags import without_tags
 from fairseq_rome.text.words import contains_trigger
 
 # Words of a source that may be a bare term, as in a glossary. More would take short sentences for terms.
@@ -41,7 +42,7 @@ def _is_bare(request: EditRequest) -> bool:
     if request.trigger is not None and request.trigger.strip().lower() == request.source.strip().lower():
         return True
     ends = any(map(_ENDS_SENTENCE.search, (request.source, request.target)))
-    return not ends and len(request.source.split()) <= _MOST_BARE
+    return not ends and len(without_tags(request.source).split()) <= _MOST_BARE
 
 
 def _why_unused(given: Collection[str], difference: Difference, trigger: str) -> str:

@@ -13,7 +13,7 @@ from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.examples import Example, make_example
 from fairseq_rome.text.segments import Difference, correct
-from fairseq_rome.text.words import contains_trigger, count, pattern
+from fairseq_rome.text.words import contains_trigger, count, mentions
 
 
 def self_corrected(
@@ -72,10 +72,6 @@ def _corrected(
     if after is None or after == before.text:
         return None
     example = make_example(codec, source, before, after, triggers)
-    if triggers and count(before.text, difference.unwanted_forms) > max(_mentions(source, triggers), 1):
+    if triggers and count(before.text, difference.unwanted_forms) > max(len(list(mentions(source, triggers))), 1):
         return None
     return example if example.spans else None
-
-
-def _mentions(source: str, triggers: Tuple[str, ...]) -> int:
-    return len(pattern(triggers, ignore_case=True).findall(source))

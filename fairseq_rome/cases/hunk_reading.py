@@ -14,6 +14,7 @@ from fairseq_rome.cases.forms import akin, target_forms, trigger_forms
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.text.hunks import Hunk, Unit, cut, hunks, segments, units
 from fairseq_rome.text.languages.profile import profile_of
+from fairseq_rome.text.tags import leading_tags, without_tags
 from fairseq_rome.text.words import is_katakana
 
 # Dice's coefficient from which two segments go together at all. Lower takes noise for a sign.
@@ -112,10 +113,12 @@ class _Reader:
     ) -> None:
         self.before, self.after, self.sides, self.starts = before, after, sides, starts
         self.old, self.new = units(before), units(after)
-        parts = units(source)
-        spans = [parts[one.start : one.stop] for one in segments(source, parts)]
-        found = [cut(source, span) for span in spans if not self._grammar_around(span, source=True)]
-        self.words = [one for one in dict.fromkeys(found) if sides.association.with_source(one)]
+        text, tags = without_tags(source), leading_tags(source)
+        parts = units(text)
+        spans = [parts[one.start : one.stop] for one in segments(text, parts)]
+        found = [cut(text, span) for span in spans if not self._grammar_around(span, source=True)]
+        tagged = [" ".join([*tags, one]) for one in dict.fromkeys(found)]
+        self.words = [one for one in tagged if sides.association.with_source(one)]
         self.triggers = list(triggers) or self.words
 
     def parted(self, hunk: Hunk) -> Iterator[Hunk]:
@@ -177,7 +180,7 @@ class _Reader:
         return max(alone or found, key=lambda one: (one.dice, len(one.part)), default=None)
 
     def _is_single(self, found: _Found) -> bool:
-        source = units(found.trigger)
+        source = units(without_tags(found.trigger))
         return (len(source) == 1 or source[0].unspaced) and (
             len(found.part) == 1 or self.old[found.part.start].unspaced
         )
@@ -262,8 +265,9 @@ class _Reader:
         text = cut(self.after, piece)
         if not piece[0].is_word or self.sides.grammar_in_target(text):
             return False
-        ours, own = self.sides.dice(trigger, text), set(trigger.split())
-        others = [one for one in self.words if not own & set(one.split()) and one not in trigger]
+        ours, own = self.sides.dice(trigger, text), without_tags(trigger)
+        others = [one for one in self.words if not set(own.split()) & set(without_tags(one).split())]
+        others = [one for one in others if without_tags(one) not in own]
         return all(self.sides.dice(one, text) <= max(ours, _GOES) for one in others)
 
     def _liking(self, piece: Sequence[Unit], part: range, trigger: str) -> Tuple[bool, float]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, FrozenSet, List, Optional
+from itertools import takewhile
+from typing import Any, FrozenSet, List, Optional, Tuple
 
 import torch
 from fairseq.data import data_utils
 from torch import Tensor
 
 from fairseq_rome.host.adapters.base import TaskAdapter
+from fairseq_rome.text.tags import leading_tags
+
+# How SentencePiece marks where a word starts; before a symbol that a user gave it, it may stand alone.
+_WORD_START = "\u2581"
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,15 @@ class TextCodec:
                 starts.append(found)
                 position = found + len(bare)
         return frozenset(starts)
+
+    def tags(self, source: str) -> Tuple[str, ...]:
+        """The words at the beginning of a source that tell the direction: each is a symbol of the dictionary."""
+        return tuple(takewhile(self._is_symbol, leading_tags(source)))
+
+    def _is_symbol(self, word: str) -> bool:
+        pieces = [piece for piece in self.pieces(word) if piece != _WORD_START]
+        dictionary = self.adapter.source_dictionary
+        return len(pieces) == 1 and dictionary.index(pieces[0]) >= dictionary.nspecial
 
     def unknown(self, text: str, dictionary: Any) -> List[str]:
         """The subwords of a sentence that the dictionary lacks, as often as they stand in it."""

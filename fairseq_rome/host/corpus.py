@@ -85,9 +85,11 @@ class Corpus:
         """Indices of the sentences that hold one of some segments; on the source side (0) in any case."""
         several = (segments,) if isinstance(segments, str) else segments
         filled = tuple(one for one in several if one.strip())
-        found = pattern(filled, endings, ignore_case=side == 0)
-        texts = self.targets if side else self.sources
-        return [index for index in _likely(self._lowered[side], filled) if found.search(texts[index])]
+        likely = _likely(self._lowered[side], filled)
+        if side == 0:
+            return [index for index in likely if contains_trigger(self.sources[index], filled, endings)]
+        found = pattern(filled, endings)
+        return [index for index in likely if found.search(self.targets[index])]
 
 
 def _likely(texts: Sequence[str], segments: Sequence[str]) -> List[int]:

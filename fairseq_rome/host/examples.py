@@ -13,7 +13,7 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.codec import TextCodec, content
 from fairseq_rome.host.decoding import Hypothesis
 from fairseq_rome.text.segments import changed_spans
-from fairseq_rome.text.words import Segments, is_unspaced, pattern, words
+from fairseq_rome.text.words import Segments, is_unspaced, mentions, words
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _first_difference(old: Sequence[str], new: Sequence[str]) -> int:
 def _trigger_positions(codec: TextCodec, tokens: Tensor, trigger: Segments) -> Tuple[int, ...]:
     dictionary = codec.adapter.source_dictionary
     words = content(tokens, dictionary)
-    found = pattern(trigger, ignore_case=True).finditer(codec.source_text(words)) if trigger else ()
+    found = mentions(codec.source_text(words), trigger) if trigger else ()
     spans = [match.span() for match in found]
     # Characters before each token and before its end; a full stop after the trigger is no part of it.
     ends = [len(codec.source_text(words[:end])) for end in range(len(words) + 1)]

@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from typing import List, Sequence, Tuple
 
 from fairseq_rome.text.segments import Difference, Endings, correct, holds
-from fairseq_rome.text.words import count, pattern, words
+from fairseq_rome.text.words import count, mentions, pattern, words
 
 # Words that may differ besides the segment, such as an article that has to agree with it. More would take damage for
 # agreement; none would take every agreement for damage.
@@ -59,7 +59,7 @@ def changed_as_wanted(
 def _may_replace(source: str, before: str, one: Replacement, endings: Endings) -> bool:
     """Whether the source asks for the replacement, and leaves a part of the output as it is."""
     unwanted = one.difference.unwanted
-    asked = len(pattern(one.trigger, endings.source, ignore_case=True).findall(source))
+    asked = len(list(mentions(source, one.trigger, endings.source)))
     # Where the unwanted segment stands more often than the trigger, another source word may rightly give it.
     if not 0 < count(before, unwanted, endings.target) <= asked:
         return False

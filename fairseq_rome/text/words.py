@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import List, Sequence, Tuple, Union
+from typing import Iterator, List, Sequence, Tuple, Union
 
 from fairseq_rome.text.characters import KATAKANA, LETTERS, MARKS, UNSPACED, UNSPACED_ALPHABETS
+from fairseq_rome.text.tags import leading_tags, opens_with, without_tags
 
 _NO_BLANKS = UNSPACED + UNSPACED_ALPHABETS
 # A letter of a script with blanks between words.
@@ -86,4 +87,11 @@ def count(text: str, segments: Segments, endings: Sequence[str] = ()) -> int:
 
 def contains_trigger(source: str, trigger: Segments, endings: Sequence[str] = ()) -> bool:
     """Whether a source holds the trigger as whole words, in any case, bare or with one of the endings."""
-    return pattern(trigger, endings, ignore_case=True).search(source) is not None
+    return next(mentions(source, trigger, endings), None) is not None
+
+
+def mentions(source: str, trigger: Segments, endings: Sequence[str] = ()) -> Iterator[re.Match[str]]:
+    """Where a source holds the trigger; nowhere in a source with other tags than those that the trigger begins with."""
+    several = (trigger,) if isinstance(trigger, str) else trigger
+    here = tuple(without_tags(one) for one in several if opens_with(source, leading_tags(one)))
+    return pattern(here, endings, ignore_case=True).finditer(source) if here else iter(())

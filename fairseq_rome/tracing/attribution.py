@@ -23,18 +23,22 @@ def find_trigger(translator: Translator, source: str, before: Hypothesis, after:
     unwanted segment in the model's output, or of the wanted one where nothing is taken away. Neighbours that
     weigh at least half as much as the heaviest word belong to the trigger.
 
+    Tags at the beginning of the source are never left out. The trigger begins with them: it holds in their direction.
+
     Raises:
         EditError: if the subword model makes the two one text, as it may with other forms of a letter.
     """
     codec = translator.codec
     if codec.target_text(codec.target(after)) == before.text:
         raise EditError(f"{after!r} is in subwords what the model says already, expected another translation")
-    words = source.split()
+    tags = codec.tags(source)
+    words = source.split()[len(tags) :]
     wanted = codec.target(after)
     gone = _spans(wanted, before.tokens)
     evidence = (before.tokens, gone) if gone else (wanted, _spans(before.tokens, wanted))
-    drops = _drops(translator, words, *evidence)
-    return _strip(_heaviest(words, drops)) if drops else _strip(source)
+    drops = _drops(translator, tags, words, *evidence)
+    found = _strip(_heaviest(words, drops) if drops else " ".join(words))
+    return " ".join([*tags, found])
 
 
 def hangs_elsewhere(
@@ -45,23 +49,25 @@ def hangs_elsewhere(
     `dog -> police dog` hangs on `police`: it would be wrong wherever there is just a dog. A wanted segment that the
     model hardly knows hangs on nothing much, and is no such case.
     """
-    words = source.split()
+    tags = translator.codec.tags(source)
+    words = source.split()[len(tags) :]
     wanted = translator.codec.target(after)
     spans = _spans(before.tokens, wanted)
-    drops = _drops(translator, words, wanted, spans) if spans else []
+    drops = _drops(translator, tags, words, wanted, spans) if spans else []
     if not drops or max(drops) < _STRONG:
         return False
     return _strip(words[drops.index(max(drops))]) not in _strip(trigger).split()
 
 
 def _drops(
-    translator: Translator, words: Sequence[str], target: Tensor, spans: Sequence[Tuple[int, int]]
+    translator: Translator, tags: Sequence[str], words: Sequence[str], target: Tensor, spans: Sequence[Tuple[int, int]]
 ) -> List[float]:
-    """For each source word, how far the log-probability of the target spans falls without it; none for one word."""
+    """How far the log-probability of the target spans falls without each word behind the tags; none for one word."""
     if len(words) < 2:
         return []
-    leave_out = [" ".join([*words[:i], *words[i + 1 :]]) for i in range(len(words))]
-    pairs = [Pair(translator.codec.source(text), target) for text in [" ".join(words), *leave_out]]
+    leave_out = [[*words[:i], *words[i + 1 :]] for i in range(len(words))]
+    texts = [" ".join([*tags, *kept]) for kept in [words, *leave_out]]
+    pairs = [Pair(translator.codec.source(text), target) for text in texts]
     with torch.no_grad():
         batch = translator.batcher.batch(pairs)
         scores = forced_logits(translator.model, batch).log_softmax(-1)

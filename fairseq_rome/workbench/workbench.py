@@ -132,8 +132,9 @@ class Workbench:
         Raises:
             EditError: if the model can't spell a target, or two requests have one id.
         """
-        edit_file = numbered(requests).without_leaks()
-        check_spelling(edit_file, self.model.translator.codec)
+        codec = self.model.translator.codec
+        edit_file = numbered(requests).without_leaks().with_tags(codec.tags)
+        check_spelling(edit_file, codec)
         return edit_file
 
     def edit(

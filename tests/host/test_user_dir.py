@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Dict
 
 import pytest
@@ -170,6 +171,16 @@ def test_globals_are_allowed_where_the_package_was_imported_before_torch(monkeyp
     finally:
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals(before)
+
+
+def test_the_options_that_fairseq_forgets_are_there_and_those_it_keeps_come_first() -> None:
+    from fairseq.tasks.translation_from_pretrained_bart import TranslationFromPretrainedBARTTask as Task
+
+    share_user_dir()
+    forgetful, keeping = Task.__new__(Task), Task.__new__(Task)
+    forgetful.cfg = keeping.cfg = SimpleNamespace(source_lang="en")
+    keeping.args = SimpleNamespace(source_lang="de")
+    assert (forgetful.args.source_lang, keeping.args.source_lang) == ("en", "de")
 
 
 def test_import_is_light() -> None:

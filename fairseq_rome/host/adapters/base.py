@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 ADAPTERS: List[Type[TaskAdapter]] = []
-"""The kinds of tasks that are known, in the order in which they are asked."""
+"""The kinds of tasks that are known, in the order in which they are asked: a kind before the one it is made from."""
 
 
 def register(adapter: Type[TaskAdapter]) -> Type[TaskAdapter]:
     """Make a kind of task known; used as a decorator."""
-    ADAPTERS.append(adapter)
+    ADAPTERS.insert(0, adapter)
     return adapter
 
 
@@ -86,6 +86,14 @@ class TaskAdapter(ABC):
         """Target token ids with the token that every hypothesis begins with."""
         prefix = self.target_prefix
         return target if prefix < 0 else torch.cat([target.new_tensor([prefix]), target])
+
+    def on_symbols(self, more: int) -> str:
+        """What to do where a checkpoint has other symbols than the dictionaries of the task; empty for no advice.
+
+        Args:
+            more: symbols of the checkpoint without a place in the dictionary; below zero where it has too few.
+        """
+        return ""
 
     @abstractmethod
     def longest_source(self, model: Any) -> int:

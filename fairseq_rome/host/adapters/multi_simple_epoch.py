@@ -11,6 +11,9 @@ from fairseq.tasks.translation_multi_simple_epoch import TranslationMultiSimpleE
 from fairseq_rome.host.adapters.base import register
 from fairseq_rome.host.adapters.directions import DirectionAdapter
 
+# What NLLB-200's own fairseq puts behind the language symbols; for another, any three names do.
+_DATA_TAGS = ("MINED_DATA", "MMT_BT_DATA", "SMT_BT_DATA")
+
 
 @register
 class MultiSimpleEpochAdapter(DirectionAdapter):
@@ -41,6 +44,16 @@ class MultiSimpleEpochAdapter(DirectionAdapter):
         if not spec or self.task.args.lang_tok_replacing_bos_eos:
             return -1
         return int(self.task.data_manager.get_decoder_langtok(self.task.args.target_lang, spec))
+
+    def on_symbols(self, more: int) -> str:
+        """Every language brings a symbol, and the fairseq of NLLB-200 puts three more behind them."""
+        advice = "expected --langs or --lang-dict with the languages of training in their order"
+        if more != len(_DATA_TAGS):
+            return advice
+        return (
+            f"{advice}; for NLLB-200, whose own fairseq adds three symbols by --add-data-source-prefix-tags, put three "
+            f"names behind them, as in --langs ...,{self.task.langs[-1]},{','.join(_DATA_TAGS)}"
+        )
 
     def longest_source(self, model: Any) -> int:
         """As for every adapter; the language symbol counts too."""

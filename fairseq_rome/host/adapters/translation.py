@@ -1,4 +1,4 @@
-"""The task `translation` and the tasks that are made from it, such as `translation_from_pretrained_bart`."""
+"""The task `translation`, and tasks made from it that treat text as it does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from fairseq.tasks.translation import TranslationTask
 from torch import Tensor
 
 from fairseq_rome.host.adapters.base import TaskAdapter, register
-from fairseq_rome.host.codec import content
 from fairseq_rome.host.quiet import quiet
 
 
@@ -51,7 +50,5 @@ class TranslationAdapter(TaskAdapter):
 
     def pair(self, item: Any) -> Tuple[Tensor, Optional[Tensor]]:
         """As for every adapter."""
-        # The data set for inference adds a language symbol behind the end symbol (mBART) by itself.
-        words = content(item["source"], self.source_dictionary)
-        target = item["target"]
-        return item["source"][: len(words) + 1].long(), None if target is None else target.long()
+        source, target = item["source"], item["target"]
+        return source.long(), None if target is None else target.long()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import textwrap
 from collections import OrderedDict
 from dataclasses import is_dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters.base import TaskAdapter
+from fairseq_rome.host.checkpoint.misfits import misfit
 from fairseq_rome.host.checkpoint.plain import plain
 from fairseq_rome.host.checkpoint.reading import PathLike, State
 from fairseq_rome.host.checkpoint.safe import load_safely
@@ -46,24 +46,24 @@ def load_model(
     except RuntimeError as error:
         if "state_dict" not in str(error):
             raise
-        first = str(error).split("\n\t", 1)[-1].split("\n", 1)[0].strip()
-        details = textwrap.shorten(first, 200, placeholder=" ...")
-        raise EditError(f"{name}: does not fit the dictionaries or the architecture: {details}") from error
+        reason = misfit(state, adapter, error)
+        raise EditError(f"{name}: does not fit the dictionaries or the architecture: {reason}") from error
     return models[0].eval()
 
 
 def portable_cfg(state: Mapping[str, Any]) -> State:
     """The state with its settings in the one form that every consumer opens; the input stays as it is.
 
-    ``cfg.model`` becomes an ordered dictionary that also carries its items as attributes: safe loading
-    refuses a ``Namespace``, OmegaConf wants a mapping, CTranslate2's converter wants attributes. Older flat
-    ``args`` become the ``cfg`` that fairseq makes of them. Not every model survives: see `reloads_alike`.
+    ``cfg.model``, and ``cfg.task`` of older kinds of tasks, become ordered dictionaries that also carry their items
+    as attributes: safe loading refuses a ``Namespace``, OmegaConf wants a mapping, CTranslate2's converter wants
+    attributes. Older flat ``args`` become the ``cfg`` that fairseq makes of them. Not every model survives: see
+    `reloads_alike`.
     """
     cfg = state["cfg"] if state.get("args") is None else _as_fairseq_reads(state, {})["cfg"]
     new = {**state, "args": None, "cfg": plain(cfg)}
-    settings = new["cfg"].get("model")
-    if isinstance(settings, argparse.Namespace):
-        new["cfg"]["model"] = _mapping_with_attributes(vars(settings))
+    for group, settings in new["cfg"].items():
+        if isinstance(settings, argparse.Namespace):
+            new["cfg"][group] = _mapping_with_attributes(vars(settings))
     return new
 
 
@@ -160,8 +160,8 @@ def _parts(model: nn.Module) -> List[Tuple[str, type, Dict[str, Any]]]:
 def _comparable(value: Any) -> Any:
     if isinstance(value, argparse.Namespace):
         return plain(vars(value))
-    if OmegaConf.is_config(value):
-        return plain(value)
+    if OmegaConf.is_config(value) or isinstance(value, OrderedDict):
+        return dict(plain(value))
     if is_dataclass(value) or isinstance(value, (int, float, str, type(None))):
         return value
     return getattr(value, "__qualname__", type(value))  # which function, or at least what kind of thing

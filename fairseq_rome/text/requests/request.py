@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional, Sequence, Tuple
 
 from fairseq_rome.errors import EditError
+from fairseq_rome.text.tags import without_tags
 
 
 def _no_settings() -> Mapping[str, Any]:
@@ -122,6 +123,19 @@ class EditFile:
             for request in self.requests
         )
         return replace(self, requests=requests)
+
+    def with_tags(self, tags_of: Callable[[str], Sequence[str]]) -> EditFile:
+        """The same with the tags of its source before each trigger, which holds in sentences with these tags alone.
+
+        Args:
+            tags_of: gives the tags that a source begins with.
+        """
+        requests = []
+        for request in self.requests:
+            tags = tags_of(request.source) if request.trigger else ()
+            trigger = " ".join([*tags, without_tags(request.trigger)]) if request.trigger and tags else request.trigger
+            requests.append(replace(request, trigger=trigger))
+        return replace(self, requests=tuple(requests))
 
     def without_leaks(self) -> EditFile:
         """The same without held-out sources among the contexts, because an edit must not learn from what judges it."""
