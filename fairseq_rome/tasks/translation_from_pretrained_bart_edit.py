@@ -1,8 +1,7 @@
 """The fairseq task `translation_from_pretrained_bart_edit`: the editing form of that of fine-tuned mBART models."""
 
-from typing import Any, Sequence
+from typing import Any, List, Sequence
 
-from fairseq.data import AppendTokenDataset, ListDataset
 from fairseq.tasks import register_task
 from fairseq.tasks.translation_from_pretrained_bart import TranslationFromPretrainedBARTTask
 from torch import Tensor
@@ -23,13 +22,15 @@ class TranslationFromPretrainedBARTEditTask(EditTask, TranslationFromPretrainedB
 
     def edit_dataset(self, sources: Sequence[Tensor], targets: Sequence[Tensor]) -> Any:
         """As for every editing form."""
-        source, target = (
-            words.index(f"[{language}]")
-            for words, language in (
-                (self.source_dictionary, self.args.source_lang),
-                (self.target_dictionary, self.args.target_lang),
-            )
-        )
-        ended = AppendTokenDataset(ListDataset(sources, [len(tokens) for tokens in sources]), source)
-        closed = [tokens.new_tensor([*tokens.tolist(), target]) for tokens in targets]
-        return self.pairs(ended, ended.sizes, closed, eos=target)
+        ended = self._with_symbols(sources, self.source_dictionary, self.args.source_lang)
+        closed = self._with_symbols(targets, self.target_dictionary, self.args.target_lang)
+        return self.pairs(ended, [len(tokens) for tokens in ended], closed, eos=int(closed[0][-1]))
+
+    def _with_symbols(self, sentences: Sequence[Tensor], words: Any, language: str) -> List[Tensor]:
+        """Token ids with the language symbol at the end, and with `--prepend-bos` one beginning symbol."""
+        begins = bool(self.args.prepend_bos)
+        symbol = words.index(f"[{language}]")
+        return [
+            tokens.new_tensor([words.bos()] * (begins and int(tokens[0]) != words.bos()) + [*tokens.tolist(), symbol])
+            for tokens in sentences
+        ]

@@ -156,17 +156,6 @@ def test_the_subset_edit(kind: Kind, edited: Callable[[str], Edits], tmp_path: P
     assert hypotheses(patched)[0] == edited("gated").said
 
 
-@pytest.mark.slow
-def test_the_subset_edit_needs_its_file(kind: Kind, tmp_path: Path) -> None:
-    with pytest.raises(EditError, match="--edit-pref is missing: the subset edit needs the edit file"):
-        generate(kind, "--gen-subset", "edit", form="_edit")
-    if "--lang-pairs" in kind.options:
-        with pytest.raises(EditError, match="-s and -t are missing: the subset edit is of one direction"):
-            generate(kind, "--gen-subset", "edit", "--edit-pref", tmp_path / "nothing", form="_edit", direction=("", ""))
-    with pytest.raises(EditError, match=r"nothing\.en: no such file"):
-        generate(kind, "--gen-subset", "edit", "--edit-pref", tmp_path / "nothing", form="_edit")
-
-
 @pytest.fixture
 def fix(kind: Kind, tmp_path: Path) -> str:
     """An edit file for the kind's model."""
