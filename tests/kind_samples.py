@@ -178,10 +178,9 @@ def with_other_end(said: str) -> str:
 
 @dataclass(frozen=True)
 class Edits:
-    """An edit of a kind's model, in a checkpoint and in a patch file."""
+    """An edit of a kind's model, in a checkpoint and in a patch file; and the word that it was made for."""
 
-    target: str
-    said: str
+    wanted: str
     checkpoint: Path
     patch: Path
 
@@ -194,7 +193,7 @@ def edit_by(kind: Kind, method: str, folder: Path) -> Edits:
     settings = EditSettings.of(method=method, **QUICK, **MORE.get(kind.name, {}))
     outcome = bench.edit(EditFile((request,)), settings)
     assert outcome.results[0].status == "edited", outcome.results[0].reason
-    written = Edits(request.target, outcome.results[0].after, folder / "edited.pt", folder / "fix.safetensors")
+    written = Edits(request.target.split()[-1], folder / "edited.pt", folder / "fix.safetensors")
     bench.write(str(written.checkpoint), outcome, settings)
     bench.save_patches(str(written.patch), outcome, settings)
     return written
