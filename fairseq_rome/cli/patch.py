@@ -115,7 +115,8 @@ def _patch_text(record: Mapping[str, Any]) -> str:
 
     lines = [f"patch {record['patch'][:SHORT]}"]
     for request in record["requests"]:
-        lines.append(f"  request {request.get('id', 'without a name')}")
+        direction = f" ({'-'.join(request['languages'])})" if "languages" in request else ""
+        lines.append(f"  request {request.get('id', 'without a name')}{direction}")
         lines += [f"  {name:8}{request[name]}" for name in _TEXTS if request.get(name)]
     lines.append(f"  edit    {record['method']} at {record['site']}, {parts_text(record)}")
     for name, weight in record["weights"].items():

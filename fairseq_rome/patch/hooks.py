@@ -170,6 +170,11 @@ class HookedPatches(Intervention):
                 elif part == "fc2.weight" and change.factors is not None:
                     width = model.get_parameter(change.name).shape[1]
                     entries.append(_keyed(site, patch, change, width, background or {}, stands_out))
+                elif change.name not in model.state_dict():
+                    raise EditError(
+                        f"the model has no weight {change.name}; expected the model and the direction that the patch "
+                        "was made for"
+                    )
                 else:
                     raise EditError(
                         f"hooks can't hold the change of {change.name}, expected gates, or changes of an fc2.weight"

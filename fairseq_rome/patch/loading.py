@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 import torch
 from fairseq.hub_utils import GeneratorHubInterface
+from fairseq.models import FairseqMultiModel
 from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
@@ -38,12 +39,15 @@ def patch_on_load_(model: nn.Module, files: Sequence[NamedFile]) -> None:
         model: as built, before its weights are loaded; layers that lack a patch's neurons grow on loading.
         files: path and contents of each patch file, in the order in which they are made.
     """
+    left_out = _of_other_directions(model)
 
     def before_load(module: nn.Module, state_dict: Dict[str, Tensor], *_: Any) -> None:
         # fairseq 0.12.2's encoder layers have copies of weights that other versions' files lack.
-        weights = {**module.state_dict(), **state_dict}
+        weights = {**left_out, **module.state_dict(), **state_dict}
         changed, stack = _changed(module, weights, files, Stack())
         for name, weight in changed.items():
+            if name in left_out:
+                continue
             parameter = module.get_parameter(name)
             if parameter.shape != weight.shape:
                 parameter.data = parameter.new_empty(weight.shape)
@@ -161,6 +165,27 @@ def stack_on(model: nn.Module) -> Optional[Stack]:
 def hooked_on(model: nn.Module) -> Tuple[Patch, ...]:
     """The patches that hooks hold beside a loaded model since `hook_on_load_`; none where there are no hooks."""
     return getattr(model, _HOOKED, ())
+
+
+def _of_other_directions(model: nn.Module) -> Dict[str, Tensor]:
+    """What the model, while it is loading a state dict, drops of it; empty at other times.
+
+    A model with an encoder and a decoder for each direction is built for one of them alone. A patch that was made in
+    another one names that one's weights, and those that directions share have a name for each.
+    """
+    left_out: Dict[str, Tensor] = {}
+    if isinstance(model, FairseqMultiModel):
+        load, built = model.load_state_dict, model.state_dict().keys()
+
+        def load_state_dict(state_dict: Mapping[str, Tensor], *args: Any, **kwargs: Any) -> Any:
+            left_out.update({name: weight for name, weight in state_dict.items() if name not in built})
+            try:
+                return load(state_dict, *args, **kwargs)
+            finally:
+                left_out.clear()
+
+        vars(model)["load_state_dict"] = load_state_dict
+    return left_out
 
 
 def _patches(files: Sequence[NamedFile]) -> Tuple[Patch, ...]:

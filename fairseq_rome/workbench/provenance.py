@@ -48,18 +48,19 @@ def with_patch_files(
         return with_patches(state, found, told, built=built, known=known), found
 
 
-def told_patches(outcome: Outcome, text: bool = True) -> List[Patch]:
+def told_patches(outcome: Outcome, languages: Tuple[str, str], text: bool = True) -> List[Patch]:
     """The edits of an outcome in their order, each with what is told about its request, or its requests.
 
     Args:
         outcome: what the edit did.
+        languages: codes of source and target: the direction that was edited.
         text: tell the sentences of the requests as well.
     """
     served: Dict[int, List[Result]] = {}
     for result in outcome.results:
         if result.patch is not None:
             served.setdefault(id(result.patch), []).append(result)
-    return [replace(patch, about=_about(served[id(patch)], text)) for patch in outcome.patches]
+    return [replace(patch, about=_about(served[id(patch)], languages, text)) for patch in outcome.patches]
 
 
 def edits_in(state: Mapping[str, Any]) -> List[Mapping[str, Any]]:
@@ -137,8 +138,8 @@ def _edit_record(patch: Patch) -> Dict[str, Any]:
     }
 
 
-def _about(results: Sequence[Result], text: bool) -> Dict[str, Any]:
-    told = [_about_one(result, text) for result in results]
+def _about(results: Sequence[Result], languages: Tuple[str, str], text: bool) -> Dict[str, Any]:
+    told = [{**_about_one(result, text), "languages": list(languages)} for result in results]
     if len(told) == 1:
         return told[0]
     return {"id": f"{told[0]['id']} and {len(told) - 1} more", "size": told[0]["size"], "requests": told}

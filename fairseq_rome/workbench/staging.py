@@ -137,7 +137,7 @@ def stage_checkpoint(
     """
     base = model.load(model.state)
     portable = portable_state(base, model.state, model.path, model.adapter, model.spec.overrides())
-    patches = told_patches(outcome, text)
+    patches = told_patches(outcome, model.languages, text)
     told = {**history(patches), "base": model.fingerprint, "settings": dict(settings)}
     state = with_patches(
         portable or model.state, patches, told, built=base.state_dict(), optimizer=optimizer,

@@ -263,7 +263,7 @@ class Workbench:
         """
         if isinstance(edited, Outcome):
             requests = requests or [result.request for result in edited.results]
-            edited = told_patches(edited)
+            edited = told_patches(edited, self.languages)
         compared = edited if isinstance(edited, ComparedModel) else with_edits(self.model, edited)
         options = EvaluationOptions(
             tuple(test_sets), tuple(Condition.parse(str(one)) for one in conditions), figures, seed
@@ -329,7 +329,7 @@ class Workbench:
         Raises:
             EditError: if a file can't be written.
         """
-        model, patches = self.model, told_patches(outcome, text)
+        model, patches = self.model, told_patches(outcome, self.languages, text)
         told = (settings or EditSettings()).as_plain()
         info = {**history(patches), "base": model.fingerprint, "settings": told}
         kept = [model.path, *inputs]
