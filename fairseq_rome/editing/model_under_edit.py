@@ -125,8 +125,9 @@ class ModelUnderEdit:
             with preserved(self.translator.model):
                 restore_(self.translator.model, self._saved)
                 self._statistics[site, tokens] = background(
-                    self.translator, self.corpus, site, tokens, self._surroundings.cache, self._fingerprint
-                )
+                    self.translator, self.corpus, site, tokens, self._surroundings.cache, self._fingerprint,
+                    self._surroundings.directions,
+                )  # fmt: skip
         return self._statistics[site, tokens]
 
     def _past_keys(self, name: str, width: int) -> Optional[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from typing import Any
 
@@ -41,6 +42,16 @@ class MultiSimpleEpochAdapter(DirectionAdapter):
         if not spec or self.task.args.lang_tok_replacing_bos_eos:
             return -1
         return int(self.task.data_manager.get_decoder_langtok(self.task.args.target_lang, spec))
+
+    def _turn(self, task: Any, source: str, target: str) -> None:
+        super()._turn(task, source, target)
+        task.source_langs, task.target_langs = [source], [target]
+        # The task takes one dictionary for all sources and one for all targets, and reads those of one direction alone.
+        more = {source: self.source_dictionary, target: self.target_dictionary}
+        task.dicts = {**task.dicts, **more}
+        task.data_manager = copy.copy(task.data_manager)
+        task.data_manager.args, task.data_manager.dicts = task.args, task.dicts
+        task.data_manager.lang_pairs = task.lang_pairs
 
     def longest_source(self, model: Any) -> int:
         """As for every adapter; the language symbol counts too."""

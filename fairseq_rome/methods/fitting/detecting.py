@@ -22,7 +22,7 @@ from fairseq_rome.host.examples import Example
 from fairseq_rome.host.readings import SiteReading
 from fairseq_rome.methods.base import EditProblem, solvable
 from fairseq_rome.methods.fitting.steps import Step
-from fairseq_rome.statistics import inputs_of
+from fairseq_rome.statistics import OF_OTHERS, inputs_of
 
 # Weight decay of the detector's regression, one for each attempt. Large generalises from the examples to others. The
 # later, small ones are for a single example that is still inside the background; each has those negatives too that came
@@ -235,8 +235,8 @@ def _negatives(problem: EditProblem) -> Tuple[Tensor, Tensor, Tensor]:
     background = problem.resources.background
     counted = ~torch.isin(background.sentence, torch.tensor(sorted(problem.ignored), dtype=torch.long))
     if problem.near_misses and problem.site.in_decoder:
-        # They have a bound of their own.
-        counted &= background.symbol.ne(problem.unwanted_token)
+        # They have a bound of their own. What another direction says is right there, whatever it is.
+        counted &= background.symbol.ne(problem.unwanted_token) | background.sentence.eq(OF_OTHERS)
     if not problem.keep:
         return counted, background.inputs[:0], background.symbol[:0]
     kept, _, symbols = inputs_of(problem.translator, problem.keep, problem.site)
