@@ -67,8 +67,9 @@ class ModelUnderEdit:
         if case is None:
             return Result(request, NOTHING, before.text, before.text, seconds=time.perf_counter() - started)
         best = attempt(
-            self.translator, case, self.corpus, settings, lambda site: self.resources(site, settings), self.keep
-        )
+            self.translator, case, self.corpus, settings, lambda site: self.resources(site, settings), self.keep,
+            self._surroundings.directions,
+        )  # fmt: skip
         patch = best.patch if best.verdict.held else None
         if patch is not None:
             self.add(patch)

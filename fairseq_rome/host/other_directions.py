@@ -13,13 +13,15 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.codec import TextCodec, content
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
+from fairseq_rome.text.segments import Endings
 
 ALL, NO_DIRECTIONS = "all", "none"
 """Values of `--edit-directions` that name no direction."""
 
-# Sentence pairs of all other directions together that are read for the background. Statistics take the first of them,
-# half as many positions as of the edited direction: 25,000 by default, which are some 1,500 sentences.
-_MOST_PAIRS = 5_000
+# Sentence pairs of all other directions together that are read. Statistics take the first of them, half as many
+# positions as of the edited direction: 25,000 by default, which are some 1,500 sentences. The others are there for the
+# triggers that they hold: more find rarer ones, and take a second for some 20,000.
+_MOST_PAIRS = 20_000
 # Where the sentences to decode come from, the first that there is: best what the background does not come from.
 _DECODED = ("valid", "test", "train")
 _LEARNT = ("train", "valid", "test")
@@ -45,6 +47,13 @@ class OtherDirection:
     def name(self) -> str:
         """Such as `en-fr`."""
         return "-".join(self.languages)
+
+    def holding(self, trigger: str, most: int) -> Tuple[Pair, ...]:
+        """The first of the corpus's pairs whose source holds a trigger, also with an ending."""
+        if not (trigger and self.corpus.pairs):
+            return ()
+        found = self.corpus.with_trigger(trigger, Endings.of(*self.languages).source)
+        return tuple(self.corpus.pairs[index] for index in found[:most])
 
 
 @dataclass(frozen=True)

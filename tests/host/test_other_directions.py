@@ -7,7 +7,7 @@ import random
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 import torch
@@ -20,6 +20,8 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.other_directions import DirectionChoice, chosen_directions, other_direction
 from fairseq_rome.host.sites import find_sites, prepared
 from fairseq_rome.host.user_dir import share_user_dir
+from fairseq_rome.methods.base import EditProblem
+from fairseq_rome.methods.fitting import detecting, gates
 from fairseq_rome.statistics import OF_OTHERS, background, collect, inputs_of
 
 PAIRS = "--lang-pairs en-de,en-fr,de-en,fr-de"
@@ -98,11 +100,11 @@ def settings_of(method: str = "gated", **others: Any) -> EditSettings:
     )  # fmt: skip
 
 
-def edited(bench: Workbench, **others: Any) -> Outcome:
+def edited(bench: Workbench, trigger: Optional[str] = None, **others: Any) -> Outcome:
     [before] = bench.translate(SENTENCES[:1])
     words = before.split() or ["w1"]
     target = " ".join([*words[:-1], "w9" if words[-1] != "w9" else "w8"])
-    return bench.edit(EditRequest(SENTENCES[0], target, id="1"), settings_of(**others))
+    return bench.edit(EditRequest(SENTENCES[0], target, id="1", trigger=trigger), settings_of(**others))
 
 
 def test_the_same_model_decodes_other_directions_as_stock_fairseq(trained: Trained, tmp_path: Path) -> None:
@@ -235,6 +237,44 @@ def test_the_background_has_states_of_other_directions(trained: Trained, stack: 
     for row in both.inputs[~own]:
         assert any((row - found).abs().max(1).values.min() < 1e-4 for found in elsewhere)
     assert not torch.equal(both.moment, alone.moment)
+
+
+def test_a_neuron_counts_as_it_works_in_the_direction_that_needs_it_most(trained: Trained) -> None:
+    bench = trained.opened()
+    translator, corpus = bench.model.translator, bench.background()
+    site = next(site for site in find_sites(translator.model) if site.in_decoder)
+    others = others_of(bench, (("en", "fr"), ("fr", "de")))
+    with prepared(translator.model):
+        alone, both = (collect(translator, corpus, site, 120, more) for more in ((), others))
+        count = int(both.sentence.ne(OF_OTHERS).sum()) // 4
+        each = [collect(one.translator, one.corpus, site, count).usage for one in others]
+    assert torch.allclose(both.usage, torch.stack([alone.usage, *each]).amax(0), rtol=1e-4)
+    assert (both.usage >= alone.usage).all() and not torch.equal(both.usage, alone.usage)
+
+
+def test_a_gate_stays_shut_on_the_trigger_in_other_directions(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = []
+
+    def watched(problem: EditProblem, *rest: Any) -> List[detecting.Gate]:
+        found = detecting.fit_gates(problem, *rest)
+        fitted.append((problem, found))
+        return found
+
+    monkeypatch.setattr(gates, "fit_gates", watched)
+    bench = trained.opened()
+    assert edited(bench, trigger="w1").patches
+    problem, found = fitted[-1]
+    [(translator, pairs)] = problem.elsewhere
+    assert translator.adapter.languages == ("en", "fr")
+    texts = [translator.codec.source_text(pair.source) for pair in pairs]
+    assert texts and all("w1" in text.split() for text in texts)
+    inputs, _, symbols = inputs_of(translator, pairs, problem.site)
+    kept = detecting._negatives(problem)[1]
+    assert torch.equal(kept, inputs)
+    for gate in found:
+        assert (gate.detector(inputs[symbols.ne(gate.step.token)]) <= 0).all()
 
 
 def test_statistics_are_not_taken_for_those_of_other_directions(trained: Trained, tmp_path: Path) -> None:
