@@ -24,12 +24,18 @@ from fairseq_rome.files import written_whole
 from fairseq_rome.host.batches import Pair, by_size, decoded, encoded
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
+from fairseq_rome.host.other_directions import OtherDirection
 from fairseq_rome.host.sites import Activations, Site, record
 
 # Most tokens of a batch: more is faster and takes more memory. Rounding depends on it, so cached statistics do too.
 _BATCH_TOKENS = 4000
 # Of the cache files; counted up where what they hold changes.
 _FORMAT = 1
+# Background positions of all other directions together, as a share of those of the edited one. More hold an edit off
+# other directions in rarer states; they take time, and move what is measured away from the edited direction.
+_OTHERS_SHARE = 0.5
+OF_OTHERS = -1
+"""The index that stands for the sentence of every position of another direction."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +44,10 @@ class Background:
 
     Args:
         inputs: n x d inputs of `fc1`.
-        sentence: length n, index of each position's sentence in the corpus.
+        sentence: length n, index of each position's sentence in the corpus; `OF_OTHERS` in other directions.
         symbol: length n, at a decoder site the token to be predicted there, at an encoder site the token
             itself.
-        usage: length f, mean square of each neuron's activation.
+        usage: length f, mean square of each neuron's activation, in the direction where it is largest.
         moment: f x f, second moment of the keys, E[k k^T].
     """
 
@@ -65,20 +71,44 @@ class Background:
         return mean, centred.T @ centred / len(centred)
 
 
-def collect(translator: Translator, corpus: Corpus, site: Site, tokens: int) -> Background:
-    """Measure a site over the first sentences of a corpus, up to `tokens` positions; sums in float64."""
-    chosen = _first(corpus.pairs, site, tokens)
+def collect(
+    translator: Translator, corpus: Corpus, site: Site, tokens: int, others: Sequence[OtherDirection] = ()
+) -> Background:
+    """Measure a site over the first sentences of a corpus, up to `tokens` positions; sums in float64.
+
+    Of other directions half as many positions are measured, over all of them: an edit is to leave these as they are,
+    and a neuron that is silent in one direction may do the daily work of another.
+    """
     rows: List[Tuple[Tensor, Tensor, Tensor]] = []
-    moment: Optional[Tensor] = None
-    for indices, seen, mask, symbols in _stream(translator, corpus.pairs, chosen, site):
-        keys = seen.keys.transpose(0, 1)[mask].double()
-        moment = keys.T @ keys if moment is None else moment + keys.T @ keys
-        sentences = torch.tensor(indices).unsqueeze(1).expand(mask.shape)[mask.cpu()]
-        rows.append((seen.inputs.transpose(0, 1)[mask].float().cpu(), sentences, symbols[mask].cpu()))
+    sums: List[Tensor] = []
+    usages: List[Tensor] = []
+    for number, (measured, pairs, chosen) in enumerate(_measured(translator, corpus, site, tokens, others)):
+        moment: Optional[Tensor] = None
+        before = len(rows)
+        for indices, seen, mask, symbols in _stream(measured, pairs, chosen, site):
+            keys = seen.keys.transpose(0, 1)[mask].double()
+            moment = keys.T @ keys if moment is None else moment + keys.T @ keys
+            of = torch.tensor([OF_OTHERS] * len(indices) if number else indices)
+            sentences = of.unsqueeze(1).expand(mask.shape)[mask.cpu()]
+            rows.append((seen.inputs.transpose(0, 1)[mask].float().cpu(), sentences, symbols[mask].cpu()))
+        assert moment is not None
+        usages.append((moment.diagonal() / sum(len(part) for part, _, _ in rows[before:])).float().cpu())
+        sums = [moment if not sums else sums[0] + moment]  # the sum alone: a moment is large
     inputs, sentence, symbol = (torch.cat(parts) for parts in zip(*rows))
-    assert moment is not None
-    moment = (moment / len(inputs)).cpu()
-    return Background(inputs, sentence, symbol, moment.diagonal().float().clone(), moment.float())
+    moment = (sums[0] / len(inputs)).cpu()
+    return Background(inputs, sentence, symbol, torch.stack(usages).amax(0), moment.float())
+
+
+def _measured(
+    translator: Translator, corpus: Corpus, site: Site, tokens: int, others: Sequence[OtherDirection]
+) -> Iterator[Tuple[Translator, Sequence[Pair], List[int]]]:
+    """What is measured: the edited direction, then each other one of which there are pairs."""
+    chosen = _first(corpus.pairs, site, tokens)
+    yield translator, corpus.pairs, chosen
+    learnt = [one for one in others if one.corpus.pairs]
+    share = int(_OTHERS_SHARE * sum(_length(corpus.pairs[index], site) for index in chosen)) // max(len(learnt), 1)
+    for one in learnt:
+        yield one.translator, one.corpus.pairs, _first(one.corpus.pairs, site, share)
 
 
 def inputs_of(translator: Translator, pairs: Sequence[Pair], site: Site) -> Tuple[Tensor, Tensor, Tensor]:
@@ -106,8 +136,12 @@ def _first(pairs: Sequence[Pair], site: Site, tokens: int) -> List[int]:
         if tokens <= 0 and chosen:
             break
         chosen.append(index)
-        tokens -= len(pair.target if site.in_decoder else pair.source)
+        tokens -= _length(pair, site)
     return chosen
+
+
+def _length(pair: Pair, site: Site) -> int:
+    return len(pair.target if site.in_decoder else pair.source)
 
 
 def _stream(
@@ -132,7 +166,13 @@ def _stream(
 
 
 def background(
-    translator: Translator, corpus: Corpus, site: Site, tokens: int, cache: Optional[str], fingerprint: str
+    translator: Translator,
+    corpus: Corpus,
+    site: Site,
+    tokens: int,
+    cache: Optional[str],
+    fingerprint: str,
+    others: Sequence[OtherDirection] = (),
 ) -> Background:
     """`collect`, or what an earlier `collect` of the same left in the cache.
 
@@ -144,33 +184,60 @@ def background(
         cache: folder of the cache files; None for no cache. A folder that can't be written to is no cache
             either.
         fingerprint: of the model's weights.
+        others: other directions, which are measured too.
     """
     if cache is None:
-        return collect(translator, corpus, site, tokens)
-    key = {**_provenance(corpus, site, tokens, fingerprint), "start": str(translator.batcher.start)}
+        return collect(translator, corpus, site, tokens, others)
+    key = _provenance(translator, corpus, site, tokens, fingerprint, others)
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     path = Path(cache) / f"{site}-{tokens}-{name}.safetensors"
     found = _read(path, key)
     if found is None:
-        found = collect(translator, corpus, site, tokens)
+        found = collect(translator, corpus, site, tokens, others)
         _write(path, found, key)
     return found
 
 
-def _provenance(corpus: Corpus, site: Site, tokens: int, fingerprint: str) -> Dict[str, str]:
-    text = hashlib.sha256()
-    for index in _first(corpus.pairs, site, tokens):
-        text.update(
-            corpus.pairs[index].source.numpy().tobytes() + corpus.pairs[index].target.numpy().tobytes()
-        )
-    return {
+def _provenance(
+    translator: Translator,
+    corpus: Corpus,
+    site: Site,
+    tokens: int,
+    fingerprint: str,
+    others: Sequence[OtherDirection],
+) -> Dict[str, str]:
+    """All that the statistics depend on; what only some tasks or runs have is there for them alone."""
+    (_, _, chosen), *more = _measured(translator, corpus, site, tokens, others)
+    found = {
         "format": str(_FORMAT),
         "weights": fingerprint,
         "site": str(site),
         "subset": corpus.subset,
-        "data": text.hexdigest(),
+        "data": _digest(corpus.pairs, chosen),
         "tokens": str(tokens),
+        "start": str(translator.batcher.start),
     }
+    around = _around(translator)
+    if around:
+        found["around"] = around
+    if more:
+        told = [[_around(one), one.batcher.start, _digest(pairs, chosen)] for one, pairs, chosen in more]
+        found["others"] = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    return found
+
+
+def _digest(pairs: Sequence[Pair], chosen: Sequence[int]) -> str:
+    text = hashlib.sha256()
+    for index in chosen:
+        text.update(pairs[index].source.numpy().tobytes() + pairs[index].target.numpy().tobytes())
+    return text.hexdigest()
+
+
+def _around(translator: Translator) -> str:
+    """What the task puts around a source besides the end symbol, such as a language symbol; empty for nothing."""
+    end = torch.tensor([translator.adapter.source_dictionary.eos()])
+    tokens = translator.batcher.sources([end])["src_tokens"][0].tolist()
+    return "" if tokens == end.tolist() else str(tokens)
 
 
 def _read(path: Path, key: Dict[str, str]) -> Optional[Background]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 from fairseq_rome.cli.command import command, import_fairseq
@@ -61,6 +62,15 @@ def own_parser() -> argparse.ArgumentParser:
         help="also decode N sentences of DATA's training side without any trigger "
         f"(default: {_SAMPLE} if there is no --test-set, else 0)",
     )  # fmt: skip
+    group.add_argument(
+        "--edit-directions", metavar="DIRECTIONS", default="all",
+        help="of models for several directions, the others in which sentences are decoded too: such as en-fr,en-de; "
+        "all: those of --lang-pairs that DATA has sentences of; or none (default: all)",
+    )  # fmt: skip
+    group.add_argument(
+        "--edit-direction-sample", type=int, metavar="N", default=50,
+        help="how many sentences of the other directions, over all of them (default: %(default)s)",
+    )  # fmt: skip
     group.add_argument("--force", action="store_true", help="overwrite the files of --report")
     group.add_argument(
         "--seed", type=int, default=1, help="of the choice of sentences (default: %(default)s)"
@@ -81,6 +91,8 @@ def parse(argv: Sequence[str]) -> EvalCommand:
         raise EditError("nothing to judge: expected --edit-pref, --test-set or both")
     if own.edit_sample is not None and own.edit_sample < 0:
         raise EditError(f"--edit-sample is {own.edit_sample}, expected a number of at least 0")
+    if own.edit_direction_sample < 0:
+        raise EditError(f"--edit-direction-sample is {own.edit_direction_sample}, expected a number of at least 0")
     if (own.edited is None) == (own.edit_patches is None):
         raise EditError("expected the edited model: either --edited or --edit-patches")
     if own.edit_hooks and own.edit_patches is None:
@@ -88,7 +100,8 @@ def parse(argv: Sequence[str]) -> EvalCommand:
     import_fairseq()
     from fairseq_rome.patch import patch_paths
 
-    evaluation = evaluation_options(own, own.seed)
+    looked_at = {"directions": own.edit_directions, "direction_sample": own.edit_direction_sample}
+    evaluation = replace(evaluation_options(own, own.seed), **looked_at)
     model, progress, as_json = model_spec("fairseq-edit-eval", own, rest, own.seed)
     sample = own.edit_sample if own.edit_sample is not None else _SAMPLE * (not own.test_set)
     from fairseq_rome.workbench.eval_job import EvalSpec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Check, Outcome, Result, Unchanged
 from fairseq_rome.report import Report, report_record, verdict_lines, verdict_records
@@ -60,6 +60,8 @@ class Printer(Listener):
         self.others("other sentences", outcome.sample)
         if outcome.keep.sources:
             self.others("sentences to keep", outcome.keep)
+        if outcome.directions:
+            self.directions(outcome.directions)
         for check in outcome.checks:
             self.check(check)
         for site, (left, total) in {} if self._widen else outcome.room.items():
@@ -123,11 +125,25 @@ class Printer(Listener):
         if others.wanted:
             text += f", {len(others.wanted)} changed as wanted, {len(others.damaged)} otherwise"
         self.line(text)
-        for index in changed[:_MOST_CHANGED]:
+        self.changed([("", others, index) for index in changed])
+
+    def directions(self, directions: Mapping[str, Unchanged]) -> None:
+        """How many sentences of other directions still decode identically, over all and direction by direction."""
+        counts = {name: (len(one.sources) - len(one.changed), len(one.sources)) for name, one in directions.items()}
+        told = ", ".join(f"{name} {same} of {total}" for name, (same, total) in counts.items())
+        same, total = (sum(column) for column in zip(*counts.values()))
+        self.line(f"other directions: {same} of {total} decode identically ({told})")
+        self.changed([(name, one, index) for name, one in directions.items() for index in one.changed])
+
+    def changed(self, sentences: Sequence[Tuple[str, Unchanged, int]]) -> None:
+        """The first of some sentences that changed, each as its direction (if it is another), its set and its index."""
+        for direction, others, index in sentences[:_MOST_CHANGED]:
+            if direction:
+                self.line(f"  in      {direction}")
             self.line(f"  source  {others.sources[index]}\n  before  {others.before[index]}")
             self.line(f"  after   {others.after[index]}")
-        if len(changed) > _MOST_CHANGED:
-            self.line(f"  ... and {len(changed) - _MOST_CHANGED} more")
+        if len(sentences) > _MOST_CHANGED:
+            self.line(f"  ... and {len(sentences) - _MOST_CHANGED} more")
 
     def check(self, check: Check) -> None:
         """How the model stood on the way."""
@@ -203,17 +219,13 @@ class JsonPrinter(Printer):
 
     def others(self, label: str, others: Unchanged) -> None:
         """As for every printer."""
-        changed = [
-            {
-                "source": others.sources[i],
-                "before": others.before[i],
-                "after": others.after[i],
-                "as_wanted": i in others.wanted,
-            }
-            for i in others.changed
-        ]
-        counts = {"total": len(others.sources), "identical": len(others.sources) - len(changed)}
-        self.line(as_json({label: {**counts, "changed_as_wanted": len(others.wanted), "changed": changed}}))
+        self.line(as_json({label: _set_record(others)}))
+
+    def directions(self, directions: Mapping[str, Unchanged]) -> None:
+        """As for every printer."""
+        records = {name: _set_record(one) for name, one in directions.items()}
+        counts = {count: sum(one[count] for one in records.values()) for count in ("total", "identical")}
+        self.line(as_json({"other directions": {**counts, "directions": records}}))
 
     def check(self, check: Check) -> None:
         """As for every printer."""
@@ -260,6 +272,21 @@ def _plan_lines(plan: Optional[Plan]) -> List[str]:
         f"sites in order: {', '.join(map(str, plan.sites))}",
         *(f"note    {note}" for note in case.notes),
     ]
+
+
+def _set_record(others: Unchanged) -> Dict[str, Any]:
+    """Sentences before and after, as JSON tells them."""
+    changed = [
+        {
+            "source": others.sources[i],
+            "before": others.before[i],
+            "after": others.after[i],
+            "as_wanted": i in others.wanted,
+        }
+        for i in others.changed
+    ]
+    counts = {"total": len(others.sources), "identical": len(others.sources) - len(changed)}
+    return {**counts, "changed_as_wanted": len(others.wanted), "changed": changed}
 
 
 def _counts(outcome: Outcome) -> Dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Callable, Iterator, Optional, Tuple
+from typing import Callable, Iterator, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.case import Case
 from fairseq_rome.editing.edit_settings import EditSettings
@@ -15,6 +15,7 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
+from fairseq_rome.host.other_directions import OtherDirection
 from fairseq_rome.host.sites import Site
 from fairseq_rome.methods.base import EditProblem, SiteResources
 from fairseq_rome.methods.registry import method_named
@@ -23,6 +24,9 @@ from fairseq_rome.patch import Patch, relative_size
 # Share of the held-out sentences in which an attempt must show for the next one not to be made. Higher generalises
 # better, and makes more attempts, which take a fit and a decoding each.
 _GENERAL_ENOUGH = 0.5
+# Sentences with the trigger of all other directions together on which a gate must stay shut. More hold it shut there in
+# more of what the trigger can stand beside, and take time: each is read at the site.
+_MOST_ELSEWHERE = 100
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ def attempt(
     settings: EditSettings,
     resources: Callable[[Site], SiteResources],
     keep: Tuple[Pair, ...] = (),
+    directions: Sequence[OtherDirection] = (),
 ) -> BestAttempt:
     """Try sites and strengths until decoding shows the change in the example and in most held-out sentences.
 
@@ -73,14 +78,16 @@ def attempt(
         settings: of the edit.
         resources: what the edit may use of a site.
         keep: sentences with the model's own output, which must stay.
+        directions: other directions, which must stay too.
     """
     started = time.perf_counter()
     best = BestAttempt(None, failure(case, "no attempt was made"))
     sites = sites_for(translator, case, settings)
+    elsewhere = _elsewhere(translator, case.trigger, directions)
     options = [(site, variant) for site in sites for variant in _variants(case)][: settings.edit_tries]
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):
         try:
-            problem = EditProblem(translator, variant, site, resources(site), corpus, keep, thorough)
+            problem = EditProblem(translator, variant, site, resources(site), corpus, keep, thorough, elsewhere)
             now = _tried(problem, case, settings)
         except EditError as error:
             now = BestAttempt(None, failure(case, str(error)))
@@ -88,6 +95,15 @@ def attempt(
         if best.good_enough:
             break
     return replace(best, seconds=time.perf_counter() - started)
+
+
+def _elsewhere(
+    translator: Translator, trigger: str, directions: Sequence[OtherDirection]
+) -> Tuple[Tuple[Translator, Tuple[Pair, ...]], ...]:
+    """Sentence pairs with the trigger of the directions from the same language."""
+    alike = [one for one in directions if one.languages[0] == translator.adapter.languages[0]]
+    most = max(_MOST_ELSEWHERE // max(len(alike), 1), 1)
+    return tuple((one.translator, one.holding(trigger, most)) for one in alike)
 
 
 def _variants(case: Case) -> Iterator[Tuple[Case, bool]]:

@@ -56,6 +56,13 @@ class RunSettings(Settings):
     edit_sample: int = setting(
         100, "other sentences that are decoded before and after, to see what else changed"
     )
+    edit_directions: str = setting(
+        "all",
+        "of a model for several directions, the others that are to stay as they are: such as en-fr,en-de; all: those "
+        "of --lang-pairs that DATA has sentences of; or none. Edits are kept off their states, and their sentences are "
+        "decoded before and after",
+    )
+    edit_direction_sample: int = setting(50, "sentences of the other directions that are decoded, over all of them")
     seed: int = setting(1, "seed of every random choice")
 
 

@@ -69,8 +69,9 @@ class ModelUnderEdit:
         if case is None:
             return Result(request, NOTHING, before.text, before.text, seconds=time.perf_counter() - started)
         best = attempt(
-            self.translator, case, self.corpus, settings, lambda site: self.resources(site, settings), self.keep
-        )
+            self.translator, case, self.corpus, settings, lambda site: self.resources(site, settings), self.keep,
+            self._surroundings.directions,
+        )  # fmt: skip
         patch = best.patch if best.verdict.held else None
         if patch is not None:
             self.add(patch)
@@ -127,8 +128,9 @@ class ModelUnderEdit:
             with preserved(self.translator.model):
                 restore_(self.translator.model, self._saved)
                 self._statistics[site, tokens] = background(
-                    self.translator, self.corpus, site, tokens, self._surroundings.cache, self._fingerprint
-                )
+                    self.translator, self.corpus, site, tokens, self._surroundings.cache, self._fingerprint,
+                    self._surroundings.directions,
+                )  # fmt: skip
         return self._statistics[site, tokens]
 
     def _past_keys(self, name: str, width: int) -> Optional[Tensor]:

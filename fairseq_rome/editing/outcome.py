@@ -147,6 +147,7 @@ class Outcome:
         keep: the sentences that the edit file wants kept.
         checks: of a long run, in order; the last may have stopped it.
         room: by site how many neurons are left to take and how many there were, where gates were wanted.
+        directions: by name, such as `en-fr`, sentences of the model's other directions.
     """
 
     results: Tuple[Result, ...]
@@ -154,12 +155,14 @@ class Outcome:
     keep: Unchanged
     checks: Tuple[Check, ...] = ()
     room: Mapping[str, Tuple[int, int]] = field(default_factory=dict)
+    directions: Mapping[str, Unchanged] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         lines = [self.headline, *(f"  {result.headline}" for result in self.results)]
         lines.append(f"  other sentences: {self.sample.headline}")
         if self.keep.sources:
             lines.append(f"  sentences to keep: {self.keep.headline}")
+        lines += [f"  direction {name}: {others.headline}" for name, others in self.directions.items()]
         if self.stopped:
             lines.append(f"  stopped: {self.stopped}")
         return "\n".join(lines)
@@ -174,7 +177,8 @@ class Outcome:
     def _repr_html_(self) -> str:
         parts = [notebook.card(self.headline, [])]
         parts += [result._repr_html_() for result in self.results]
-        for label, others in (("other sentences", self.sample), ("sentences to keep", self.keep)):
+        directions = [(f"direction {name}", others) for name, others in self.directions.items()]
+        for label, others in (("other sentences", self.sample), ("sentences to keep", self.keep), *directions):
             if others.sources:
                 parts += [notebook.card(label, []), others._repr_html_()]
         return "".join(parts)

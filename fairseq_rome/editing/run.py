@@ -82,9 +82,11 @@ def edit(
             results, checks = _run(edited, shared, before, chosen, settings, surroundings)
             after = _texts(translator, sources)
             others_after = _texts(translator, others)
+            directions_after = _in_directions(surroundings)
             keep_after = _texts(translator, edit_file.keep)
             neurons_left = edited.neurons_left(settings)
         others_before = _texts(translator, others)
+        directions_before = _in_directions(surroundings)
         keep_before = _texts(translator, edit_file.keep)
     final = [
         _judged(result, request, said.text, says, surroundings.endings)
@@ -92,7 +94,12 @@ def edit(
     ]
     sample = _sample(others, others_before, others_after, final, surroundings.endings)
     keep = Unchanged(edit_file.keep, keep_before, keep_after)
-    return Outcome(tuple(final), sample, keep, tuple(checks), neurons_left)
+    directions = {
+        one.name: Unchanged(one.sources, old, new)
+        for one, old, new in zip(surroundings.directions, directions_before, directions_after)
+        if one.sources
+    }
+    return Outcome(tuple(final), sample, keep, tuple(checks), neurons_left, directions)
 
 
 def preview(
@@ -168,6 +175,11 @@ def _others(corpus: Corpus, requests: Sequence[EditRequest], most: int) -> List[
 
 def _texts(translator: Translator, sources: Sequence[str]) -> Tuple[str, ...]:
     return tuple(hypo.text for hypo in translator.translate(sources, "decoding other sentences"))
+
+
+def _in_directions(surroundings: Surroundings) -> List[Tuple[str, ...]]:
+    """What the model says now for the sentences of each other direction."""
+    return [_texts(one.translator, one.sources) for one in surroundings.directions]
 
 
 def _sample(

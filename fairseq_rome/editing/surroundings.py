@@ -9,6 +9,7 @@ from fairseq_rome.editing.journal import Journal
 from fairseq_rome.editing.outcome import Result
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
+from fairseq_rome.host.other_directions import OtherDirection
 from fairseq_rome.patch import Patch
 from fairseq_rome.text.segments import Endings
 
@@ -27,6 +28,7 @@ class Surroundings:
         observe: called with each result as soon as it is there, before the final judgement.
         fingerprint: of the built model's `state_dict`, as `host.checkpoint.fingerprint` gives it; empty if it is
             still to be computed. The cache of statistics goes by it.
+        directions: other directions of the model, which are to stay as they are.
     """
 
     corpus: Corpus
@@ -37,3 +39,4 @@ class Surroundings:
     journal: Optional[Journal] = None
     observe: Callable[[Result], None] = lambda result: None
     fingerprint: str = ""
+    directions: Tuple[OtherDirection, ...] = ()

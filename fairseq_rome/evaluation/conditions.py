@@ -17,6 +17,7 @@ METRICS: Dict[str, str] = {
     "keep": "share of the sentences to keep whose output is identical",
     "locality": "share of all other sentences whose output is identical; those that hold a named trigger, and those "
     "that changed as wanted, are left out",
+    "other_directions": "share of the sentences of a multilingual model's other directions whose output is identical",
     "bleu_delta": "BLEU after less before, on the test set where it is least",
     "chrf_delta": "chrF after less before, on the test set where it is least",
     "ter_delta": "TER after less before, on the test set where it is largest",

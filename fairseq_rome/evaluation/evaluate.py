@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from fairseq_rome.evaluation.judged import KEEP, SAMPLE, Evaluation, JudgedRequest, JudgedSet
+from fairseq_rome.evaluation.judged import DIRECTION, KEEP, SAMPLE, Evaluation, JudgedRequest, JudgedSet
 from fairseq_rome.evaluation.request_judging import decode_both, judge_requests, sources_of
 from fairseq_rome.evaluation.sentence_sets import Expectation, SentenceSet, judge_set, plain_set
 from fairseq_rome.host.corpus import Corpus
@@ -21,6 +21,23 @@ _WITHOUT_REQUEST = tuple(task for task in TASKS if task != "term")
 
 
 @dataclass(frozen=True)
+class ComparedDirection:
+    """Another direction of both models, in which nothing is to change.
+
+    Args:
+        name: such as `en-fr`.
+        before: the model without the edit, in this direction.
+        after: the edited model likewise.
+        sources: sentences to decode.
+    """
+
+    name: str
+    before: Translator
+    after: Translator
+    sources: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class EvaluationPlan:
     """What an evaluation looks at.
 
@@ -32,6 +49,7 @@ class EvaluationPlan:
         sample: sources that no request speaks of.
         test_sets: from `load_test_set`.
         checkers: by task, from `checkers_for`.
+        directions: other directions of the models.
     """
 
     edit_file: EditFile
@@ -40,6 +58,7 @@ class EvaluationPlan:
     sample: Tuple[str, ...] = ()
     test_sets: Tuple[SentenceSet, ...] = ()
     checkers: Mapping[str, Checker] = field(default_factory=dict)
+    directions: Tuple[ComparedDirection, ...] = ()
 
 
 def checkers_for(languages: Tuple[str, str], corpus: Corpus) -> Dict[str, Checker]:
@@ -77,6 +96,10 @@ def evaluate(before: Translator, after: Translator, plan: EvaluationPlan) -> Eva
         # A sentence to keep is to stay whatever it holds.
         wanted = Expectation() if one.kind == KEEP else expected
         sets.append(judge_set(before, after, one, wanted, checkers, plan.languages[1]))
+    for other in plan.directions:
+        chosen = plain_set(other.name, DIRECTION, other.sources, other.before.codec)
+        # Checkers know the languages of the edited direction alone.
+        sets.append(judge_set(other.before, other.after, chosen, Expectation(), {}, other.name.partition("-")[2]))
     return Evaluation(judged, tuple(sets), time.perf_counter() - started)
 
 

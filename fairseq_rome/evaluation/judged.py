@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-KEEP, SAMPLE, TEST = "keep", "sample", "test"
-"""Kinds of sets: sentences that must stay, sentences that no request speaks of, test sets."""
+KEEP, SAMPLE, TEST, DIRECTION = "keep", "sample", "test", "direction"
+"""Kinds of sets: sentences that must stay, sentences that no request speaks of, test sets, other directions."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class JudgedSet:
 
     Args:
         name: the set's name.
-        kind: `keep`, `sample` or `test`.
+        kind: `keep`, `sample`, `test` or `direction`, which is a set of a multilingual model's other direction.
         sentences: their number.
         unrelated: how many of them no edit was to change: without the sources of requests, those that hold a trigger
             that a request names, and those that changed as wanted.
@@ -184,6 +184,16 @@ class Evaluation:
     seconds: float = 0.0
 
     @property
+    def own_sets(self) -> List[JudgedSet]:
+        """The sets of the edited direction."""
+        return [one for one in self.sets if one.kind != DIRECTION]
+
+    @property
+    def directions(self) -> List[JudgedSet]:
+        """The sets of other directions, each named like `en-fr`."""
+        return [one for one in self.sets if one.kind == DIRECTION]
+
+    @property
     def counted(self) -> List[JudgedRequest]:
         """The requests that were wrong before."""
         return [request for request in self.requests if request.wrong_before]
@@ -206,9 +216,10 @@ class Evaluation:
             "generalisation": _share([probe.holds for probe in self.probes]),
             "near": _share(near),
             "keep": _identical(kept),
-            "locality": _identical(self.sets),
+            "locality": _identical(self.own_sets),
+            "other_directions": _identical(self.directions),
         }
-        found = {**shares, **_worst(self.sets)}
+        found = {**shares, **_worst(self.own_sets)}
         return {name: value for name, value in found.items() if value is not None}
 
 

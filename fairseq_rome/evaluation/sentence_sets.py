@@ -28,7 +28,7 @@ class SentenceSet:
 
     Args:
         name: what the set is called.
-        kind: `keep`, `sample` or `test`.
+        kind: `keep`, `sample`, `test` or `direction`.
         sources: source texts.
         tokens: their token ids.
         references: reference texts; None if there are none.

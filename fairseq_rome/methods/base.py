@@ -129,6 +129,7 @@ class EditProblem:
         corpus: background sentences.
         keep: sentences with the model's own output, which must stay.
         thorough: push every token of the example that is not the model's clear choice, not the changed segment only.
+        elsewhere: of other directions of the model, what decodes in each, and sentence pairs with the trigger.
     """
 
     translator: Translator
@@ -138,6 +139,7 @@ class EditProblem:
     corpus: Corpus
     keep: Tuple[Pair, ...] = ()
     thorough: bool = False
+    elsewhere: Tuple[Tuple[Translator, Tuple[Pair, ...]], ...] = ()
 
     @property
     def example(self) -> Example:

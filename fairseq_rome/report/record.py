@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict
 from typing import Any, Dict, List, Mapping
 
-from fairseq_rome.evaluation.judged import KEEP, Evaluation, JudgedRequest, JudgedSet
+from fairseq_rome.evaluation.judged import DIRECTION, KEEP, Evaluation, JudgedRequest, JudgedSet
 from fairseq_rome.report.report import Report
 from fairseq_rome.text.marking import marked
 
@@ -68,6 +68,9 @@ def _headline(evaluation: Evaluation) -> str:
         parts.append(f"{counts['broken']:,} of {counts['unrelated']:,} other sentences changed")
     if counts["as_wanted"]:
         parts.append(f"{counts['as_wanted']:,} more changed as wanted")
+    if counts["elsewhere"]:
+        share = f"{counts['elsewhere_changed']:,} of {counts['elsewhere']:,}"
+        parts.append(f"{share} sentences of other directions changed")
     for one in evaluation.sets:
         score = one.score("BLEU")
         if score:
@@ -88,9 +91,11 @@ def _counts(evaluation: Evaluation) -> Dict[str, int]:
         "probes_held": sum(probe.holds for probe in probes),
         "near": len(near),
         "near_changed": sum(one.changed for one in near),
-        "unrelated": sum(one.unrelated for one in evaluation.sets),
-        "broken": sum(len(one.broken) for one in evaluation.sets),
-        "as_wanted": sum(len(one.wanted) for one in evaluation.sets),
+        "unrelated": sum(one.unrelated for one in evaluation.own_sets),
+        "broken": sum(len(one.broken) for one in evaluation.own_sets),
+        "as_wanted": sum(len(one.wanted) for one in evaluation.own_sets),
+        "elsewhere": sum(one.sentences for one in evaluation.directions),
+        "elsewhere_changed": sum(len(one.changes) for one in evaluation.directions),
         "faults_before": sum(request.fault_before is not None for request in checked),
         "faults_after": sum(request.fault_after is not None for request in checked),
     }
@@ -125,6 +130,7 @@ def _set(judged: JudgedSet) -> Dict[str, Any]:
         "name": judged.name,
         "kind": judged.kind,
         "must_stay": judged.kind == KEEP,
+        "other_direction": judged.kind == DIRECTION,
         "sentences": judged.sentences,
         "unrelated": judged.unrelated,
         "changed": len(judged.changes),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Mapping
+from typing import Any, Dict, Iterator, List, Mapping, Sequence
 
 _MOST_CHANGED = 5
 
@@ -11,8 +11,12 @@ def verdict_lines(record: Mapping[str, Any]) -> Iterator[str]:
     """A report's record (`report_record`) as lines for a person."""
     for request in record["requests"]:
         yield from _request_lines(request)
+    directions = [one for one in record["sets"] if one["other_direction"]]
     for one in record["sets"]:
-        yield from _set_lines(one)
+        if not one["other_direction"]:
+            yield from _set_lines(one)
+    if directions:
+        yield from _direction_lines(directions)
     settings = ", ".join(f"{name} {value}" for name, value in record["generation"].items())
     yield f"search: {settings}; {record['cost']['evaluation_seconds']:.1f} s"
     for gate in record["gates"]:
@@ -73,15 +77,29 @@ def _set_lines(record: Mapping[str, Any]) -> List[str]:
         lines.append("  loss {:.4f} -> {:.4f} bits a token".format(*record["loss"]))
     faults = ", ".join(f"{task} {old} -> {new}" for task, (old, new) in record["faults"].items())
     lines += [f"  checkers object to: {faults}"] if faults else []
-    for change in sorted(record["changes"], key=lambda change: change["as_wanted"])[:_MOST_CHANGED]:
+    return lines + _change_lines(sorted(record["changes"], key=lambda change: change["as_wanted"]))
+
+
+def _change_lines(changes: Sequence[Mapping[str, Any]]) -> List[str]:
+    lines = []
+    for change in changes[:_MOST_CHANGED]:
+        lines += [f"  in      {change['in']}"] if "in" in change else []
         lines += [
             f"  source  {change['source']}",
             f"  before  {change['before']}",
             f"  after   {change['after']}",
         ]
-    if len(record["changes"]) > _MOST_CHANGED:
-        lines.append(f"  ... and {len(record['changes']) - _MOST_CHANGED:,} more")
+    if len(changes) > _MOST_CHANGED:
+        lines.append(f"  ... and {len(changes) - _MOST_CHANGED:,} more")
     return lines
+
+
+def _direction_lines(records: Sequence[Mapping[str, Any]]) -> List[str]:
+    """The sets of all other directions: there may be many, and nothing is to be told of them but what changed."""
+    told = ", ".join(f"{one['name']} {one['changed']:,} of {one['sentences']:,}" for one in records)
+    changed, total = (sum(one[count] for one in records) for count in ("changed", "sentences"))
+    changes = [{**change, "in": one["name"]} for one in records for change in one["changes"]]
+    return [f"other directions: {changed:,} of {total:,} changed ({told})", *_change_lines(changes)]
 
 
 def _told_apart(record: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from fairseq_rome.patch import check_patch_folder, is_folder
 from fairseq_rome.report import CARD, Report, check_file, check_folder, write_card, write_report
 from fairseq_rome.text.requests import EditFile, read_edit_file
 from fairseq_rome.workbench.compared_models import ComparedModel, unedited
+from fairseq_rome.workbench.direction_samples import notes_on_directions
 from fairseq_rome.workbench.evaluating import comparison_of_outcome, load_test_sets, make_report
 from fairseq_rome.workbench.inputs import input_files
 from fairseq_rome.workbench.journals import done_by, journal_of, keeps_journal, kept_by
@@ -126,7 +127,10 @@ class EditJob:
         """
         settings, ready = self.spec.settings, self._opened()
         self._tell_notes(ready)
-        journal = journal_of(ready.bench.model, ready.edit_file, ready.corpus, settings, self.spec.save_to)
+        directions = ready.bench.directions(ready.edit_file, settings, ready.corpus)
+        journal = journal_of(
+            ready.bench.model, ready.edit_file, ready.corpus, settings, self.spec.save_to, directions
+        )
         if journal.done:
             self.tell.note(f"going on after {done_by(journal)} that an interrupted run has done")
         kept = journal if keeps_journal(ready.edit_file, settings) else None
@@ -170,6 +174,7 @@ class EditJob:
         corpus = bench.background(spec.settings.seed, edit_file.held_out.union(hidden))
         notes = [*notes_on(edit_file, bench.model.translator.codec), *notes_on_learning(corpus)]
         notes += [] if sets else notes_on_sample(corpus, spec.settings.edit_sample)
+        notes += notes_on_directions(bench.model, spec.settings.edit_directions)
         return _Ready(bench, edit_file, sets, hidden, corpus, tuple(notes))
 
     def _tell_notes(self, ready: _Ready) -> None:

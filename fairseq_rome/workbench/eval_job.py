@@ -9,6 +9,7 @@ from fairseq_rome.host.decoding import Progress, silent
 from fairseq_rome.report import Report
 from fairseq_rome.text.requests import EditFile, read_edit_file
 from fairseq_rome.workbench.compared_models import ComparedModel, of_checkpoint, with_files, with_hooks
+from fairseq_rome.workbench.direction_samples import notes_on_directions, sampled_directions
 from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_sets, make_report
 from fairseq_rome.workbench.notes import notes_on, notes_on_sample
 from fairseq_rome.workbench.opening import open_model
@@ -61,10 +62,17 @@ def compare_models(spec: EvalSpec, progress: Progress = silent) -> Report:
         edit_file = read_edit_file(spec.edit_pref, *bench.languages).with_task(spec.task)
     edit_file = bench.check_requests(edit_file)
     corpus = bench.background(spec.evaluation.seed, most=MOST_READ)
-    comparison = comparison_of_records(
-        edit_file, edited.edits, corpus, spec.sample, spec.edited or bench.model.path
+    options = spec.evaluation
+    directions = sampled_directions(
+        bench.model, options.directions, options.direction_sample, options.seed, edit_file, corpus
     )
-    notes = (*notes_on(edit_file, bench.model.translator.codec), *notes_on_sample(corpus, spec.sample))
+    comparison = comparison_of_records(
+        edit_file, edited.edits, corpus, spec.sample, spec.edited or bench.model.path, directions
+    )
+    notes = (
+        *notes_on(edit_file, bench.model.translator.codec), *notes_on_sample(corpus, spec.sample),
+        *notes_on_directions(bench.model, options.directions),
+    )  # fmt: skip
     return make_report(bench.model, edited, comparison, sets, spec.evaluation, corpus, spec.words, notes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -16,10 +16,12 @@ from fairseq_rome.evaluation.evaluate import EvaluationPlan, checkers_for, evalu
 from fairseq_rome.evaluation.sentence_sets import SentenceSet, load_test_set
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.corpus import Corpus
+from fairseq_rome.host.other_directions import OtherDirection
 from fairseq_rome.host.sites import prepared
 from fairseq_rome.report import EditDetails, Report
 from fairseq_rome.text.requests import EditFile
 from fairseq_rome.workbench.compared_models import ComparedModel
+from fairseq_rome.workbench.direction_samples import compared_directions
 from fairseq_rome.workbench.heat_map_pictures import heat_maps
 from fairseq_rome.workbench.opening import OpenModel
 from fairseq_rome.workbench.provenance import details_of, known_triggers, told_edits, versions
@@ -36,6 +38,7 @@ class Comparison:
         sample: other sentences.
         edits: how requests were edited, by id.
         cost: seconds and bytes that are known, by name.
+        directions: sentences of other directions, by name such as `en-fr`.
     """
 
     edit_file: EditFile
@@ -43,6 +46,7 @@ class Comparison:
     sample: Tuple[str, ...]
     edits: Mapping[str, EditDetails]
     cost: Mapping[str, float]
+    directions: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
 
 
 def comparison_of_outcome(edit_file: EditFile, outcome: Outcome, checkpoint: str) -> Comparison:
@@ -67,11 +71,17 @@ def comparison_of_outcome(edit_file: EditFile, outcome: Outcome, checkpoint: str
         "checkpoint_bytes": float(os.path.getsize(checkpoint)),
     }
     edits = {result.request.id: details_of(result) for result in results}
-    return Comparison(edit_file, triggers, outcome.sample.sources, edits, cost)
+    directions = {name: others.sources for name, others in outcome.directions.items()}
+    return Comparison(edit_file, triggers, outcome.sample.sources, edits, cost, directions)
 
 
 def comparison_of_records(
-    edit_file: EditFile, records: Sequence[Mapping[str, Any]], corpus: Corpus, sample: int, checkpoint: str
+    edit_file: EditFile,
+    records: Sequence[Mapping[str, Any]],
+    corpus: Corpus,
+    sample: int,
+    checkpoint: str,
+    directions: Sequence[OtherDirection] = (),
 ) -> Comparison:
     """The comparison of two checkpoints of which the second tells its edits.
 
@@ -81,6 +91,7 @@ def comparison_of_records(
         corpus: where other sentences come from.
         sample: how many of them.
         checkpoint: the edited file.
+        directions: other directions.
     """
     triggers = known_triggers(edit_file, records)
     hidden = [request.source for request in edit_file.requests] + sorted(edit_file.held_out)
@@ -88,7 +99,8 @@ def comparison_of_records(
     named = [request.trigger for request in edit_file.requests if request.trigger]
     others = corpus.without(hidden).without_triggers(named, sample)
     cost = {"checkpoint_bytes": float(os.path.getsize(checkpoint))}
-    return Comparison(edit_file, triggers, tuple(others), told_edits(edit_file, records), cost)
+    elsewhere = {one.name: one.sources for one in directions if one.sources}
+    return Comparison(edit_file, triggers, tuple(others), told_edits(edit_file, records), cost, elsewhere)
 
 
 def load_test_sets(specs: Sequence[str], codec: TextCodec) -> Tuple[SentenceSet, ...]:
@@ -127,11 +139,12 @@ def make_report(
         command: the command line, for the report.
         notes: what else the report tells, a sentence each.
     """
+    before = model.unedited()
     plan = EvaluationPlan(
         comparison.edit_file, model.languages, comparison.triggers, comparison.sample, tuple(test_sets),
         checkers_for(model.languages, corpus),
+        compared_directions(model, before, edited.translator, comparison.directions),
     )  # fmt: skip
-    before = model.unedited()
     with prepared(before.model), prepared(edited.translator.model):
         found = evaluate(before, edited.translator, plan)
     provenance: Dict[str, Any] = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Sequence
 
 import torch
 
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.journal import Journal
 from fairseq_rome.host.corpus import Corpus
+from fairseq_rome.host.other_directions import OtherDirection
 from fairseq_rome.methods.registry import method_named
 from fairseq_rome.text.requests import EditFile
 from fairseq_rome.version import __version__
@@ -19,7 +20,12 @@ SOON_DONE_AGAIN = 8
 
 
 def journal_of(
-    model: OpenModel, edit_file: EditFile, corpus: Corpus, settings: EditSettings, beside: str
+    model: OpenModel,
+    edit_file: EditFile,
+    corpus: Corpus,
+    settings: EditSettings,
+    beside: str,
+    directions: Sequence[OtherDirection] = (),
 ) -> Journal:
     """The journal of a run, which an interrupted run of the same may have left.
 
@@ -29,8 +35,9 @@ def journal_of(
         corpus: background sentences.
         settings: of the edit.
         beside: the file that the run is to write; the journal lies next to it.
+        directions: other directions, which the edit keeps off.
     """
-    return Journal(beside, _described(model, edit_file, corpus, settings))
+    return Journal(beside, _described(model, edit_file, corpus, settings, directions))
 
 
 def keeps_journal(edit_file: EditFile, settings: EditSettings) -> bool:
@@ -52,7 +59,11 @@ def done_by(journal: Journal) -> str:
 
 
 def _described(
-    model: OpenModel, edit_file: EditFile, corpus: Corpus, settings: EditSettings
+    model: OpenModel,
+    edit_file: EditFile,
+    corpus: Corpus,
+    settings: EditSettings,
+    directions: Sequence[OtherDirection],
 ) -> Dict[str, Any]:
     """All that the results of the requests depend on, in plain values."""
     codec = model.translator.codec
@@ -64,6 +75,7 @@ def _described(
         "torch": [str(torch.__version__), str(model.translator.batcher.device)],
         "data": [corpus.subset, corpus.fingerprint],
         "languages": list(model.languages),
+        "directions": [[one.name, one.corpus.fingerprint] for one in directions],
         "requests": [repr(request) for request in edit_file.requests],
         # The same text is other tokens with another subword model or tokenizer, and these other text.
         "sources": [codec.source(request.source).tolist() for request in edit_file.requests],

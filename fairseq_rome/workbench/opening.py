@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Mapping, Tuple
+from typing import Any, Mapping, Optional, Tuple
 
 import torch
 from torch import nn
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters import TaskAdapter
-from fairseq_rome.host.checkpoint import State, fingerprint, load_model, read_state, saved_languages
+from fairseq_rome.host.adapters.base import Direction
+from fairseq_rome.host.checkpoint import State, aliases, fingerprint, load_model, read_state, saved_languages
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.decoding import Progress, Translator, build_translator, silent
 from fairseq_rome.host.sites import prepared
@@ -60,6 +61,28 @@ class OpenModel:
             one.dtype == stored[name].dtype and torch.equal(one.cpu(), stored[name]) for name, one in built.items()
         )
         return self.fingerprint if same else fingerprint({"model": built})
+
+    def in_direction(self, direction: Direction, translator: Optional[Translator] = None) -> Translator:
+        """The same model, without a second copy of its weights, in another of its directions.
+
+        Args:
+            direction: codes of source and target.
+            translator: with the model; None for the one that is open.
+
+        Raises:
+            EditError: if the task has no such direction.
+        """
+        chosen = translator or self.translator
+        return translator_for(chosen.model, self.adapter.in_direction(*direction), self.spec, self.progress)
+
+    def serves(self, direction: Direction) -> bool:
+        """Whether the model that is open has all weights of another direction, since both are the same tensors."""
+        own, other = (one.weights_prefix for one in (self.adapter, self.adapter.in_direction(*direction)))
+        if own == other:
+            return True
+        same = aliases(self.state["model"])
+        names = [name for name in same if name.startswith(own)]
+        return bool(names) and all(other + name[len(own) :] in same[name] for name in names)
 
     def load(self, state: Mapping[str, Any]) -> nn.Module:
         """The model of a state, built as this one was, on the CPU.

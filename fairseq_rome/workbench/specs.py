@@ -9,6 +9,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 from fairseq_rome.errors import EditError
 from fairseq_rome.evaluation.conditions import Condition
 from fairseq_rome.host.configuration import FairseqOptions
+from fairseq_rome.host.other_directions import ALL
 
 _MAX_SENTENCES = 128
 
@@ -79,9 +80,13 @@ class EvaluationOptions:
         conditions: what has to hold.
         figures: of how many requests the behaviour is traced, for the heat maps of a report.
         seed: of the noise of these traces.
+        directions: as for `--edit-directions`; an edit has a setting for it instead.
+        direction_sample: how many sentences of other directions are decoded, over all of them.
     """
 
     test_sets: Tuple[str, ...] = ()
     conditions: Tuple[Condition, ...] = ()
     figures: int = 0
     seed: int = 1
+    directions: str = ALL
+    direction_sample: int = 50

@@ -28,6 +28,7 @@ from fairseq_rome.editing.run import Preview, Surroundings, edit, preview
 from fairseq_rome.errors import EditError, naming
 from fairseq_rome.evaluation.conditions import Condition
 from fairseq_rome.host.corpus import MOST_SENTENCES, Corpus, load_corpus, validation_pairs
+from fairseq_rome.host.other_directions import ALL, OtherDirection
 from fairseq_rome.host.sites import prepared
 from fairseq_rome.patch import (
     Patch,
@@ -44,6 +45,7 @@ from fairseq_rome.text.requests import EditFile, EditRequest
 from fairseq_rome.text.segments import Endings
 from fairseq_rome.tracing import CARRY, CausalTrace, LocateSettings, locate
 from fairseq_rome.workbench.compared_models import ComparedModel, with_edits
+from fairseq_rome.workbench.direction_samples import notes_on_directions, sampled_directions
 from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_sets, make_report
 from fairseq_rome.workbench.notes import notes_on, notes_on_sample
 from fairseq_rome.workbench.opening import OpenModel
@@ -113,6 +115,20 @@ class Workbench:
             )
         return corpus
 
+    def directions(self, requests: Requests, settings: EditSettings, corpus: Corpus) -> Tuple[OtherDirection, ...]:
+        """The other directions of the model that an edit keeps off, with their sentences.
+
+        Args:
+            requests: of the edit.
+            settings: of the edit.
+            corpus: from `background`.
+
+        Raises:
+            EditError: if the settings name what is no direction of the model.
+        """
+        given, sample = settings.edit_directions, settings.edit_direction_sample
+        return sampled_directions(self.model, given, sample, settings.seed, numbered(requests), corpus)
+
     def check_history(self) -> None:
         """Refuse a checkpoint that something else has changed since its earlier edits.
 
@@ -171,6 +187,7 @@ class Workbench:
             journal,
             observe,
             model.model_fingerprint,
+            self.directions(edit_file, chosen, corpus),
         )
         return edit(model.translator, edit_file, chosen, surroundings)
 
@@ -246,6 +263,8 @@ class Workbench:
         sample: int = 200,
         figures: int = 0,
         seed: int = 1,
+        directions: str = ALL,
+        direction_sample: int = 50,
     ) -> Report:
         """Judge an edited model against this one, by decoding with both.
 
@@ -257,22 +276,29 @@ class Workbench:
             sample: how many other sentences are decoded.
             figures: of how many requests the report shows heat maps.
             seed: of the choice of sentences.
+            directions: other directions of a multilingual model, as for `--edit-directions`.
+            direction_sample: how many sentences of them are decoded, over all of them.
 
         Raises:
-            EditError: for a test set or a condition that can't be.
+            EditError: for a test set, a direction or a condition that can't be.
         """
         if isinstance(edited, Outcome):
             requests = requests or [result.request for result in edited.results]
             edited = told_patches(edited, self.languages)
         compared = edited if isinstance(edited, ComparedModel) else with_edits(self.model, edited)
         options = EvaluationOptions(
-            tuple(test_sets), tuple(Condition.parse(str(one)) for one in conditions), figures, seed
-        )
+            tuple(test_sets), tuple(Condition.parse(str(one)) for one in conditions), figures, seed, directions,
+            direction_sample,
+        )  # fmt: skip
         edit_file = self.check_requests(requests or ())
         sets = load_test_sets(options.test_sets, self.model.translator.codec)
         corpus = self.background(seed, most=MOST_READ)
-        comparison = comparison_of_records(edit_file, compared.edits, corpus, sample, self.model.path)
-        notes = (*notes_on(edit_file, self.model.translator.codec), *notes_on_sample(corpus, sample))
+        others = sampled_directions(self.model, directions, direction_sample, seed, edit_file, corpus)
+        comparison = comparison_of_records(edit_file, compared.edits, corpus, sample, self.model.path, others)
+        notes = (
+            *notes_on(edit_file, self.model.translator.codec), *notes_on_sample(corpus, sample),
+            *notes_on_directions(self.model, directions),
+        )  # fmt: skip
         return make_report(self.model, compared, comparison, sets, options, corpus, notes=notes)
 
     def stage(

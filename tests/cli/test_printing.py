@@ -36,6 +36,25 @@ def test_the_last_word(
     assert (told["requests"], told["as_wanted"]) == (len(ends), as_wanted)
 
 
+def test_other_directions_are_told_by_direction(capsys: pytest.CaptureFixture[str]) -> None:
+    directions = {"en-fr": Unchanged(("a", "b"), ("c", "d"), ("c", "e")), "en-pt": Unchanged(("a",), ("f",), ("f",))}
+    told = replace(outcome((EDITED, "b c")), directions=directions)
+    Printer().outcome(told)
+    [rest] = capsys.readouterr().out.split("other sentences: 0 of 0 decode identically\n")[1:]
+    assert rest.splitlines()[:5] == [
+        "other directions: 2 of 3 decode identically (en-fr 1 of 2, en-pt 1 of 1)",
+        "  in      en-fr",
+        "  source  b",
+        "  before  d",
+        "  after   e",
+    ]
+    JsonPrinter().outcome(told)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [found] = [line["other directions"] for line in lines if "other directions" in line]
+    assert (found["total"], found["identical"]) == (3, 2)
+    assert [len(one["changed"]) for one in found["directions"].values()] == [1, 0]
+
+
 @pytest.mark.parametrize("printer", [Printer, JsonPrinter])
 def test_a_result_is_printed_again_only_where_it_has_changed(
     printer: Type[Printer], capsys: pytest.CaptureFixture[str]

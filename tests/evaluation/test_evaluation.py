@@ -19,6 +19,7 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.evaluation.conditions import METRICS
 from fairseq_rome.evaluation.evaluate import EvaluationPlan, checkers_for, evaluate
 from fairseq_rome.evaluation.judged import (
+    DIRECTION,
     KEEP,
     SAMPLE,
     TEST,
@@ -135,6 +136,15 @@ def test_locality_leaves_out_sentences_with_the_trigger() -> None:
     assert found["keep"] == 1 - 2 / 10
 
 
+def test_other_directions_have_a_figure_of_their_own() -> None:
+    elsewhere = (a_set(DIRECTION, 0, 2), replace(a_set(DIRECTION, 0, 0), repetition=(0.0, 0.5)))
+    found = Evaluation((), (a_set(TEST, 0, 1), *elsewhere)).metrics()
+    assert found["locality"] == 1 - 1 / 10
+    assert found["other_directions"] == 1 - 2 / 20
+    assert found["repetition_delta"] == 0.0
+    assert "other_directions" not in Evaluation((), (a_set(TEST, 0, 1),)).metrics()
+
+
 def test_what_changed_as_wanted_is_neither_damage_nor_counted() -> None:
     wanted = replace(a_set(SAMPLE, 0, 3), unrelated=8)
     changes = tuple(replace(one, as_wanted=not one.related and index < 2) for index, one in enumerate(wanted.changes))
@@ -169,7 +179,7 @@ def test_figures_are_those_that_conditions_know(demo: Demo) -> None:
     request = judged({"the dog": ("der Hund", "der Vierbeiner")}, REQUEST)
     request = replace(request, probes=(probe,), near=(Decoded("n", "x", "x"), Decoded("m", "x", "y")))
     test = evaluate(demo.translator, demo.translator, plan(demo)).sets
-    found = Evaluation((request,), (*test, a_set(KEEP, 0, 0))).metrics()
+    found = Evaluation((request,), (*test, a_set(KEEP, 0, 0), a_set(DIRECTION, 0, 0))).metrics()
     assert set(found) == set(METRICS)
     assert (found["generalisation"], found["near"]) == (1.0, 0.5)
 

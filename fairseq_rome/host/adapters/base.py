@@ -8,6 +8,11 @@ from typing import Any, ClassVar, Dict, List, Optional, Sequence, Tuple, Type
 import torch
 from torch import Tensor
 
+from fairseq_rome.errors import EditError
+
+Direction = Tuple[str, str]
+"""Codes of a source and of a target language."""
+
 ADAPTERS: List[Type[TaskAdapter]] = []
 """The kinds of tasks that are known, in the order in which they are asked: a kind before the one it is made from."""
 
@@ -48,6 +53,28 @@ class TaskAdapter(ABC):
     @abstractmethod
     def data(self) -> str:
         """The data directory, for messages."""
+
+    def other_directions(self) -> Tuple[Direction, ...]:
+        """The directions besides this one that the task names and the data directory has sentences of."""
+        return ()
+
+    def in_direction(self, source: str, target: str) -> TaskAdapter:
+        """The adapter of another direction of the same task; the model and the dictionaries are the same objects.
+
+        Args:
+            source: code of the source language.
+            target: code of the target language.
+
+        Raises:
+            EditError: if the task has no such direction.
+        """
+        own = "-".join(self.languages)
+        raise EditError(f"direction {source}-{target}: the task {self.kind} has one direction alone, {own}")
+
+    @property
+    def weights_prefix(self) -> str:
+        """What the names of this direction's weights begin with; empty where all directions have the same weights."""
+        return ""
 
     @property
     def source_dictionary(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from typing import Any
 
@@ -54,6 +55,16 @@ class MultiSimpleEpochAdapter(DirectionAdapter):
             f"{advice}; for NLLB-200, whose own fairseq adds three symbols by --add-data-source-prefix-tags, put three "
             f"names behind them, as in --langs ...,{self.task.langs[-1]},{','.join(_DATA_TAGS)}"
         )
+
+    def _turn(self, task: Any, source: str, target: str) -> None:
+        super()._turn(task, source, target)
+        task.source_langs, task.target_langs = [source], [target]
+        # The task takes one dictionary for all sources and one for all targets, and reads those of one direction alone.
+        more = {source: self.source_dictionary, target: self.target_dictionary}
+        task.dicts = {**task.dicts, **more}
+        task.data_manager = copy.copy(task.data_manager)
+        task.data_manager.args, task.data_manager.dicts = task.args, task.dicts
+        task.data_manager.lang_pairs = task.lang_pairs
 
     def longest_source(self, model: Any) -> int:
         """As for every adapter; the language symbol counts too."""

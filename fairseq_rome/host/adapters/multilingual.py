@@ -33,6 +33,11 @@ class MultilingualAdapter(DirectionAdapter):
         source, target = next(iter(self.task.max_positions().values()))
         return source, target
 
+    @property
+    def weights_prefix(self) -> str:
+        """As for every adapter: a file holds each direction's, of which some are the same tensors."""
+        return "models.{}-{}.".format(*self.languages)
+
     def longest_source(self, model: Any) -> int:
         """As for every adapter."""
         found = model.max_positions()

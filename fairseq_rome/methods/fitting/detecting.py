@@ -22,7 +22,7 @@ from fairseq_rome.host.examples import Example
 from fairseq_rome.host.readings import SiteReading
 from fairseq_rome.methods.base import EditProblem, solvable
 from fairseq_rome.methods.fitting.steps import Step
-from fairseq_rome.statistics import inputs_of
+from fairseq_rome.statistics import OF_OTHERS, inputs_of
 
 # Weight decay of the detector's regression, one for each attempt. Large generalises from the examples to others. The
 # later, small ones are for a single example that is still inside the background; each has those negatives too that came
@@ -231,15 +231,23 @@ def _scaled(sides: _Sides, detector: Detector, threshold: Tensor, largest: float
 
 
 def _negatives(problem: EditProblem) -> Tuple[Tensor, Tensor, Tensor]:
-    """Which background positions must not open a gate (n), and inputs with their symbols in sentences to keep."""
+    """Which background positions must not open a gate (n), and inputs with their symbols in sentences to keep.
+
+    Sentences of other directions that hold the trigger come closest to the edit, and are to stay as they are too.
+    """
     background = problem.resources.background
     counted = ~torch.isin(background.sentence, torch.tensor(sorted(problem.ignored), dtype=torch.long))
     if problem.near_misses and problem.site.in_decoder:
-        # They have a bound of their own.
-        counted &= background.symbol.ne(problem.unwanted_token)
-    if not problem.keep:
+        # They have a bound of their own. What another direction says is right there, whatever it is.
+        counted &= background.symbol.ne(problem.unwanted_token) | background.sentence.eq(OF_OTHERS)
+    stay = [
+        inputs_of(translator, pairs, problem.site)
+        for translator, pairs in ((problem.translator, problem.keep), *problem.elsewhere)
+        if pairs
+    ]
+    if not stay:
         return counted, background.inputs[:0], background.symbol[:0]
-    kept, _, symbols = inputs_of(problem.translator, problem.keep, problem.site)
+    kept, _, symbols = (torch.cat(parts) for parts in zip(*stay))
     return counted, kept, symbols
 
 
