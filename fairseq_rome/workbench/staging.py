@@ -135,8 +135,8 @@ def stage_checkpoint(
     Raises:
         EditError: if the file can't be written.
     """
-    base = model.load(model.state)
-    portable = portable_state(base, model.state, model.path, model.adapter, model.spec.overrides())
+    base = model.translator.model
+    portable = portable_state(base, model.state, model.path, model.adapter, load=model.load)
     patches = told_patches(outcome, text)
     told = {**history(patches), "base": model.fingerprint, "settings": dict(settings)}
     state = with_patches(
