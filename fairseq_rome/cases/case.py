@@ -89,6 +89,8 @@ def prepare(
     trigger = request.trigger or find_trigger(translator, request.source, before, request.target)
     example = make_example(translator.codec, request.source, before, request.target, trigger)
     scoped = settings.edit_scope == "trigger"
+    if scoped:
+        corpus = corpus.with_rare(trigger, difference.unwanted, endings.target)
     saying = corpus.saying(difference.unwanted, endings.target)
     concerned = corpus.with_trigger(trigger) if scoped else saying
     mines = _mines(request, difference, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Optional, Tuple
 
 from fairseq import utils
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from fairseq_rome.host.adapters.base import TaskAdapter, register
 from fairseq_rome.host.codec import content
+from fairseq_rome.host.pairs import BinaryPairs
 from fairseq_rome.host.quiet import quiet
 
 
@@ -41,7 +43,10 @@ class TranslationAdapter(TaskAdapter):
         return (next(iter(limits.values())) if isinstance(limits, dict) else limits)[0]
 
     def load_split(self, name: str) -> Optional[Any]:
-        """As for every adapter."""
+        """As for every adapter; a large split without fairseq's data set, which copies the sizes of all sentences."""
+        large = self._large_split(name)
+        if large is not None:
+            return large
         try:
             with quiet():
                 self.task.load_dataset(name)
@@ -52,6 +57,13 @@ class TranslationAdapter(TaskAdapter):
     def pair(self, item: Any) -> Tuple[Tensor, Optional[Tensor]]:
         """As for every adapter."""
         # The data set for inference adds a language symbol behind the end symbol (mBART) by itself.
-        words = content(item["source"], self.source_dictionary)
-        target = item["target"]
-        return item["source"][: len(words) + 1].long(), None if target is None else target.long()
+        source, target = item if isinstance(item, tuple) else (item["source"], item["target"])
+        words = content(source, self.source_dictionary)
+        return source[: len(words) + 1].long(), None if target is None else target.long()
+
+    def _large_split(self, name: str) -> Optional[BinaryPairs]:
+        """A split that is large, where the task would take its sentences as they are."""
+        as_they_are = type(self.task).load_dataset is TranslationTask.load_dataset
+        if not as_they_are or self.task.cfg.truncate_source:
+            return None
+        return BinaryPairs.large(os.path.join(utils.split_paths(self.data)[0], name), self.languages)
