@@ -238,7 +238,7 @@ def _negatives(problem: EditProblem) -> Tuple[Tensor, Tensor, Tensor]:
         # They have a bound of their own.
         counted &= background.symbol.ne(problem.unwanted_token)
     if not problem.keep:
-        return counted, background.inputs[:0], background.symbol[:0]
+        return counted, background.no_inputs, background.symbol[:0]
     kept, _, symbols = inputs_of(problem.translator, problem.keep, problem.site)
     return counted, kept, symbols
 
@@ -246,7 +246,7 @@ def _negatives(problem: EditProblem) -> Tuple[Tensor, Tensor, Tensor]:
 def _near_misses(problem: EditProblem) -> Tensor:
     """Inputs where the unwanted segment is rightly said without the trigger."""
     if not (problem.near_misses and problem.site.in_decoder):
-        return problem.resources.background.inputs[:0]
+        return problem.resources.background.no_inputs
     inputs, _, symbols = inputs_of(problem.translator, problem.near_misses, problem.site)
     return inputs[symbols.eq(problem.unwanted_token)]
 
