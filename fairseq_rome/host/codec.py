@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Optional
+from typing import Any, Iterable, List, Optional, Sequence
 
 import torch
 from fairseq.data import data_utils
@@ -66,9 +66,21 @@ class TextCodec:
 
     def text(self, tokens: Tensor, dictionary: Any) -> str:
         """The text of token ids, subwords joined as fairseq-interactive joins them unless all text is segmented."""
+        return self._text(tokens.tolist(), dictionary)
+
+    def texts(self, sentences: Iterable[Tensor], dictionary: Any) -> List[str]:
+        """The texts of many sentences' token ids up to their end symbols, quicker than one by one."""
+        end, found = dictionary.eos(), []
+        for tokens in sentences:
+            ids = tokens.tolist()
+            words = ids[: ids.index(end)] if end in ids else ids
+            found.append(self._text([token for token in words if token != self.target_end], dictionary))
+        return found
+
+    def _text(self, ids: Sequence[int], dictionary: Any) -> str:
         # As `Dictionary.string` does, in a fifth of its time: a corpus has many sentences.
         ends = (dictionary.bos(), dictionary.eos(), self.adapter.target_prefix)
-        line = " ".join(dictionary.symbols[token] for token in tokens.tolist() if token not in ends)
+        line = " ".join(dictionary.symbols[token] for token in ids if token not in ends)
         if self.segmented:
             return line
         joined = (

@@ -11,7 +11,7 @@ from typing import Collection, FrozenSet, Iterable, List, Optional, Sequence, Tu
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
-from fairseq_rome.host.codec import TextCodec, content
+from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.pairs import LARGE, files_of, items_of
 from fairseq_rome.host.term_search import Term
 from fairseq_rome.host.whole_side import WholeSide, fitting_pairs
@@ -46,13 +46,13 @@ class Corpus:
     def sources(self) -> List[str]:
         """The source texts."""
         dictionary = self.codec.adapter.source_dictionary
-        return [self.codec.source_text(content(pair.source, dictionary)) for pair in self.pairs]
+        return self.codec.texts((pair.source for pair in self.pairs), dictionary)
 
     @cached_property
     def targets(self) -> List[str]:
         """The target texts."""
         dictionary = self.codec.adapter.target_dictionary
-        return [self.codec.target_text(content(pair.target, dictionary)) for pair in self.pairs]
+        return self.codec.texts((pair.target for pair in self.pairs), dictionary)
 
     @cached_property
     def fingerprint(self) -> str:

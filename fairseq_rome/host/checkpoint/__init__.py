@@ -12,7 +12,14 @@ from fairseq_rome.host.checkpoint.reading import (
     saved_task,
 )
 from fairseq_rome.host.checkpoint.safe import allow_safe_globals
-from fairseq_rome.host.checkpoint.tensors import aliases, fingerprint, parts_of, same_bits, tensor_fingerprint
+from fairseq_rome.host.checkpoint.tensors import (
+    aliases,
+    fingerprint,
+    parts_of,
+    same_bits,
+    share_equal_,
+    tensor_fingerprint,
+)
 from fairseq_rome.host.checkpoint.writing import check_output, stage_state, write_state
 
 __all__ = [
@@ -36,6 +43,7 @@ __all__ = [
     "saved_languages",
     "saved_model_cfg",
     "saved_task",
+    "share_equal_",
     "stage_state",
     "stale_parts",
     "tensor_fingerprint",
