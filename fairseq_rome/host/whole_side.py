@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 from itertools import islice
@@ -64,9 +65,7 @@ def fitting_pairs(codec: TextCodec, items: Iterable[Any]) -> Iterator[Pair]:
         codec: of the task.
         items: as the split holds them.
     """
-    limits = codec.adapter.max_positions
+    longest = [math.inf if limit is None else limit for limit in codec.adapter.max_positions]
     for source, target in map(codec.adapter.pair, items):
-        if target is None:
-            continue
-        if all(limit is None or len(side) <= limit for limit, side in zip(limits, (source, target))):
+        if target is not None and len(source) <= longest[0] and len(target) <= longest[1]:
             yield Pair(source, target)

@@ -58,8 +58,9 @@ class TranslationAdapter(TaskAdapter):
         """As for every adapter."""
         # The data set for inference adds a language symbol behind the end symbol (mBART) by itself.
         source, target = item if isinstance(item, tuple) else (item["source"], item["target"])
-        words = content(source, self.source_dictionary)
-        return source[: len(words) + 1].long(), None if target is None else target.long()
+        length = len(content(source, self.source_dictionary)) + 1
+        source = source if length == len(source) else source[:length]
+        return source.long(), None if target is None else target.long()
 
     def _large_split(self, name: str) -> Optional[BinaryPairs]:
         """A split that is large, where the task would take its sentences as they are."""
