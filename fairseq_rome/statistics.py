@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
@@ -29,6 +29,11 @@ from fairseq_rome.host.sites import Activations, Site, record
 
 # Most tokens of a batch: more is faster and takes more memory. Rounding depends on it, so cached statistics do too.
 _BATCH_TOKENS = 4000
+# Bytes of a site's inputs in single precision above which they are kept in half: 50,000 positions of more than 671
+# numbers. Half takes half the memory, and rounds by one part in 2,000; below, edits keep their bits.
+_MOST_SINGLE = 128 * 2**20
+# Positions that are made single again at a time.
+_AT_A_TIME = 4096
 # Of the cache files; counted up where what they hold changes.
 _FORMAT = 1
 # Background positions of all other directions together, as a share of those of the edited one. More hold an edit off
@@ -43,7 +48,7 @@ class Background:
     """Statistics of one site over n background positions.
 
     Args:
-        inputs: n x d inputs of `fc1`.
+        inputs: n x d inputs of `fc1`; in half precision where they are large.
         sentence: length n, index of each position's sentence in the corpus; `OF_OTHERS` in other directions.
         symbol: length n, at a decoder site the token to be predicted there, at an encoder site the token
             itself.
@@ -66,9 +71,23 @@ class Background:
     @cached_property
     def spread(self) -> Tuple[Tensor, Tensor]:
         """Mean (length d) and covariance (d x d) of the inputs."""
-        mean = self.inputs.mean(0)
-        centred = self.inputs - mean
-        return mean, centred.T @ centred / len(centred)
+        if self.inputs.dtype == torch.float32:
+            mean = self.inputs.mean(0)
+            centred = self.inputs - mean
+            return mean, centred.T @ centred / len(centred)
+        parts = self.inputs.split(_AT_A_TIME)
+        total = torch.stack([part.double().sum(0) for part in parts]).sum(0)
+        mean = (total / len(self.inputs)).float()
+        product = torch.zeros(len(mean), len(mean))
+        for part in parts:
+            centred = part.float() - mean
+            product += centred.T @ centred
+        return mean, product / len(self.inputs)
+
+    @property
+    def no_inputs(self) -> Tensor:
+        """None of the inputs (0 x d), in single precision."""
+        return self.inputs[:0].float()
 
 
 def collect(
@@ -87,15 +106,16 @@ def collect(
         before = len(rows)
         for indices, seen, mask, symbols in _stream(measured, pairs, chosen, site):
             keys = seen.keys.transpose(0, 1)[mask].double()
-            moment = keys.T @ keys if moment is None else moment + keys.T @ keys
+            moment = keys.T @ keys if moment is None else moment.add_(keys.T @ keys)
             of = torch.tensor([OF_OTHERS] * len(indices) if number else indices)
             sentences = of.unsqueeze(1).expand(mask.shape)[mask.cpu()]
             rows.append((seen.inputs.transpose(0, 1)[mask].float().cpu(), sentences, symbols[mask].cpu()))
         assert moment is not None
         usages.append((moment.diagonal() / sum(len(part) for part, _, _ in rows[before:])).float().cpu())
-        sums = [moment if not sums else sums[0] + moment]  # the sum alone: a moment is large
-    inputs, sentence, symbol = (torch.cat(parts) for parts in zip(*rows))
-    moment = (sums[0] / len(inputs)).cpu()
+        sums = [moment if not sums else sums[0].add_(moment)]  # the sum alone: a moment is large
+    sentence, symbol = (torch.cat([row[part] for row in rows]) for part in (1, 2))
+    inputs = _kept([row[0] for row in rows])
+    moment = sums[0].div_(len(inputs)).cpu()
     return Background(inputs, sentence, symbol, torch.stack(usages).amax(0), moment.float())
 
 
@@ -109,6 +129,18 @@ def _measured(
     share = int(_OTHERS_SHARE * sum(_length(corpus.pairs[index], site) for index in chosen)) // max(len(learnt), 1)
     for one in learnt:
         yield one.translator, one.corpus.pairs, _first(one.corpus.pairs, site, share)
+
+
+def _kept(parts: Sequence[Tensor]) -> Tensor:
+    """Rows of inputs as they are kept: in half precision where they are large, and none is beyond its range."""
+    size = sum(part.numel() * part.element_size() for part in parts)
+    half = size > _MOST_SINGLE and all(bool(part.half().isfinite().all()) for part in parts)
+    kept = torch.empty(sum(map(len, parts)), parts[0].shape[1], dtype=torch.float16 if half else torch.float32)
+    start = 0
+    for part in parts:
+        kept[start : start + len(part)] = part
+        start += len(part)
+    return kept
 
 
 def inputs_of(translator: Translator, pairs: Sequence[Pair], site: Site) -> Tuple[Tensor, Tensor, Tensor]:
@@ -247,7 +279,8 @@ def _read(path: Path, key: Dict[str, str]) -> Optional[Background]:
                 return None
         # Copied into memory of torch's own: rounding depends on where a tensor lies, and edits are to be the same bits
         # whether their statistics were measured or kept.
-        return Background(**{name: tensor.clone() for name, tensor in load_file(str(path)).items()})
+        found = Background(**{name: tensor.clone() for name, tensor in load_file(str(path)).items()})
+        return found if found.inputs.dtype == torch.float16 else replace(found, inputs=_kept([found.inputs]))
     except (OSError, SafetensorError, TypeError):
         # Missing, truncated or of another layout: measured again.
         return None

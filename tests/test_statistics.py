@@ -6,13 +6,16 @@ from typing import Any, Callable, List
 
 import pytest
 import torch
+from demo_edits import of_demo, run
 
 from fairseq_rome import statistics
 from fairseq_rome.cli.parsing import cache_folder
+from fairseq_rome.editing.outcome import EDITED
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus, load_corpus
 from fairseq_rome.host.sites import Site, record
+from fairseq_rome.patch import NeuronChange
 from fairseq_rome.statistics import Background, background, collect, inputs_of
 
 ENCODER, DECODER = Site("encoder", 1), Site("decoder", 2)
@@ -230,3 +233,37 @@ def test_another_split_serves_where_there_is_no_training_data(
         EditError, match="data-bin: no sentence pairs, expected one of the splits train, valid, test"
     ):
         load_corpus(demo.codec, 1)
+
+
+def test_large_samples_are_kept_in_half_precision(
+    demo: Any, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    single = background(demo.translator, corpus, DECODER, TOKENS, str(tmp_path), "weights")
+    assert single.inputs.dtype == torch.float32
+    monkeypatch.setattr(statistics, "_MOST_SINGLE", single.inputs.numel() * 4 - 1)
+    monkeypatch.setattr(statistics, "_AT_A_TIME", 100)
+    half = collect(demo.translator, corpus, DECODER, TOKENS)
+    assert half.inputs.dtype == torch.float16
+    assert torch.equal(half.inputs, single.inputs.half())
+    assert torch.equal(half.moment, single.moment) and torch.equal(half.usage, single.usage)
+    for one, other in zip(half.spread, single.spread):
+        assert one.dtype == torch.float32
+        assert torch.allclose(one, other, atol=2e-3 * float(single.inputs.square().mean()))
+    assert half.no_inputs.dtype == torch.float32
+    again = background(demo.translator, corpus, DECODER, TOKENS, str(tmp_path), "weights")
+    assert same(half, again)  # read from what was kept in single precision
+    monkeypatch.setattr(statistics, "_MOST_SINGLE", 0)
+    assert statistics._kept([torch.full((2, 3), 1e6)]).dtype == torch.float32  # beyond the range of half
+
+
+def test_gates_hold_with_samples_in_half_precision(demo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests, settings = [of_demo(0), of_demo(1)], {"site": "decoder.2", "edit_dormant": 0.0, "widen": True}
+    before = run(demo, requests, settings)
+    monkeypatch.setattr(statistics, "_MOST_SINGLE", 0)
+    after = run(demo, requests, settings)
+    assert [result.status for result in after.results] == [result.status for result in before.results] == [EDITED] * 2
+    for one, other in zip(before.patches, after.patches):
+        assert one.neurons == other.neurons and one.fingerprint != other.fingerprint
+        for change, changed in zip(one.changes, other.changes):
+            assert isinstance(change, NeuronChange) and isinstance(changed, NeuronChange)
+            assert torch.allclose(change.new, changed.new, atol=0.02 * float(change.new.abs().max()))

@@ -13,6 +13,8 @@ from fairseq_rome.algebra.least_squares import ridged
 
 _NEGATIVE_WEIGHT = 0.3
 _HISTORY = 10
+# Rows that are cast at a time: more take more memory.
+_AT_A_TIME = 4096
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,16 @@ class Whitening:
 
 
 def respond(detectors: Sequence[Detector], inputs: Tensor) -> Tensor:
-    """Responses of k detectors to rows of inputs (n x d), k x n, in one pass over what may be millions of rows."""
+    """Responses of k detectors to rows of inputs (n x d), k x n, in one pass over what may be millions of rows.
+
+    Rows of another type than the detectors are cast to theirs, some at a time.
+    """
     weights = torch.stack([detector.weight for detector in detectors])
     biases = torch.stack([detector.bias for detector in detectors])
-    return linear(inputs, weights, biases).T.contiguous()
+    if inputs.dtype == weights.dtype:
+        return linear(inputs, weights, biases).T.contiguous()
+    parts = [linear(part.to(weights.dtype), weights, biases) for part in inputs.split(_AT_A_TIME)]
+    return torch.cat(parts).T.contiguous()
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ class Negatives:
     """Inputs at which a gate should stay shut: those of a large set that count, and some of the request's own.
 
     Args:
-        inputs: n x d.
+        inputs: n x d, in single or half precision.
         counted: length n, true where a row counts.
         own: m x d.
     """
@@ -100,7 +108,7 @@ class Negatives:
         A gate is fitted and its threshold chosen on these and the own ones alone.
         """
         order = responses.masked_fill(~self.counted, -torch.inf).topk(min(most, int(self.counted.sum()))).indices
-        return self.inputs.index_select(0, order)
+        return self.inputs.index_select(0, order).to(responses.dtype)
 
 
 def discriminant(positives: Tensor, whitening: Whitening) -> Detector:

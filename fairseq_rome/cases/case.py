@@ -95,6 +95,8 @@ def prepare(
     scoped = settings.edit_scope == "trigger"
     triggers = known.triggers or (known.trigger,)
     example = make_example(codec, request.source, before, request.target, triggers)
+    if scoped:
+        corpus = corpus.with_rare(triggers, known.difference.unwanted_forms, endings.target)
     saying = corpus.saying(known.difference.unwanted_forms, endings.target)
     # A sentence with other tags is of another direction, whatever it says.
     tags = codec.tags(request.source)

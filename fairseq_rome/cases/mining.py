@@ -109,6 +109,7 @@ def with_probes(
     trigger = find_trigger(translator, request.source, mined.said, request.target)
     if hangs_elsewhere(translator, request.source, mined.said, request.target, trigger):
         return request
+    corpus = corpus.with_rare(trigger, difference.unwanted, endings.target)
     sources = [corpus.sources[i] for i in corpus.with_trigger(trigger) if corpus.sources[i] not in judging]
     tried = list(dict.fromkeys(sources))[:_MOST_TRIED]
     shown = [

@@ -24,7 +24,7 @@ from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.sites import Site, parameter_names
 from fairseq_rome.methods.base import SiteResources
 from fairseq_rome.methods.registry import method_named
-from fairseq_rome.patch import Patch, apply_, preserved, restore_
+from fairseq_rome.patch import Patch, apply_, differing, preserved, restore_
 from fairseq_rome.statistics import Background, background
 from fairseq_rome.text.requests import EditRequest
 
@@ -125,8 +125,9 @@ class ModelUnderEdit:
         """Statistics of a site of the model as it was opened, whatever edits it has since."""
         tokens = settings.edit_stats_tokens
         if (site, tokens) not in self._statistics:
-            with preserved(self.translator.model):
-                restore_(self.translator.model, self._saved)
+            edited = differing(self.translator.model, self._saved)
+            with preserved(self.translator.model, edited):
+                restore_(self.translator.model, edited)
                 self._statistics[site, tokens] = background(
                     self.translator, self.corpus, site, tokens, self._surroundings.cache, self._fingerprint,
                     self._surroundings.directions,

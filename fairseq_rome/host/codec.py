@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, FrozenSet, List, Optional, Tuple
+from typing import Any, FrozenSet, Iterable, List, Optional, Sequence, Tuple
 
 import torch
 from fairseq.data import data_utils
@@ -92,9 +92,21 @@ class TextCodec:
 
     def text(self, tokens: Tensor, dictionary: Any) -> str:
         """The text of token ids, subwords joined as fairseq-interactive joins them unless all text is segmented."""
+        return self._text(tokens.tolist(), dictionary)
+
+    def texts(self, sentences: Iterable[Tensor], dictionary: Any) -> List[str]:
+        """The texts of many sentences' token ids up to their end symbols, quicker than one by one."""
+        end, found = dictionary.eos(), []
+        for tokens in sentences:
+            ids = tokens.tolist()
+            words = ids[: ids.index(end)] if end in ids else ids
+            found.append(self._text([token for token in words if token != self.target_end], dictionary))
+        return found
+
+    def _text(self, ids: Sequence[int], dictionary: Any) -> str:
         # As `Dictionary.string` does, in a fifth of its time: a corpus has many sentences.
         ends = (dictionary.bos(), dictionary.eos(), self.adapter.target_prefix)
-        line = " ".join(dictionary.symbols[token] for token in tokens.tolist() if token not in ends)
+        line = " ".join(dictionary.symbols[token] for token in ids if token not in ends)
         if self.segmented:
             return line
         joined = (
@@ -125,4 +137,6 @@ class TextCodec:
 
 def content(tokens: Tensor, dictionary: Any) -> Tensor:
     """The tokens before the first end symbol."""
-    return tokens[: int(tokens.ne(dictionary.eos()).long().cumprod(0).sum())]
+    # On tokens in a list: for a sentence that is quicker than any of torch's operations, and a corpus has many.
+    ids, end = tokens.tolist(), dictionary.eos()
+    return tokens[: ids.index(end)] if end in ids else tokens

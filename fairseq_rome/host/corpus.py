@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import islice
-from typing import Any, Collection, Iterable, Iterator, List, Sequence, Set, Tuple
+from typing import Collection, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.host.adapters.base import TaskAdapter
 from fairseq_rome.host.batches import Pair
-from fairseq_rome.host.codec import TextCodec, content
+from fairseq_rome.host.codec import TextCodec
+from fairseq_rome.host.pairs import LARGE, files_of, items_of
+from fairseq_rome.host.term_search import Term
+from fairseq_rome.host.whole_side import WholeSide, fitting_pairs
+from fairseq_rome.text.tags import without_tags
 from fairseq_rome.text.words import Segments, contains_trigger, pattern
 
 MOST_SENTENCES = 100_000
+# Sentences with a trigger from which a sample is enough of a large split, which takes seconds to search: as many as
+# are decoded for one request. And how many pairs a search adds at most: twice as many as an edit takes references.
+_ENOUGH, _MOST_FOUND = 64, 512
 _SUBSETS = ("train", "valid", "test")
 
 
@@ -27,23 +33,27 @@ class Corpus:
         subset: the split that they come from, `train` wherever DATA has one.
         pairs: source and target tokens.
         codec: to read the tokens as text.
+        side: all pairs of the split, where it is so large that the pairs may be a small part; else None.
+        hidden: token ids of sources that must not be among the pairs.
     """
 
     subset: str
     pairs: Tuple[Pair, ...]
     codec: TextCodec
+    side: Optional[WholeSide] = None
+    hidden: FrozenSet[Tuple[int, ...]] = frozenset()
 
     @cached_property
     def sources(self) -> List[str]:
         """The source texts."""
         dictionary = self.codec.adapter.source_dictionary
-        return [self.codec.source_text(content(pair.source, dictionary)) for pair in self.pairs]
+        return self.codec.texts((pair.source for pair in self.pairs), dictionary)
 
     @cached_property
     def targets(self) -> List[str]:
         """The target texts."""
         dictionary = self.codec.adapter.target_dictionary
-        return [self.codec.target_text(content(pair.target, dictionary)) for pair in self.pairs]
+        return self.codec.texts((pair.target for pair in self.pairs), dictionary)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -60,9 +70,49 @@ class Corpus:
 
     def without(self, sources: Iterable[str]) -> Corpus:
         """The corpus without some sources, compared as the model reads them."""
-        hidden = {tuple(self.codec.source(source).tolist()) for source in sources}
+        hidden = frozenset(tuple(self.codec.source(source).tolist()) for source in sources)
         kept = (pair for pair in self.pairs if tuple(pair.source.tolist()) not in hidden)
-        return Corpus(self.subset, tuple(kept), self.codec) if hidden else self
+        if not hidden:
+            return self
+        return Corpus(self.subset, tuple(kept), self.codec, self.side, self.hidden | hidden)
+
+    def with_rare(self, triggers: Segments, segments: Segments, endings: Sequence[str]) -> Corpus:
+        """The corpus with more pairs behind its own, found in the whole split, where it has few with a trigger.
+
+        Where the split is not large, or a trigger is not rare in the sample, it is the corpus itself.
+
+        Args:
+            triggers: words of sources to look for, in one form or several.
+            segments: words of targets, looked for as well: how many have both tells whether they go together.
+            endings: with which a segment counts too.
+        """
+        known = set(self.with_trigger(triggers))
+        if self.side is None or len(known) >= _ENOUGH:
+            return self
+        found: List[Pair] = []
+        for one in (triggers,) if isinstance(triggers, str) else triggers:
+            holds = partial(contains_trigger, trigger=one)
+            found += self.side.find(Term(without_tags(one)), holds, False, _MOST_FOUND) if one.strip() else []
+        saying = self.saying(segments, endings)
+        if len(saying) < _ENOUGH:
+            for one in (segments,) if isinstance(segments, str) else segments:
+                said = pattern(one, endings).search
+                found += self.side.find(Term(one, tuple(endings)), said, True, _MOST_FOUND) if one.strip() else []
+            known.update(saying)
+        seen = {_tokens(self.pairs[index]) for index in known}
+        new = {_tokens(pair): pair for pair in found if tuple(pair.source.tolist()) not in self.hidden}
+        return self._followed_by([pair for tokens, pair in new.items() if tokens not in seen])
+
+    def _followed_by(self, pairs: Sequence[Pair]) -> Corpus:
+        """The corpus with some pairs more; of its own no text is read again."""
+        if not pairs:
+            return self
+        more = Corpus(self.subset, tuple(pairs), self.codec)
+        whole = replace(self, pairs=(*self.pairs, *pairs))
+        vars(whole)["sources"] = [*self.sources, *more.sources]
+        vars(whole)["targets"] = [*self.targets, *more.targets]
+        vars(whole)["_lowered"] = tuple(one + two for one, two in zip(self._lowered, more._lowered))
+        return whole
 
     def with_trigger(self, trigger: Segments, endings: Sequence[str] = ()) -> List[int]:
         """Indices of the sentences whose source holds the trigger, or one of several, also with one of the endings."""
@@ -102,6 +152,10 @@ def _likely(texts: Sequence[str], segments: Sequence[str]) -> List[int]:
     return sorted(found)
 
 
+def _tokens(pair: Pair) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:
+    return tuple(pair.source.tolist()), tuple(pair.target.tolist())
+
+
 def load_corpus(codec: TextCodec, seed: int, most: int = MOST_SENTENCES) -> Corpus:
     """A random sample of the training side of the task's DATA, or of another split where there is none.
 
@@ -117,12 +171,23 @@ def load_corpus(codec: TextCodec, seed: int, most: int = MOST_SENTENCES) -> Corp
         split = codec.adapter.load_split(subset)
         if split is None:
             continue
-        order = list(range(len(split)))
-        random.Random(seed).shuffle(order)
-        pairs = tuple(islice(_pairs(codec.adapter, (split[index] for index in order)), most))
+        order = _order(len(split), seed, most)
+        items = items_of(split, order, max(most // 4, 1))
+        pairs = tuple(islice(fitting_pairs(codec, items), most))
         if pairs:
-            return Corpus(subset, pairs, codec)
+            files = files_of(split) if len(split) > MOST_SENTENCES else None
+            side = WholeSide(split, files, codec) if files is not None else None
+            return Corpus(subset, pairs, codec, side)
     raise EditError(f"{codec.adapter.data}: no sentence pairs, expected one of the splits {', '.join(_SUBSETS)}")
+
+
+def _order(count: int, seed: int, most: int) -> List[int]:
+    """Indices in random order: all of them, or more than enough of a large split."""
+    if count > LARGE:
+        return random.Random(seed).sample(range(count), min(count, 2 * most))  # some are too long
+    order = list(range(count))
+    random.Random(seed).shuffle(order)
+    return order
 
 
 def validation_pairs(corpus: Corpus, most: int = 512) -> Tuple[Pair, ...]:
@@ -136,14 +201,4 @@ def validation_pairs(corpus: Corpus, most: int = 512) -> Tuple[Pair, ...]:
     split = adapter.load_split("valid")
     if split is None:
         return corpus.pairs[-most:]
-    return tuple(islice(_pairs(adapter, (split[index] for index in range(len(split)))), most))
-
-
-def _pairs(adapter: TaskAdapter, items: Iterable[Any]) -> Iterator[Pair]:
-    """The items that have a target and are no longer than the task takes."""
-    limits = adapter.max_positions
-    for source, target in map(adapter.pair, items):
-        if target is None:
-            continue
-        if all(limit is None or len(side) <= limit for limit, side in zip(limits, (source, target))):
-            yield Pair(source, target)
+    return tuple(islice(fitting_pairs(corpus.codec, (split[index] for index in range(len(split)))), most))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple
+from typing import Any, Iterator, Optional, Sequence, Tuple
 
 from fairseq.data import data_utils, indexed_dataset
 from torch import Tensor
+
+from fairseq_rome.host.token_files import TokenFile
+
+LARGE = 1_000_000
+"""Pairs from which a split is large: it is read in pieces, and never shuffled whole. For fewer, neither costs much."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +19,7 @@ class BinaryPairs:
     """Sources and targets on disk, read one by one.
 
     Args:
-        sources: fairseq's data set of the source side.
+        sources: the sentences of the source side: fairseq's data set, or a token file.
         targets: the same of the target side; None where there is none.
     """
 
@@ -32,16 +37,20 @@ class BinaryPairs:
             languages: codes of source and target.
             dictionaries: of source and target.
         """
-        source, target = languages
-        for pair in (f"{source}-{target}", f"{target}-{source}"):
-            paths = [f"{prefix}.{pair}.{language}" for language in languages]
-            if indexed_dataset.dataset_exists(paths[0], impl=None):
-                sides = [
-                    data_utils.load_indexed_dataset(path, dictionary)
-                    for path, dictionary in zip(paths, dictionaries)
-                ]
-                return cls(sides[0], sides[1])
-        return None
+        large = cls.large(prefix, languages)
+        paths = _paths(prefix, languages)
+        if large is not None or paths is None:
+            return large
+        sides = [data_utils.load_indexed_dataset(path, dictionary) for path, dictionary in zip(paths, dictionaries)]
+        return cls(sides[0], sides[1])
+
+    @classmethod
+    def large(cls, prefix: str, languages: Tuple[str, str]) -> Optional[BinaryPairs]:
+        """The same, read in pieces, where both files are large and of the usual layout; else None."""
+        sources, targets = (TokenFile.opened(path) for path in _paths(prefix, languages) or ("", ""))
+        if sources is None or targets is None or len(sources) != len(targets) or len(sources) <= LARGE:
+            return None
+        return cls(sources, targets)
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -50,3 +59,50 @@ class BinaryPairs:
         if not 0 <= index < len(self):
             raise IndexError(index)
         return self.sources[index], None if self.targets is None else self.targets[index]
+
+
+def items_of(split: Any, indices: Sequence[int], at_a_time: int) -> Iterator[Any]:
+    """Items of a split, in the order given.
+
+    Args:
+        split: as an adapter loads it.
+        indices: which of them.
+        at_a_time: how many are read together, where the split is read in pieces.
+    """
+    sides = [split.sources, split.targets] if isinstance(split, BinaryPairs) else []
+    files = [side for side in sides if isinstance(side, TokenFile)]
+    if len(files) < 2:
+        yield from (split[index] for index in indices)
+        return
+    for start in range(0, len(indices), at_a_time):
+        some = indices[start : start + at_a_time]
+        yield from zip(*(file.read(some) for file in files))
+
+
+def files_of(split: Any) -> Optional[Tuple[TokenFile, TokenFile]]:
+    """The files of a split's sources and targets; None where they can't be told, as for several files joined."""
+    if isinstance(split, BinaryPairs):
+        sides = [split.sources, split.targets]
+    else:
+        sides = [getattr(split, "src", None), getattr(split, "tgt", None)]
+    found = [side if isinstance(side, TokenFile) else _file_under(side) for side in sides]
+    if found[0] is None or found[1] is None or not len(found[0]) == len(found[1]) == len(split):
+        return None
+    return found[0], found[1]
+
+
+def _file_under(side: Any) -> Optional[TokenFile]:
+    """The file of a data set of fairseq, under what it may be wrapped in."""
+    while hasattr(side, "dataset"):
+        side = side.dataset
+    return TokenFile.opened(side._path) if isinstance(side, indexed_dataset.MMapIndexedDataset) else None
+
+
+def _paths(prefix: str, languages: Tuple[str, str]) -> Optional[Tuple[str, str]]:
+    """The files of both sides, without their endings; None where there are none."""
+    source, target = languages
+    for pair in (f"{source}-{target}", f"{target}-{source}"):
+        paths = f"{prefix}.{pair}.{source}", f"{prefix}.{pair}.{target}"
+        if indexed_dataset.dataset_exists(paths[0], impl=None):
+            return paths
+    return None

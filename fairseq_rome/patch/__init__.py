@@ -6,7 +6,15 @@ from fairseq_rome.patch.composing import composed, grown_widths
 from fairseq_rome.patch.dense_change import DenseChange
 from fairseq_rome.patch.fitting import fitting, merged, told
 from fairseq_rome.patch.hooks import HookedPatches
-from fairseq_rome.patch.in_model import WeightPatches, applied, apply_, preserved, relative_size, restore_
+from fairseq_rome.patch.in_model import (
+    WeightPatches,
+    applied,
+    apply_,
+    differing,
+    preserved,
+    relative_size,
+    restore_,
+)
 from fairseq_rome.patch.intervention import Intervention
 from fairseq_rome.patch.low_rank_change import LowRankChange
 from fairseq_rome.patch.marks import Lineage, Mark, lineages
@@ -43,6 +51,7 @@ __all__ = [
     "check_patch_folder",
     "compare",
     "composed",
+    "differing",
     "file_names",
     "fitting",
     "grown_widths",

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ContextManager, Dict, Iterator, Mapping
+from typing import Any, ContextManager, Dict, Iterable, Iterator, Mapping, Optional
 
 import torch
 from torch import Tensor, nn
 
+from fairseq_rome.host.checkpoint import parts_of, same_bits
 from fairseq_rome.patch.changes import Patch
 from fairseq_rome.patch.composing import widened, width_of
 from fairseq_rome.patch.intervention import Intervention
 
 
 def apply_(model: nn.Module, patch: Patch) -> None:
-    """Make a patch's changes in a model, in place; a layer that lacks its neurons grows."""
+    """Make a patch's changes in a model; a layer that lacks its neurons grows.
+
+    A changed weight is a new tensor: another model may share the memory of the old one.
+    """
     with torch.no_grad():
+        for name in patch.names:
+            parameter = model.get_parameter(name)
+            parameter.data = parameter.data.clone()
         for change in patch.changes:
             parameter = model.get_parameter(change.name)
             width = change.needed_width(parameter)
@@ -26,9 +33,19 @@ def apply_(model: nn.Module, patch: Patch) -> None:
 
 
 @contextmanager
-def preserved(model: nn.Module) -> Iterator[Dict[str, Tensor]]:
-    """Give back every parameter bit for bit on leaving, whatever was done to it; yields the saved copies."""
-    saved = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+def preserved(model: nn.Module, names: Optional[Iterable[str]] = None) -> Iterator[Dict[str, Tensor]]:
+    """Give back parameters bit for bit on leaving, whatever was done to them.
+
+    Args:
+        model: the model.
+        names: of the parameters; None for all.
+
+    Yields:
+        The saved copies by name, in half precision where that holds the same numbers: those of a model that was saved
+        so. `restore_` takes them as they are.
+    """
+    chosen = [name for name, _ in model.named_parameters()] if names is None else names
+    saved = {name: _kept(model.get_parameter(name).detach()) for name in chosen}
     try:
         yield saved
     finally:
@@ -62,14 +79,38 @@ def applied(model: nn.Module, *patches: Patch) -> ContextManager[None]:
 
 
 def restore_(model: nn.Module, saved: Mapping[str, Tensor]) -> None:
-    """Put saved values, in their shapes, back into a model's parameters."""
+    """Put saved values, in their shapes, back into a model's parameters, in the type and on the device of these.
+
+    A parameter that has its value already is left alone, another is a new tensor: see `apply_`.
+    """
     with torch.no_grad():
         for name, tensor in saved.items():
             parameter = model.get_parameter(name)
-            if parameter.shape != tensor.shape:
-                parameter.data = tensor.clone()
-            else:
-                parameter.copy_(tensor)
+            if not _holds(parameter.detach(), tensor):
+                parameter.data = tensor.to(device=parameter.device, dtype=parameter.dtype, copy=True)
+
+
+def differing(model: nn.Module, saved: Mapping[str, Tensor]) -> Dict[str, Tensor]:
+    """Those of some saved values, as `preserved` gives them, that the model's parameters no longer have."""
+    return {
+        name: tensor for name, tensor in saved.items() if not _holds(model.get_parameter(name).detach(), tensor)
+    }
+
+
+def _holds(weight: Tensor, saved: Tensor) -> bool:
+    """Whether a weight has a saved value bit for bit, be it saved in another type."""
+    if weight.shape != saved.shape:
+        return False
+    return all(same_bits(part, one.to(part)) for part, one in zip(parts_of(weight), parts_of(saved)))
+
+
+def _kept(weight: Tensor) -> Tensor:
+    """A copy of a weight, in half precision if that loses nothing."""
+    if weight.dtype == torch.float32:
+        parts = [part.half() for part in parts_of(weight)]
+        if all(same_bits(half.float(), part) for half, part in zip(parts, parts_of(weight))):
+            return torch.cat(parts).view(weight.shape) if parts else weight.half()
+    return weight.clone()
 
 
 def relative_size(model: nn.Module, patch: Patch) -> Dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence, Tuple
 
-from fairseq_rome.host.checkpoint import fingerprint, read_state
+from fairseq_rome.host.checkpoint import fingerprint, read_state, share_equal_
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.sites import prepared
@@ -49,6 +49,7 @@ def of_checkpoint(model: OpenModel, path: str) -> ComparedModel:
         EditError: if it can't be read or does not fit.
     """
     state = read_state(path, trust=model.spec.trust)
+    share_equal_(state["model"], model.state["model"])
     told = {"edited": {"path": path, "fingerprint": fingerprint(state)}}
     return ComparedModel(model.reopened(state), tuple(edits_in(state)), told)
 

@@ -16,6 +16,7 @@ from fairseq_rome.host.checkpoint import State, aliases, fingerprint, load_model
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.decoding import Progress, Translator, build_translator, silent
 from fairseq_rome.host.sites import prepared
+from fairseq_rome.workbench.built_beside import built_beside
 from fairseq_rome.workbench.provenance import with_patch_files
 from fairseq_rome.workbench.specs import ModelSpec
 
@@ -85,12 +86,16 @@ class OpenModel:
         return bool(names) and all(other + name[len(own) :] in same[name] for name in names)
 
     def load(self, state: Mapping[str, Any]) -> nn.Module:
-        """The model of a state, built as this one was, on the CPU.
+        """The model of a state, built as this one was, on the CPU; equal weights share their memory.
 
         Raises:
             EditError: if it does not fit the dictionaries or the architecture.
         """
-        return load_model(self.path, state, self.adapter, self.spec.overrides())
+
+        def build() -> nn.Module:
+            return load_model(self.path, state, self.adapter, self.spec.overrides())
+
+        return built_beside(self.translator.model, self.state["model"], build)
 
     def reopened(self, state: Mapping[str, Any]) -> Translator:
         """A state as a later user would meet it: on the same device, in half precision where the spec says so."""
@@ -119,10 +124,15 @@ def open_model(spec: ModelSpec, progress: Progress = silent) -> OpenModel:
     adapter = spec.options.set_up_task()
     _check_languages(spec.path, state, adapter.languages)
     if spec.patches:
-        built = load_model(spec.path, state, adapter, overrides).state_dict()
-        state, _ = with_patch_files(spec.path, state, spec.patches, built)
+        state = _patched(spec, state, adapter)
     model = load_model(spec.path, state, adapter, overrides).to(spec.device)
     return OpenModel(spec, state, adapter, translator_for(model, adapter, spec, progress), progress)
+
+
+def _patched(spec: ModelSpec, state: State, adapter: TaskAdapter) -> State:
+    """The state with the patches of a spec; the model that tells which names share a weight is gone afterwards."""
+    built = load_model(spec.path, state, adapter, spec.overrides()).state_dict()
+    return with_patch_files(spec.path, state, spec.patches, built)[0]
 
 
 def translator_for(model: nn.Module, adapter: TaskAdapter, spec: ModelSpec, progress: Progress) -> Translator:

@@ -13,6 +13,7 @@ from fairseq_rome.host.checkpoint import (
     lost_parts,
     portable_state,
     read_state,
+    share_equal_,
     stage_state,
     stale_parts,
 )
@@ -57,6 +58,7 @@ class StagedCheckpoint:
         """
         try:
             state = read_state(self._file.temporary, trust=self._model.spec.trust)
+            share_equal_(state["model"], self._model.state["model"])
             translator = self._model.reopened(state)
         except EditError as error:
             reason = str(error).split(": ", 1)[-1]
@@ -135,8 +137,8 @@ def stage_checkpoint(
     Raises:
         EditError: if the file can't be written.
     """
-    base = model.load(model.state)
-    portable = portable_state(base, model.state, model.path, model.adapter, model.spec.overrides())
+    base = model.translator.model
+    portable = portable_state(base, model.state, model.path, model.adapter, load=model.load)
     patches = told_patches(outcome, model.languages, text)
     told = {**history(patches), "base": model.fingerprint, "settings": dict(settings)}
     state = with_patches(

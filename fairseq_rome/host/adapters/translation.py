@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Optional, Tuple
 
 from fairseq import utils
@@ -9,6 +10,7 @@ from fairseq.tasks.translation import TranslationTask
 from torch import Tensor
 
 from fairseq_rome.host.adapters.base import TaskAdapter, register
+from fairseq_rome.host.pairs import BinaryPairs
 from fairseq_rome.host.quiet import quiet
 
 
@@ -40,7 +42,10 @@ class TranslationAdapter(TaskAdapter):
         return (next(iter(limits.values())) if isinstance(limits, dict) else limits)[0]
 
     def load_split(self, name: str) -> Optional[Any]:
-        """As for every adapter."""
+        """As for every adapter; a large split without fairseq's data set, which copies the sizes of all sentences."""
+        large = self._large_split(name)
+        if large is not None:
+            return large
         try:
             with quiet():
                 self.task.load_dataset(name)
@@ -50,5 +55,12 @@ class TranslationAdapter(TaskAdapter):
 
     def pair(self, item: Any) -> Tuple[Tensor, Optional[Tensor]]:
         """As for every adapter."""
-        source, target = item["source"], item["target"]
+        source, target = item if isinstance(item, tuple) else (item["source"], item["target"])
         return source.long(), None if target is None else target.long()
+
+    def _large_split(self, name: str) -> Optional[BinaryPairs]:
+        """A split that is large, where the task would take its sentences as they are."""
+        as_they_are = type(self.task).load_dataset is TranslationTask.load_dataset
+        if not as_they_are or self.task.cfg.truncate_source:
+            return None
+        return BinaryPairs.large(os.path.join(utils.split_paths(self.data)[0], name), self.languages)

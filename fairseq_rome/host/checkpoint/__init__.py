@@ -12,7 +12,14 @@ from fairseq_rome.host.checkpoint.reading import (
     saved_task,
 )
 from fairseq_rome.host.checkpoint.safe import allow_safe_globals
-from fairseq_rome.host.checkpoint.tensors import aliases, fingerprint, tensor_fingerprint
+from fairseq_rome.host.checkpoint.tensors import (
+    aliases,
+    fingerprint,
+    parts_of,
+    same_bits,
+    share_equal_,
+    tensor_fingerprint,
+)
 from fairseq_rome.host.checkpoint.writing import check_output, stage_state, write_state
 
 __all__ = [
@@ -27,13 +34,16 @@ __all__ = [
     "is_portable",
     "load_model",
     "lost_parts",
+    "parts_of",
     "portable_cfg",
     "portable_state",
     "read_state",
     "reloads_alike",
+    "same_bits",
     "saved_languages",
     "saved_model_cfg",
     "saved_task",
+    "share_equal_",
     "stage_state",
     "stale_parts",
     "tensor_fingerprint",

@@ -7,7 +7,7 @@ import io
 import os
 from collections import OrderedDict
 from dataclasses import is_dataclass
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import omegaconf
 import torch
@@ -21,6 +21,9 @@ from fairseq_rome.host.checkpoint.plain import plain
 from fairseq_rome.host.checkpoint.reading import PathLike, State
 from fairseq_rome.host.checkpoint.safe import load_safely
 from fairseq_rome.host.checkpoint.tensors import is_marker
+
+Load = Callable[[Mapping[str, Any]], nn.Module]
+"""Builds the model of a raw state."""
 
 
 def load_model(
@@ -73,18 +76,21 @@ def reloads_alike(
     path: PathLike,
     adapter: TaskAdapter,
     overrides: Optional[Mapping[str, Any]] = None,
+    load: Optional[Load] = None,
 ) -> bool:
     """Whether fairseq, opening this state safely and without our plugin, builds exactly this model.
 
     Args:
-        model: as `load_model` gave it, before any change of weights, dtype or device.
+        model: as `load_model` gave it, before any change of weights or dtype.
         state: the form in question, with the model's own weights.
         path: where the state was read.
         adapter: as for `load_model`.
         overrides: as for `load_model`.
+        load: builds the second model where `load_model` would; it has no use for path, adapter and overrides.
     """
     try:
-        reloaded = load_model(path, _reopened(state), adapter, overrides)
+        again = _reopened(state)
+        reloaded = load_model(path, again, adapter, overrides) if load is None else load(again)
     except Exception:  # whatever a consumer would stumble over makes this form unfit
         return False
     return _parts(model) == _parts(reloaded) and _same_weights(model.state_dict(), reloaded.state_dict())
@@ -96,13 +102,14 @@ def portable_state(
     path: PathLike,
     adapter: TaskAdapter,
     overrides: Optional[Mapping[str, Any]] = None,
+    load: Optional[Load] = None,
 ) -> Optional[State]:
     """`portable_cfg` where `reloads_alike` proves it the same, else None: the file then needs the plugin."""
     try:
         portable = portable_cfg(state)
     except Exception:  # settings that fairseq cannot convert stay as they are
         return None
-    return portable if reloads_alike(model, portable, path, adapter, overrides) else None
+    return portable if reloads_alike(model, portable, path, adapter, overrides, load) else None
 
 
 def _as_fairseq_reads(state: Mapping[str, Any], overrides: Mapping[str, Any]) -> State:
@@ -169,6 +176,6 @@ def _comparable(value: Any) -> Any:
 
 def _same_weights(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     return list(first) == list(second) and all(
-        one.dtype == second[name].dtype and (is_marker(name) or torch.equal(one, second[name]))
+        one.dtype == second[name].dtype and (is_marker(name) or torch.equal(one.cpu(), second[name]))
         for name, one in first.items()
     )

@@ -14,7 +14,7 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint.archives import foreign_archive
 from fairseq_rome.host.checkpoint.plain import plain
 from fairseq_rome.host.checkpoint.safe import load_safely, load_trusted
-from fairseq_rome.host.checkpoint.tensors import is_marker
+from fairseq_rome.host.checkpoint.tensors import is_marker, parts_of
 
 State = Dict[str, Any]
 PathLike = Union[str, "os.PathLike[str]"]
@@ -216,5 +216,7 @@ _REFUSALS: List[Tuple[Callable[[Mapping[str, Any]], bool], str]] = [
 
 def _check_finite(name: str, state: State) -> None:
     for key, tensor in state["model"].items():
-        if tensor.is_floating_point() and not is_marker(key) and not bool(torch.isfinite(tensor).all()):
+        if not tensor.is_floating_point() or is_marker(key):
+            continue
+        if not all(bool(torch.isfinite(part).all()) for part in parts_of(tensor)):
             raise EditError(f"{name}: {key} holds NaN or infinity")

@@ -246,7 +246,7 @@ def _negatives(problem: EditProblem) -> Tuple[Tensor, Tensor, Tensor]:
         if pairs
     ]
     if not stay:
-        return counted, background.inputs[:0], background.symbol[:0]
+        return counted, background.no_inputs, background.symbol[:0]
     kept, _, symbols = (torch.cat(parts) for parts in zip(*stay))
     return counted, kept, symbols
 
@@ -254,7 +254,7 @@ def _negatives(problem: EditProblem) -> Tuple[Tensor, Tensor, Tensor]:
 def _near_misses(problem: EditProblem) -> Tensor:
     """Inputs where the unwanted segment is rightly said without the trigger."""
     if not (problem.near_misses and problem.site.in_decoder):
-        return problem.resources.background.inputs[:0]
+        return problem.resources.background.no_inputs
     inputs, _, symbols = inputs_of(problem.translator, problem.near_misses, problem.site)
     return inputs[symbols.eq(problem.unwanted_token)]
 
