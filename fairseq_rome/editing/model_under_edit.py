@@ -117,7 +117,7 @@ class ModelUnderEdit:
     def neurons_left(self, settings: EditSettings) -> Mapping[str, Tuple[int, int]]:
         """As `NeuronPool.left`, also of sites where all gates are from an interrupted run."""
         own = self.patches[self._earlier :]
-        for site in dict.fromkeys(patch.site for patch in own if patch.neurons):
+        for site in dict.fromkeys(site for patch in own for site in patch.taken):
             self.spare_neurons(site, settings)  # which makes the pool count the site
         return self.neurons.left()
 

@@ -42,11 +42,13 @@ class NeuronPool:
 
     def take(self, patch: Patch) -> None:
         """Note what an edit owns."""
-        self._taken.setdefault(patch.site, set()).update(patch.neurons)
+        for site, neurons in patch.taken.items():
+            self._taken.setdefault(site, set()).update(neurons)
 
     def give_back(self, patch: Patch) -> None:
         """The neurons of an edit that was taken out are free again."""
-        self._taken[patch.site].difference_update(patch.neurons)
+        for site, neurons in patch.taken.items():
+            self._taken[site].difference_update(neurons)
 
     def spare(self, site: Site, background: Background, column_norms: Tensor) -> Tuple[int, ...]:
         """The neurons that an edit at a site may take, the most dormant first.

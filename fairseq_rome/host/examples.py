@@ -27,6 +27,8 @@ class Example:
         pair: tokens of source and of `after`; up to the change the target's are the model's own.
         spans: changed token spans (start, stop) of the target.
         said: for each span, the token that the model says where it starts.
+        own: tokens of source and of `before`, as the model says it.
+        resumes: for each span, where what follows it begins in the target of `own`.
         trigger: token positions of the trigger in the source.
     """
 
@@ -37,6 +39,8 @@ class Example:
     spans: Tuple[Tuple[int, int], ...]
     said: Tuple[int, ...]
     trigger: Tuple[int, ...]
+    own: Pair
+    resumes: Tuple[int, ...]
 
 
 def make_example(codec: TextCodec, source: str, before: Hypothesis, after: str, trigger: Segments) -> Example:
@@ -56,9 +60,11 @@ def make_example(codec: TextCodec, source: str, before: Hypothesis, after: str, 
     changes = changed_spans(own.tolist(), target.tolist())
     return Example(
         source, before.text, after, Pair(tokens, target),
-        spans=tuple((start, stop) for start, stop, _ in changes),
-        said=tuple(int(own[min(old, len(own) - 1)]) for _, _, old in changes),
+        spans=tuple((start, stop) for start, stop, _, _ in changes),
+        said=tuple(int(own[min(old, len(own) - 1)]) for _, _, old, _ in changes),
         trigger=_trigger_positions(codec, tokens, trigger),
+        own=Pair(tokens, own),
+        resumes=tuple(old for _, _, _, old in changes),
     )  # fmt: skip
 
 

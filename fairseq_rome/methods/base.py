@@ -129,6 +129,7 @@ class EditProblem:
         corpus: background sentences.
         keep: sentences with the model's own output, which must stay.
         thorough: push every token of the example that is not the model's clear choice, not the changed segment only.
+        early: the first site of the same stack, with what the edit may use of it; None where nothing is edited there.
         elsewhere: of other directions of the model, what decodes in each, and sentence pairs with the trigger.
     """
 
@@ -140,6 +141,7 @@ class EditProblem:
     keep: Tuple[Pair, ...] = ()
     thorough: bool = False
     elsewhere: Tuple[Tuple[Translator, Tuple[Pair, ...]], ...] = ()
+    early: Optional[Tuple[Site, SiteResources]] = None
 
     @property
     def example(self) -> Example:

@@ -7,14 +7,14 @@ the dormant neuron itself contributed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Tuple
 
 from fairseq_rome.methods.base import EditProblem, Method, NeuronSettings, ValueSettings, register
 from fairseq_rome.settings import setting
 
 if TYPE_CHECKING:
-    from fairseq_rome.patch import Patch
+    from fairseq_rome.patch import Change, Patch
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,11 @@ class GatedSettings(ValueSettings, NeuronSettings):
     edit_false_open: float = setting(
         2e-4,
         "gated: largest share of background positions that may open a gate, where held-out contexts need it",
+    )
+    edit_follow: bool = setting(
+        True,
+        "gated: where a change is carried to other sentences, add gates early in the decoder so that they go on behind "
+        "the new word as they did behind the old one",
     )
     edit_near_open: float = setting(
         0.1,
@@ -49,9 +54,15 @@ class Gated(Method[GatedSettings]):
                 has no neuron to spare.
         """
         from fairseq_rome.methods.fitting.detecting import Tolerance
+        from fairseq_rome.methods.fitting.following import following_changes
         from fairseq_rome.methods.fitting.gates import gate_changes
-        from fairseq_rome.patch import Patch
+        from fairseq_rome.patch import Patch, applied
 
         tolerance = Tolerance(settings.edit_false_open, settings.edit_near_open)
-        changes, notes = gate_changes(problem, settings, tolerance)
-        return Patch(self.name, problem.site, changes, notes)
+        follow: Tuple[Change, ...] = ()
+        if settings.edit_follow and problem.early is not None:
+            site, resources = problem.early
+            follow = following_changes(replace(problem, site=site, resources=resources), settings, tolerance)
+        with applied(problem.translator.model, Patch(self.name, problem.site, follow)):
+            changes, notes = gate_changes(problem, settings, tolerance)
+        return Patch(self.name, problem.site, (*changes, *follow), {**notes, "following": float(len(follow) // 3)})

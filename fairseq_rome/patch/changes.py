@@ -10,7 +10,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Dict, List, Mapping, Optional, Tuple, Type
+from typing import Any, ClassVar, Dict, List, Mapping, Optional, Set, Tuple, Type
 
 import torch
 from torch import Tensor
@@ -183,8 +183,17 @@ class Patch:
 
     @property
     def neurons(self) -> List[int]:
-        """The neurons that it takes over."""
-        return sorted({change.neuron for change in self.changes if change.neuron is not None})
+        """The neurons that it takes over at its site."""
+        return sorted(self.taken.get(self.site, ()))
+
+    @property
+    def taken(self) -> Dict[Site, Set[int]]:
+        """The neurons that it takes over, by site."""
+        found: Dict[Site, Set[int]] = {}
+        for change in self.changes:
+            if change.neuron is not None:
+                found.setdefault(Site.of_weight(change.name) or self.site, set()).add(change.neuron)
+        return found
 
     @property
     def added_to(self) -> Dict[str, str]:
@@ -198,8 +207,11 @@ class Patch:
 
     def describe(self) -> str:
         """Its neurons, ranks and sizes in a few words."""
-        neurons = self.neurons
-        parts = [f"neuron{'s' if len(neurons) > 1 else ''} {', '.join(map(str, neurons))}"] if neurons else []
+        parts = [
+            f"neuron{'s' if len(neurons) > 1 else ''} {', '.join(map(str, sorted(neurons)))}"
+            + (f" of {site}" if site != self.site else "")
+            for site, neurons in self.taken.items()
+        ]
         return ", ".join([*parts, *(one.describe() for one in self.changes if one.neuron is None)])
 
     @cached_property

@@ -28,7 +28,6 @@ _SPARE = 2.0
 # Largest share of the differing numbers that a low-rank change may leave off. Rounding hides where between two numbers
 # a change lay, so some are always off; if most are, the difference has no low rank.
 _MOST_OFF = 1 / 2
-_LAYER = re.compile(r"(.*(?:encoder|decoder))\.[^.]*layers\.(\d+)\.(fc[13]\.weight|fc[13]\.bias|fc[24]\.weight)")
 _COPY = re.compile(r"(.*\.fc[12])_(weight|bias)")
 _KINDS = {"embed": "embeddings", "attn": "attention", "layer_norm": "layer norm", "layernorm": "layer norm"}
 
@@ -128,10 +127,9 @@ def _layers(names: Iterable[str]) -> Dict[Site, List[str]]:
     """The feed-forward weights of each layer, `fc1` before `fc2`."""
     found: Dict[Site, List[str]] = {}
     for name in sorted(names):
-        match = _LAYER.fullmatch(name)
-        if match:
-            part = "b" if match.group(3).startswith(("fc3", "fc4")) else ""
-            found.setdefault(Site(match.group(1), int(match.group(2)), part), []).append(name)
+        site = Site.of_weight(name)
+        if site is not None:
+            found.setdefault(site, []).append(name)
     return found
 
 

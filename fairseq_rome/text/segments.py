@@ -120,15 +120,15 @@ def _cut(text: str, words: Sequence[re.Match[str]], start: int, stop: int) -> st
     return text[words[start].start() : words[stop - 1].end()] if stop > start else ""
 
 
-def changed_spans(before: Sequence[int], after: Sequence[int]) -> List[Tuple[int, int, int]]:
+def changed_spans(before: Sequence[int], after: Sequence[int]) -> List[Tuple[int, int, int, int]]:
     """Where `after` differs from `before`, in tokens.
 
     Returns:
-        (start, stop, old) for each difference: `after[start:stop]` takes the place of what begins at `before[old]`;
+        (start, stop, old, old_stop) for each difference: `after[start:stop]` takes the place of `before[old:old_stop]`;
         start equals stop where something was only removed.
     """
     codes = SequenceMatcher(None, list(before), list(after), autojunk=False).get_opcodes()
-    return [(j1, j2, i1) for kind, i1, _, j1, j2 in codes if kind != "equal"]
+    return [(j1, j2, i1, i2) for kind, i1, i2, j1, j2 in codes if kind != "equal"]
 
 
 def correct(output: str, difference: Difference, endings: Sequence[str] = ()) -> Optional[str]:

@@ -77,7 +77,7 @@ def _drops(
 
 
 def _spans(old: Tensor, new: Tensor) -> List[Tuple[int, int]]:
-    return [(start, stop) for start, stop, _ in changed_spans(old.tolist(), new.tolist()) if stop > start]
+    return [(start, stop) for start, stop, *_ in changed_spans(old.tolist(), new.tolist()) if stop > start]
 
 
 def _heaviest(words: Sequence[str], drops: Sequence[float]) -> str:

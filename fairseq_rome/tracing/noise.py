@@ -86,7 +86,7 @@ def _in_question(example: Example, own: Tensor) -> Tuple[Pair, List[int]]:
     """The sentence pair to follow, and the positions of the segment in its target."""
     for old, new in ((example.pair.target, own), (own, example.pair.target)):
         spans = changed_spans(old.tolist(), new.tolist())
-        segment = [position for start, stop, _ in spans for position in range(start, stop)]
+        segment = [position for start, stop, *_ in spans for position in range(start, stop)]
         if segment:
             return Pair(example.pair.source, new), segment
     raise EditError(f"{example.after!r} is what the model says already, expected another translation")

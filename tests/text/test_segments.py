@@ -216,7 +216,7 @@ tokens = st.lists(st.integers(0, 4), max_size=12)
 @given(tokens, tokens)
 def test_changed_spans_rebuild_the_new_tokens(before: list, after: list) -> None:
     rebuilt, done = [], 0
-    for start, stop, old in changed_spans(before, after):
+    for start, stop, old, _ in changed_spans(before, after):
         kept = start - len(rebuilt)
         rebuilt += before[old - kept : old] + after[start:stop]
         done = stop

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Optional, Tuple
 
 from fairseq_rome.errors import EditError
 
 MAPS = {"": ("fc1", "fc2"), "b": ("fc3", "fc4")}
 """By part of a site the names of its two linear maps in the layer."""
+_WEIGHT = re.compile(r"(.*(?:encoder|decoder))\.[^.]*layers\.(\d+)\.(fc[13]\.weight|fc[13]\.bias|fc[24]\.weight)")
 _WRITTEN = re.compile(r"(?:.+\.)?(?:encoder|decoder)\.[0-9]+b?", re.ASCII)
 
 
@@ -52,3 +53,11 @@ class Site:
             raise EditError(f"site {text!r}: expected STACK.LAYER, for example decoder.3 or encoder.0")
         stack, _, layer = text.strip().rpartition(".")
         return cls(stack, int(layer.rstrip("b")), "b" if layer.endswith("b") else "")
+
+    @classmethod
+    def of_weight(cls, name: str) -> Optional[Site]:
+        """The site that a weight of a checkpoint belongs to, by its name; None for any other weight."""
+        match = _WEIGHT.fullmatch(name)
+        if match is None:
+            return None
+        return cls(match.group(1), int(match.group(2)), "b" if match.group(3).startswith(("fc3", "fc4")) else "")

@@ -74,7 +74,7 @@ def optimise_values(translator: Translator, site: Site, goal: Goal, scale: float
     """
     model = translator.model
     batch = translator.batcher.batch(goal.pairs)
-    opened = _padded(goal.activations, reading_places(translator, batch, site))
+    opened = padded(goal.activations, reading_places(translator, batch, site))
     pushed, guided, kept = (_rows(batch, masks) for masks in (goal.push, goal.guide, goal.keep))
     kept, demands = _sample(kept, _KEPT), len(pushed)
     moved = torch.cat([pushed, guided])
@@ -82,13 +82,13 @@ def optimise_values(translator: Translator, site: Site, goal: Goal, scale: float
     width = model.get_parameter(parameter_names(model, site)["fc2.bias"]).numel()
     delta = torch.zeros(opened.shape[2], width, device=opened.device, requires_grad=True)
     optimiser = torch.optim.Adam([delta], lr=_LEARNING_RATE)
-    forward = _forward(model, batch, site)
+    run = forward(model, batch, site)
     with torch.no_grad():
-        reference = forward(kept).log_softmax(-1)
-    with _no_gradients(model), torch.enable_grad():
+        reference = run(kept).log_softmax(-1)
+    with no_gradients(model), torch.enable_grad():
         for _ in range(steps):
-            with add_to_value(model, site, lambda value: _added(opened, delta * scale, value)):
-                scores = forward(torch.cat([moved, kept])).log_softmax(-1)
+            with add_to_value(model, site, lambda value: added(opened, delta * scale, value)):
+                scores = run(torch.cat([moved, kept])).log_softmax(-1)
             missing = -scores[: len(moved)].gather(1, wanted).squeeze(1)
             if demands and float(missing[:demands].detach().quantile(_MET)) < -_CLEAR:
                 break
@@ -103,7 +103,8 @@ def optimise_values(translator: Translator, site: Site, goal: Goal, scale: float
 
 
 @contextmanager
-def _no_gradients(model: nn.Module) -> Iterator[None]:
+def no_gradients(model: nn.Module) -> Iterator[None]:
+    """Gradients for what is optimised alone, and none for the model's parameters."""
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in learning:
         parameter.requires_grad_(False)
@@ -117,14 +118,15 @@ def _no_gradients(model: nn.Module) -> Iterator[None]:
 def _rows(batch: Batch, masks: Sequence[Tensor]) -> Tensor:
     """The (sentence, position) rows, n x 2, where masks over target positions are true."""
     columns = [mask.unsqueeze(1).float() for mask in masks]
-    return _padded(columns, batch.target_mask)[..., 0].nonzero()
+    return padded(columns, batch.target_mask)[..., 0].nonzero()
 
 
-def _added(opened: Tensor, delta: Tensor, value: Tensor) -> Tensor:
+def added(opened: Tensor, delta: Tensor, value: Tensor) -> Tensor:
+    """What G additions (G x d) give where each is on so far (B x L x G), laid out as a value is (L x B x d)."""
     return torch.einsum("blg,gd->lbd", opened, delta).to(value.dtype)
 
 
-def _padded(rows: Sequence[Tensor], places: Tensor) -> Tensor:
+def padded(rows: Sequence[Tensor], places: Tensor) -> Tensor:
     """Rows (length x G) laid at the true places of a mask (B x L): B x L x G. Places past a row's length stay zero."""
     out = torch.zeros(*places.shape, rows[0].shape[1], device=places.device)
     for line, row, mask in zip(out, rows, places):
@@ -137,7 +139,7 @@ def _sample(rows: Tensor, most: int) -> Tensor:
     return rows if len(rows) <= most else rows[torch.linspace(0, len(rows) - 1, most).long()]
 
 
-def _forward(model: Any, batch: Batch, site: Site) -> Callable[[Tensor], Tensor]:
+def forward(model: Any, batch: Batch, site: Site) -> Callable[[Tensor], Tensor]:
     """Logits (n x V) of a batch at n (sentence, position) rows; for a decoder site the encoder runs once."""
     net = batch.net_input
 

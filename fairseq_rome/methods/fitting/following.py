@@ -1,0 +1,181 @@
+"""What follows a word that the model hardly knows: one more gate, which lets it go on as it did after the old word.
+
+After an edit the decoder reads the new word as its own output. Of a word that it has hardly ever said it makes little:
+it says the word again, or drops the rest of the sentence. Early in the decoder, where the last subword of the new word
+is read, a gate carries the state to where the rest of the sentence comes out as it did after the old word.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import kl_div
+
+from fairseq_rome.errors import EditError
+from fairseq_rome.host.batches import Pair
+from fairseq_rome.host.examples import Example
+from fairseq_rome.host.readings import SiteReading, read_site, reading_places
+from fairseq_rome.host.sites import add_to_value, parameter_names
+from fairseq_rome.methods.base import EditProblem, ValueSettings
+from fairseq_rome.methods.fitting.detecting import Gate, Tolerance, fit_gates
+from fairseq_rome.methods.fitting.neurons import as_changes, spare_neurons
+from fairseq_rome.methods.fitting.steps import Step
+from fairseq_rome.methods.fitting.values import added, forward, no_gradients, padded
+from fairseq_rome.patch import Change
+
+# Share of the examples that must have a word, and how many, for a gate behind it. Lower fits rarer forms, with a neuron
+# each.
+_SHARE, _LEAST = 0.1, 3
+# Examples that the value is fitted on, in all, and tokens behind each word. More go on as before for longer, and take
+# time.
+_FITTED, _TOKENS = 32, 6
+# Of Adam, in units of the site's root mean square value, and weight of an addition's squared length in the same unit.
+_LEARNING_RATE, _NORM_WEIGHT = 0.3, 1e-4
+_GRADIENT_STEPS = 30
+_ANY = -1
+
+
+class Continuation(NamedTuple):
+    """What follows one new word in one example.
+
+    Args:
+        example: number of the example.
+        position: target position of the first token behind the new word.
+        resumes: position of the same token behind the old word.
+        length: tokens that are the same from there on.
+    """
+
+    example: int
+    position: int
+    resumes: int
+    length: int
+
+
+def following_steps(examples: Sequence[Example], fitted: int) -> List[Tuple[Step, List[Continuation]]]:
+    """For each new word that enough examples share, where it has been read whole, and what follows.
+
+    Args:
+        examples: the user's first, held-out ones last.
+        fitted: how many of them the fit may see.
+    """
+    places: Dict[Tuple[int, ...], List[Continuation]] = {}
+    for number, example in enumerate(examples):
+        new, old = example.pair.target.tolist(), example.own.target.tolist()
+        for (start, stop), resumes in zip(example.spans, example.resumes):
+            length = _alike(new[stop:], old[resumes:])
+            if start < stop and length:
+                found = Continuation(number, stop, resumes, length)
+                places.setdefault(tuple(new[start:stop]), []).append(found)
+    least = max(_LEAST, _SHARE * len(examples))
+    often = [where for where in places.values() if len(where) >= least and any(one.example < fitted for one in where)]
+    return [(_step([(one.example, one.position) for one in where]), where) for where in often]
+
+
+def _step(places: Sequence[Tuple[int, int]]) -> Step:
+    return Step(_ANY, tuple(places), tuple(places))
+
+
+def _alike(new: Sequence[int], old: Sequence[int]) -> int:
+    """How many tokens two continuations have in common, a few at most."""
+    length = 0
+    for one, other in zip(new[:_TOKENS], old):
+        if one != other:
+            break
+        length += 1
+    return length
+
+
+def following_changes(
+    problem: EditProblem, settings: ValueSettings, tolerance: Tolerance
+) -> Tuple[Change, ...]:
+    """The changes of one gate behind each new word that enough examples share; none where no gate can be had.
+
+    Args:
+        problem: the request, at an early site of the decoder.
+        settings: how the values are fitted.
+        tolerance: how much may open a gate that should not.
+    """
+    examples = [problem.example, *problem.contexts, *problem.held_out]
+    found = following_steps(examples, 1 + len(problem.contexts))
+    if not found:
+        return ()
+    steps, continuations = zip(*found)
+    readings = read_site(problem.translator, [example.pair for example in examples], problem.site)
+    try:
+        neurons = spare_neurons(problem, len(steps))
+        gates = fit_gates(problem, settings.edit_ridge, tolerance, steps, examples, readings)
+    except EditError:
+        return ()  # the edit itself can do without
+    values = following_values(problem, gates, continuations, readings)
+    return as_changes(problem, gates, values, neurons)
+
+
+def following_values(
+    problem: EditProblem,
+    gates: Sequence[Gate],
+    continuations: Sequence[Sequence[Continuation]],
+    readings: Sequence[SiteReading],
+) -> Tensor:
+    """What each gate adds (G x d), so that the model goes on behind the new word as it does behind the old one.
+
+    Minimises the divergence of the next tokens' distributions from those of the model behind the old word, by Adam.
+
+    Args:
+        problem: the request, at the site of these gates.
+        gates: the G gates.
+        continuations: of each gate, in all examples.
+        readings: of all examples.
+    """
+    fitted = 1 + len(problem.contexts)
+    chosen = [[one for one in several if one.example < fitted] for several in continuations]
+    share = max(_FITTED // len(chosen), 1)
+    used = [one for several in chosen for one in several[:: max(-(-len(several) // share), 1)]]
+    numbers = sorted({one.example for one in used})
+    examples = [problem.example, *problem.contexts]
+    opened = [
+        torch.stack([gate.detector(readings[number].inputs.cpu()).clamp_min(0) for gate in gates], dim=1)
+        for number in numbers
+    ]
+    rows = {number: row for row, number in enumerate(numbers)}
+    new = [(rows[one.example], one.position + step) for one in used for step in range(one.length)]
+    old = [(rows[one.example], one.resumes + step) for one in used for step in range(one.length)]
+    reference = _reference(problem, [examples[number].own for number in numbers], old)
+    scale = float(torch.cat([readings[number].values for number in numbers]).square().mean().sqrt())
+    return _fitted(problem, [examples[number].pair for number in numbers], opened, new, reference, scale)
+
+
+def _reference(problem: EditProblem, pairs: Sequence[Pair], places: Sequence[Tuple[int, int]]) -> Tensor:
+    batch = problem.translator.batcher.batch(pairs)
+    with torch.no_grad():
+        scores = forward(problem.translator.model, batch, problem.site)(torch.tensor(places))
+    return scores.log_softmax(-1)
+
+
+def _fitted(
+    problem: EditProblem,
+    pairs: Sequence[Pair],
+    activations: Sequence[Tensor],
+    places: Sequence[Tuple[int, int]],
+    reference: Tensor,
+    scale: float,
+) -> Tensor:
+    translator, site = problem.translator, problem.site
+    batch = translator.batcher.batch(pairs)
+    opened = padded(activations, reading_places(translator, batch, site))
+    where = torch.tensor(places)
+    width = translator.model.get_parameter(parameter_names(translator.model, site)["fc2.bias"]).numel()
+    delta = torch.zeros(opened.shape[2], width, device=opened.device, requires_grad=True)
+    optimiser = torch.optim.Adam([delta], lr=_LEARNING_RATE)
+    run = forward(translator.model, batch, site)
+    with no_gradients(translator.model), torch.enable_grad():
+        for _ in range(_GRADIENT_STEPS):
+            with add_to_value(translator.model, site, lambda value: added(opened, delta * scale, value)):
+                scores = run(where).log_softmax(-1)
+            drift = kl_div(scores, reference, log_target=True, reduction="none").sum(-1).mean()
+            loss = drift + _NORM_WEIGHT * delta.square().sum(-1).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    return (delta.detach() * scale).cpu()
