@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Tuple
+from typing import Callable, Dict, FrozenSet, Tuple
 
 from fairseq_rome.host.corpus import Corpus
+
+# Sentence pairs from which a training side knows the words of its language well enough to tell what is none.
+_KNOWS_WORDS = 10_000
 
 
 class Association:
@@ -56,3 +59,13 @@ class Association:
     def frequency(self, target: str) -> float:
         """The share of all sentences whose target holds a segment."""
         return len(self.with_target(target)) / max(len(self), 1)
+
+
+def word_check(corpus: Corpus) -> Callable[[str], bool]:
+    """Tells whether a word of the target language is one: whether the training side has it.
+
+    A small training side lacks many words, so that with it every word is one.
+    """
+    if len(corpus.pairs) < _KNOWS_WORDS:
+        return lambda word: True
+    return lambda word: bool(corpus.saying((word, word.lower())))

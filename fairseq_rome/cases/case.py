@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import FrozenSet, List, Optional, Sequence, Tuple
+from typing import Callable, FrozenSet, List, Optional, Sequence, Tuple
 
+from fairseq_rome.cases.association import word_check
 from fairseq_rome.cases.case_notes import notes_on_case
 from fairseq_rome.cases.case_settings import CaseSettings
 from fairseq_rome.cases.contexts import corrected_references, self_corrected
@@ -14,6 +15,7 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.examples import Example, make_example
+from fairseq_rome.text.cleanness import is_clean
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference, Endings, holds, wanted_difference
 from fairseq_rome.text.tags import opens_with
@@ -35,7 +37,9 @@ class Case:
         before: what the model says now.
         difference: the unwanted and the wanted segment.
         trigger: the source segment that the change hangs on.
+        triggers: the trigger in its forms.
         evidence: what speaks for carrying it to other sentences, as `cases.understanding` names it; empty for nothing.
+        is_word: whether a word of the target language is one.
         readings: how each place was understood in which the target differs from what the model says.
         example: the corrected sentence as tokens.
         contexts: self-corrected sentences to fit on.
@@ -57,8 +61,19 @@ class Case:
     ignored: FrozenSet[int]
     endings: Endings
     notes: Tuple[str, ...] = ()
+    triggers: Tuple[str, ...] = ()
     evidence: str = ""
     readings: Tuple[Reading, ...] = ()
+    is_word: Callable[[str], bool] = lambda word: True
+
+    def cleanly_shown_by(self, before: str, output: str) -> bool:
+        """Whether an output for another sentence shows the change, and is otherwise what it was.
+
+        Args:
+            before: what the unedited model says of that sentence.
+            output: what it says now.
+        """
+        return is_clean(before, output, self.difference, self.endings.target, self.is_word)
 
     def shown_by(self, output: str, target: Optional[str] = None) -> bool:
         """Whether an output shows the wanted segment and no longer the unwanted one.
@@ -107,7 +122,8 @@ def prepare(
         translator, request, known.difference, triggers if scoped else (), corpus, mined, settings
     )
     learnt = [one.source for one in (*contexts, *held_out)]
-    notes = notes_on_case(request, known.difference, known.trigger if scoped else "", learnt, settings.edit_contexts)
+    hangs_on = known.trigger if scoped else ""
+    notes = notes_on_case(request, known.difference, hangs_on, learnt, settings.edit_contexts, known.likely)
     ignored = {index for index in concerned if corpus.sources[index] == request.source}
     near: List[int] = []
     if contexts or held_out:
@@ -118,7 +134,7 @@ def prepare(
     return Case(
         request, before, known.difference, known.trigger, example, contexts, held_out,
         tuple(corpus.pairs[index] for index in near), frozenset(ignored), endings, tuple(notes),
-        known.evidence, known.readings,
+        triggers, known.evidence, known.readings, word_check(sides.association.corpus),
     )  # fmt: skip
 
 

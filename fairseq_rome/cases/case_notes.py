@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Collection, Iterator
+from typing import Collection, Iterator, Optional
 
+from fairseq_rome.cases.hunk_reading import Reading
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference
 from fairseq_rome.text.tags import without_tags
@@ -16,7 +17,12 @@ _ENDS_SENTENCE = re.compile(r"[.!?\u2026\u3002\uff01\uff1f\u061f\u0964]\W*$")
 
 
 def notes_on_case(
-    request: EditRequest, difference: Difference, trigger: str, learnt: Collection[str], most: int
+    request: EditRequest,
+    difference: Difference,
+    trigger: str,
+    learnt: Collection[str],
+    most: int,
+    likely: Optional[Reading] = None,
 ) -> Iterator[str]:
     """What is to be known of a request that is about to be edited, a sentence each.
 
@@ -26,7 +32,14 @@ def notes_on_case(
         trigger: the source segment that a context has to hold; empty if any source will do.
         learnt: the other sentences that the edit learns from or is tried on.
         most: contexts that are wanted at most.
+        likely: the hunk that most likely is a choice, where none is carried.
     """
+    if likely is not None:
+        yield (
+            f"nothing is carried to other sentences; to carry {likely.unwanted!r} -> {likely.wanted!r}, where the "
+            f"source says {likely.trigger!r} ({likely.dice:.2f}), name that as 'trigger', give sentences with it as "
+            "contexts, or use --edit-carry all"
+        )
     if not learnt and _is_bare(request):
         yield (
             "a bare term: the edit holds for this input alone; to carry it to sentences, give one that holds the term "

@@ -55,6 +55,12 @@ class Understanding:
     readings: Tuple[Reading, ...] = ()
     carried: Optional[int] = None
 
+    @property
+    def likely(self) -> Optional[Reading]:
+        """The hunk that most likely is a choice, where nothing is carried; None if no hunk looks like one."""
+        choices = [one for one in self.readings if one.trigger and not one.agrees]
+        return None if self.evidence else max(choices, key=lambda one: one.dice, default=None)
+
 
 def understand(
     codec: TextCodec, request: EditRequest, said: str, sides: Sides, settings: CaseSettings

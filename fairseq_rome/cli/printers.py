@@ -11,12 +11,21 @@ from fairseq_rome.report import Report, report_record, verdict_lines, verdict_re
 from fairseq_rome.workbench.listening import Listener
 
 if TYPE_CHECKING:
+    from fairseq_rome.cases.hunk_reading import Reading
     from fairseq_rome.editing.edit_settings import EditSettings
     from fairseq_rome.editing.run import Plan, Preview
     from fairseq_rome.text.segments import Difference
 
 _STATUSES = (EDITED, NOTHING, FAILED)
 _MOST_CHANGED = 5
+EVIDENCE = {
+    "named": "as the request names it",
+    "contexts": "its context sentences share it",
+    "other requests": "other requests want it too",
+    "training side": "the training side ties the two words",
+    "asked for": "--edit-carry all",
+}
+"""What speaks for carrying a change, as it is told."""
 
 
 def as_json(record: Mapping[str, Any]) -> str:
@@ -102,12 +111,14 @@ class Printer(Listener):
             return "\n".join(lines)
         lines.append(f"  after   {result.after}")
         if result.difference:
-            lines.append(f"  change  {change_text(result.difference, result.trigger)}")
+            told = understood_lines(result.difference, result.trigger, result.evidence, result.readings)
+            lines += [f"  {line}" for line in told]
         if result.patch:
             general = ""
-            if result.general is not None:
+            if result.general is not None and result.clean is not None:
                 general = (
-                    f", holds in {result.general:.0%} of {result.held_out} sentences that the fit did not see"
+                    f", holds in {result.general:.0%} of {result.held_out} sentences that the fit did not see, cleanly "
+                    f"in {result.clean:.0%}"
                 )
             lines.append(
                 f"  edit    {result.patch.method} at {result.patch.site}, |dW|/|W| {result.size:.4f}, "
@@ -211,6 +222,9 @@ class JsonPrinter(Printer):
             "contexts": result.contexts,
             "held_out": result.held_out,
             "general": result.general,
+            "clean": result.clean,
+            "evidence": result.evidence,
+            "hunks": [asdict(reading) for reading in result.readings],
             "tries": result.tries,
             "seconds": round(result.seconds, 3),
             "reason": result.reason,
@@ -261,13 +275,30 @@ def change_text(difference: Difference, trigger: str) -> str:
     return f"{change}, where the source says: {trigger}"
 
 
+def understood_lines(
+    difference: Difference, trigger: str, evidence: str, readings: Sequence[Reading]
+) -> List[str]:
+    """What a request was understood to change: what is carried to other sentences, and what is for its own alone."""
+    carried = f", carried to other sentences ({EVIDENCE[evidence]})" if evidence else ", for this sentence alone"
+    lines = [f"change  {change_text(difference, trigger)}{carried}"]
+    lines += [f"form    {old} -> {new}" for old, new in difference.forms]
+    others = [one for one in readings if (one.unwanted, one.wanted) != (difference.unwanted, difference.wanted)]
+    return lines + [
+        f"hunk    {one.unwanted or '(nothing)'} -> {one.wanted or '(nothing)'}"
+        + (f", where the source says: {one.trigger} ({one.dice:.2f})" if one.trigger else "")
+        + (", agreement" if one.agrees else "")
+        + ", for this sentence alone"
+        for one in (others if len(readings) > 1 else ())
+    ]
+
+
 def _plan_lines(plan: Optional[Plan]) -> List[str]:
     """What an edit would set out to do for one request."""
     if plan is None:
         return ["nothing to do"]
     case = plan.case
     return [
-        f"change  {change_text(case.difference, case.trigger)}",
+        *understood_lines(case.difference, case.trigger, case.evidence, case.readings),
         f"fit     {plan.settings.method}, {len(case.contexts)} contexts, {len(case.held_out)} held out, "
         f"sites in order: {', '.join(map(str, plan.sites))}",
         *(f"note    {note}" for note in case.notes),

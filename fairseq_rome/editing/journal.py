@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from fairseq_rome.cases.hunk_reading import Reading
 from fairseq_rome.editing.outcome import Result
 from fairseq_rome.errors import EditError
 from fairseq_rome.files import written_whole
@@ -63,6 +64,7 @@ class Journal:
         records, tensors = packed([result.patch] if result.patch else [])
         told = {name: value for name, value in vars(result).items() if name not in ("request", "patch")}
         told["difference"] = None if result.difference is None else asdict(result.difference)
+        told["readings"] = [asdict(reading) for reading in result.readings]
         metadata = {"result": json.dumps(told), "patches": json.dumps(records)}
         with written_whole(self._path(number)) as temporary:
             save_file(tensors or {"none": torch.zeros(0)}, temporary, metadata)
@@ -80,6 +82,8 @@ class Journal:
             difference = told.pop("difference")
             patches = unpacked(json.loads(metadata["patches"]), tensors)
             told["notes"] = tuple(told.get("notes", ()))
+            told["triggers"] = tuple(told.get("triggers", ()))
+            told["readings"] = tuple(Reading(**reading) for reading in told.get("readings", ()))
             result = Result(request, **told)
             if difference is not None:
                 forms = tuple((old, new) for old, new in difference.pop("forms", ()))

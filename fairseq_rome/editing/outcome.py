@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import List, Mapping, Optional, Tuple
 
+from fairseq_rome.cases.hunk_reading import Reading
 from fairseq_rome.editing import notebook
 from fairseq_rome.patch import Patch
 from fairseq_rome.text.requests import EditRequest
@@ -35,6 +36,10 @@ class Result:
         seconds: wall time.
         reason: why it failed, or which other edit serves it; empty otherwise.
         notes: what else is to be known of it, a sentence each, such as why no context was used.
+        clean: share of `held_out` in which the change holds and the rest is what it was, likewise.
+        triggers: the trigger in the forms in which it counts.
+        evidence: what speaks for carrying the change to other sentences; empty where it is for this sentence alone.
+        readings: how each place was understood in which the target differs from what the model says.
     """
 
     request: EditRequest
@@ -52,6 +57,10 @@ class Result:
     seconds: float = 0.0
     reason: str = ""
     notes: Tuple[str, ...] = ()
+    clean: Optional[float] = None
+    triggers: Tuple[str, ...] = ()
+    evidence: str = ""
+    readings: Tuple[Reading, ...] = ()
 
     def __repr__(self) -> str:
         return f"<{self.headline}>"

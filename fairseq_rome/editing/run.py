@@ -187,7 +187,7 @@ def _sample(
 ) -> Unchanged:
     """Other sentences; those are told apart that edits which are to hold in other sentences too changed as wanted."""
     replacements = [
-        Replacement(one.trigger, one.difference)
+        Replacement(one.triggers or (one.trigger,), one.difference)
         for one in results
         if one.patch and one.trigger and one.difference and one.contexts + one.held_out
     ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional
+from dataclasses import dataclass, replace
+from typing import Optional, Sequence
 
 from fairseq_rome.cases.case import Case
 from fairseq_rome.editing.outcome import EDITED, FAILED, Result
@@ -19,6 +19,7 @@ class Verdict:
         output: what the model says with the patch.
         held: whether the output shows the wanted segment and no longer the unwanted one.
         general: share of the held-out sentences that show it too; None where none was decoded.
+        clean: share of them that are otherwise what they were; None likewise.
         size: largest relative size of the change of a weight matrix, ||dW|| / ||W||.
         reason: why it failed; empty if it held.
     """
@@ -26,13 +27,14 @@ class Verdict:
     output: str
     held: bool
     general: Optional[float]
+    clean: Optional[float]
     size: float
     reason: str
 
     @property
     def reach(self) -> float:
-        """`general`, where nothing was decoded 1.0."""
-        return 1.0 if self.general is None else self.general
+        """`clean`, where nothing was decoded 1.0."""
+        return 1.0 if self.clean is None else self.clean
 
 
 def judge(translator: Translator, case: Case, patch: Patch, size: float) -> Verdict:
@@ -48,26 +50,31 @@ def judge(translator: Translator, case: Case, patch: Patch, size: float) -> Verd
         others = [example.source for example in case.held_out]
         output, *rest = (hypo.text for hypo in translator.translate([case.request.source, *others]))
     general = [case.shown_by(text, one.after) for text, one in zip(rest, case.held_out)]
-    return verdict_on(case, output, size, sum(general) / len(general) if general else None)
+    clean = [case.cleanly_shown_by(one.before, text) for text, one in zip(rest, case.held_out)]
+    return replace(verdict_on(case, output, size), general=_share(general), clean=_share(clean))
 
 
-def verdict_on(case: Case, output: str, size: float, general: Optional[float] = None) -> Verdict:
+def _share(flags: Sequence[bool]) -> Optional[float]:
+    return sum(flags) / len(flags) if flags else None
+
+
+def verdict_on(case: Case, output: str, size: float) -> Verdict:
     """The verdict on what a model with a patch says of a case's source.
 
     Args:
         case: the request.
         output: what the model says.
         size: relative size of the patch.
-        general: share of the held-out sentences that show the change; None where none was decoded.
     """
     held = case.shown_by(output)
     reason = "" if held else f"with the edit the model says {output!r}"
-    return Verdict(output, held, general, size, reason)
+    return Verdict(output, held, None, None, size, reason)
 
 
 def failure(case: Case, reason: str) -> Verdict:
     """The verdict where there is no patch to decode with."""
-    return Verdict(case.before.text, False, 0.0 if case.held_out else None, 0.0, reason)
+    none = 0.0 if case.held_out else None
+    return Verdict(case.before.text, False, none, none, 0.0, reason)
 
 
 def result_of(case: Case, verdict: Verdict, patch: Optional[Patch], tries: int, seconds: float) -> Result:
@@ -90,6 +97,10 @@ def result_of(case: Case, verdict: Verdict, patch: Optional[Patch], tries: int, 
         contexts=len(case.contexts),
         held_out=len(case.held_out),
         general=verdict.general,
+        clean=verdict.clean,
+        triggers=case.triggers,
+        evidence=case.evidence,
+        readings=case.readings,
         patch=patch,
         size=verdict.size,
         tries=tries,

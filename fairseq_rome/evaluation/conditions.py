@@ -12,6 +12,7 @@ from fairseq_rome.errors import EditError
 METRICS: Dict[str, str] = {
     "efficacy": "share of the requests that hold, of those that were wrong before",
     "exact": "share of the requests whose output is the corrected translation itself",
+    "clean": "share of the probes that hold and are otherwise what they were, of those that were wrong before",
     "generalisation": "share of the probes that hold, of those that were wrong before",
     "near": "share of the near misses whose output is identical",
     "keep": "share of the sentences to keep whose output is identical",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Sequence, Tuple
 
 from fairseq_rome.evaluation.judged import DIRECTION, KEEP, SAMPLE, Evaluation, JudgedRequest, JudgedSet
 from fairseq_rome.evaluation.request_judging import decode_both, judge_requests, sources_of
@@ -58,6 +58,8 @@ class EvaluationPlan:
     sample: Tuple[str, ...] = ()
     test_sets: Tuple[SentenceSet, ...] = ()
     checkers: Mapping[str, Checker] = field(default_factory=dict)
+    carried: Mapping[str, Replacement] = field(default_factory=dict)
+    is_word: Callable[[str], bool] = lambda word: True
     directions: Tuple[ComparedDirection, ...] = ()
 
 
@@ -80,7 +82,9 @@ def evaluate(before: Translator, after: Translator, plan: EvaluationPlan) -> Eva
     requests, pool = plan.edit_file.requests, plan.edit_file.probes
     said = decode_both(before, after, sources_of(requests, pool), "requests")
     endings = Endings.of(*plan.languages)
-    judged = judge_requests(requests, pool, said, endings, plan.triggers, plan.checkers)
+    judged = judge_requests(
+        requests, pool, said, endings, plan.triggers, plan.checkers, plan.carried, plan.is_word
+    )
     own = [
         plain_set(name, kind, sources, before.codec)
         for name, kind, sources in (
@@ -90,7 +94,7 @@ def evaluate(before: Translator, after: Translator, plan: EvaluationPlan) -> Eva
         if sources
     ]
     checkers = {task: plan.checkers[task] for task in _WITHOUT_REQUEST if task in plan.checkers}
-    expected = _expectation(requests, judged, endings)
+    expected = _expectation(requests, judged, endings, plan.carried)
     sets: List[JudgedSet] = []
     for one in (*own, *plan.test_sets):
         # A sentence to keep is to stay whatever it holds.
@@ -104,11 +108,18 @@ def evaluate(before: Translator, after: Translator, plan: EvaluationPlan) -> Eva
 
 
 def _expectation(
-    requests: Sequence[EditRequest], judged: Sequence[JudgedRequest], endings: Endings
+    requests: Sequence[EditRequest],
+    judged: Sequence[JudgedRequest],
+    endings: Endings,
+    carried: Mapping[str, Replacement],
 ) -> Expectation:
     return Expectation(
         frozenset(request.source for request in requests),
         tuple(sorted({request.trigger for request in requests if request.trigger})),
-        tuple(Replacement(one.trigger, Difference(one.unwanted, one.wanted)) for one in judged if one.trigger),
+        tuple(
+            carried.get(one.id) or Replacement(one.trigger, Difference(one.unwanted, one.wanted))
+            for one in judged
+            if one.trigger
+        ),
         endings,
     )

@@ -30,10 +30,12 @@ class JudgedProbe(Decoded):
     Args:
         wrong_before: whether the model without the edit shows the fault; only such probes count.
         holds: whether the edited model shows the wanted segment and no longer the unwanted one.
+        clean: whether the hypothesis is otherwise what it was: no damage, no word that is none, no new fault.
     """
 
     wrong_before: bool
     holds: bool
+    clean: bool = False
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,7 @@ class Evaluation:
         shares = {
             "efficacy": _share([request.holds for request in self.counted]),
             "exact": _share([request.exact for request in self.counted]),
+            "clean": _share([probe.clean for probe in self.probes]),
             "generalisation": _share([probe.holds for probe in self.probes]),
             "near": _share(near),
             "keep": _identical(kept),

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from types import MappingProxyType
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from fairseq_rome.evaluation.judged import Decoded, JudgedProbe, JudgedRequest
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.text.checkers import Checker, Observation
+from fairseq_rome.text.cleanness import is_clean
+from fairseq_rome.text.replacements import Replacement
 from fairseq_rome.text.requests import EditRequest, Probe
-from fairseq_rome.text.segments import Difference, Endings, correct, holds, wanted_difference
+from fairseq_rome.text.segments import Difference, Endings, correct, holds, is_whole, wanted_difference
 from fairseq_rome.text.words import contains_trigger, count
+
+_TERM = "term"
+_NONE: Mapping[str, Replacement] = MappingProxyType({})
 
 Said = Mapping[str, Tuple[str, str]]
 """What the model says before and after, by source."""
@@ -38,6 +44,8 @@ def judge_requests(
     endings: Endings,
     triggers: Mapping[str, str],
     checkers: Mapping[str, Checker],
+    carried: Mapping[str, Replacement] = _NONE,
+    is_word: Callable[[str], bool] = lambda word: True,
 ) -> Tuple[JudgedRequest, ...]:
     """Judge requests.
 
@@ -48,6 +56,8 @@ def judge_requests(
         endings: with which segments still count.
         triggers: the triggers that are known, by id of the request.
         checkers: by task; a request whose task has none is not checked.
+        carried: what edits are known to carry, by id of the request; of others all that differs counts.
+        is_word: whether a word of the target language is one.
     """
     judged = []
     # What an edit learnt from is no probe of another request either.
@@ -58,7 +68,10 @@ def judge_requests(
             Probe(source) for source in pool if trigger and contains_trigger(source, trigger, endings.source)
         ]
         probes = [probe for probe in (*request.probes, *shared) if probe.source not in fitted]
-        judged.append(_judge(request, trigger, probes, said, endings))
+        known = carried.get(request.id)
+        difference = known.difference if known else wanted_difference(request, said[request.source][0])
+        judged.append(_judge(request, trigger, probes, said, endings, difference, is_word))
+    judged = _without_faulty(judged, checkers)
     faults = _check(judged, checkers)
     return tuple(
         replace(one, fault_before=faults[0][index], fault_after=faults[1][index])
@@ -67,16 +80,21 @@ def judge_requests(
 
 
 def _judge(
-    request: EditRequest, trigger: str, probes: Sequence[Probe], said: Said, endings: Endings
+    request: EditRequest,
+    trigger: str,
+    probes: Sequence[Probe],
+    said: Said,
+    endings: Endings,
+    difference: Optional[Difference],
+    is_word: Callable[[str], bool],
 ) -> JudgedRequest:
     before, after = said[request.source]
-    difference = wanted_difference(request, before)
     ends = endings.target
 
     def right(text: str) -> bool:
         return difference is None or holds(text, request.target, difference, ends)
 
-    found = [] if difference is None else [_probe(one, said[one.source], difference, ends) for one in probes]
+    found = [] if difference is None else [_probe(one, said[one.source], difference, ends, is_word) for one in probes]
     return JudgedRequest(
         request.source, before, after,
         id=request.id, task=request.task or "", target=request.target,
@@ -88,9 +106,17 @@ def _judge(
 
 
 def _probe(
-    probe: Probe, said: Tuple[str, str], difference: Difference, endings: Sequence[str]
+    probe: Probe,
+    said: Tuple[str, str],
+    difference: Difference,
+    endings: Sequence[str],
+    is_word: Callable[[str], bool],
 ) -> JudgedProbe:
     before, after = said
+    clean = is_clean(before, after, difference, endings, is_word)
+    if probe.target is None and is_whole(before, difference, endings):
+        # Another source has another translation: the request's own would be as wrong there as what was memorised.
+        return JudgedProbe(probe.source, before, after, wrong_before=True, holds=clean, clean=clean)
     target = probe.target if probe.target is not None else _own_target(before, difference, endings)
     if target is None:  # the model says nothing that could be replaced
         return JudgedProbe(probe.source, before, after, wrong_before=False, holds=False)
@@ -98,6 +124,7 @@ def _probe(
         probe.source, before, after,
         wrong_before=not holds(before, target, difference, endings),
         holds=holds(after, target, difference, endings),
+        clean=clean or after == probe.target,
     )  # fmt: skip
 
 
@@ -106,6 +133,22 @@ def _own_target(before: str, difference: Difference, endings: Sequence[str]) -> 
     if difference.unwanted:
         return correct(before, difference, endings)
     return None if count(before, difference.wanted, endings) else difference.wanted
+
+
+def _without_faulty(judged: Sequence[JudgedRequest], checkers: Mapping[str, Checker]) -> List[JudgedRequest]:
+    """The requests, where no probe is clean to which a checker objects that was silent before."""
+    probes = [probe for one in judged for probe in one.probes]
+    faulty: Set[int] = set()
+    for task, checker in checkers.items():
+        if task == _TERM or not probes:
+            continue  # which asks for the segment of a request
+        old, new = (
+            checker.check([Observation(probe.source, getattr(probe, state)) for probe in probes])
+            for state in ("before", "after")
+        )
+        faulty.update(index for index in range(len(probes)) if new[index] and not old[index])
+    kept = iter([replace(one, clean=one.clean and index not in faulty) for index, one in enumerate(probes)])
+    return [replace(one, probes=tuple(next(kept) for _ in one.probes)) for one in judged]
 
 
 def _check(

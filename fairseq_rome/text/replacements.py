@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from typing import List, Sequence, Tuple
+from typing import List, Sequence
 
+from fairseq_rome.text.cleanness import OTHER_WORDS, other_words, without_endings
 from fairseq_rome.text.segments import Difference, Endings, correct, holds
-from fairseq_rome.text.words import count, mentions, pattern, words
-
-# Words that may differ besides the segment, such as an article that has to agree with it. More would take damage for
-# agreement; none would take every agreement for damage.
-_OTHER_WORDS = 1
+from fairseq_rome.text.words import Segments, count, mentions, pattern, words
 
 
 @dataclass(frozen=True)
@@ -19,11 +15,11 @@ class Replacement:
     """What an edit is to replace, and where.
 
     Args:
-        trigger: the source segment that it hangs on.
+        trigger: the source segment that it hangs on, in one form or several.
         difference: the segment that should go, and the one that should come in its place.
     """
 
-    trigger: str
+    trigger: Segments
     difference: Difference
 
 
@@ -44,36 +40,26 @@ def changed_as_wanted(
     """
     expected = before
     done: List[str] = []
+    places = 0
     for one in replacements:
         if _may_replace(source, expected, one, endings):
             corrected = correct(expected, one.difference, endings.target) or ""
             if holds(after, corrected, one.difference, endings.target):
+                places += count(expected, one.difference.unwanted_forms, endings.target)
                 expected = corrected
-                done.append(one.difference.wanted)
+                done += one.difference.wanted_forms
     if not done or before == after:
         return False
-    plain = [_without_endings(text, done, endings.target) for text in (expected, after)]
-    return _other_words(words(plain[0]), words(plain[1])) <= _OTHER_WORDS
+    plain = [without_endings(text, done, endings.target) for text in (expected, after)]
+    return other_words(words(plain[0]), words(plain[1])) <= OTHER_WORDS * places
 
 
 def _may_replace(source: str, before: str, one: Replacement, endings: Endings) -> bool:
     """Whether the source asks for the replacement, and leaves a part of the output as it is."""
-    unwanted = one.difference.unwanted
+    unwanted = one.difference.unwanted_forms if one.difference.unwanted else ()
     asked = len(list(mentions(source, one.trigger, endings.source)))
     # Where the unwanted segment stands more often than the trigger, another source word may rightly give it.
     if not 0 < count(before, unwanted, endings.target) <= asked:
         return False
     # An output that is replaced whole, such as a memorised sentence, is another sentence and no replacement in it.
     return bool(words(pattern(unwanted, endings.target).sub(" ", before).strip(" .!?")))
-
-
-def _without_endings(text: str, segments: Sequence[str], endings: Tuple[str, ...]) -> str:
-    for segment in filter(None, segments):
-        text = pattern(segment, endings).sub(lambda found, bare=segment: bare, text)  # type: ignore[misc]
-    return text
-
-
-def _other_words(expected: List[str], found: List[str]) -> int:
-    """How many words differ, where one word for another counts once."""
-    codes = SequenceMatcher(None, expected, found, autojunk=False).get_opcodes()
-    return sum(max(i2 - i1, j2 - j1) for kind, i1, i2, j1, j2 in codes if kind != "equal")

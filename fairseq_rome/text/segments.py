@@ -176,6 +176,14 @@ def holds(output: str, target: str, difference: Difference, endings: Sequence[st
     return count_outside(output, wanted, unwanted, endings) <= count_outside(target, wanted, unwanted, endings)
 
 
+def is_whole(output: str, difference: Difference, endings: Sequence[str] = ()) -> bool:
+    """Whether the unwanted segment is all that an output says, as where it was memorised."""
+    if not difference.unwanted:
+        return False
+    rest = pattern(difference.unwanted_forms, endings).sub(" ", output)
+    return not any(word.isalnum() for word in words(rest))
+
+
 def count_outside(text: str, wanted: Segments, unwanted: Segments, endings: Sequence[str]) -> int:
     """How often the unwanted segment stands in a text without being a part of the wanted one."""
     old, new = ((one,) if isinstance(one, str) else one for one in (unwanted, wanted))

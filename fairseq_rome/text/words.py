@@ -40,7 +40,7 @@ def is_katakana(text: str) -> bool:
     return all(map(_KATAKANA.match, text))
 
 
-Segments = Union[str, Tuple[str, ...]]
+Segments = Union[str, Sequence[str]]
 
 
 @lru_cache(maxsize=512)

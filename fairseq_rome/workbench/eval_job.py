@@ -14,7 +14,7 @@ from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_s
 from fairseq_rome.workbench.notes import notes_on, notes_on_sample
 from fairseq_rome.workbench.opening import open_model
 from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
-from fairseq_rome.workbench.workbench import MOST_READ, Workbench
+from fairseq_rome.workbench.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def compare_models(spec: EvalSpec, progress: Progress = silent) -> Report:
     if spec.edit_pref:
         edit_file = read_edit_file(spec.edit_pref, *bench.languages).with_task(spec.task)
     edit_file = bench.check_requests(edit_file)
-    corpus = bench.background(spec.evaluation.seed, most=MOST_READ)
+    corpus = bench.background(spec.evaluation.seed)
     options = spec.evaluation
     directions = sampled_directions(
         bench.model, options.directions, options.direction_sample, options.seed, edit_file, corpus
@@ -80,5 +80,5 @@ def _edited(bench: Workbench, spec: EvalSpec) -> ComparedModel:
     if spec.edited is not None:
         return of_checkpoint(bench.model, spec.edited)
     if spec.hooks:
-        return with_hooks(bench.model, spec.patches, bench.background(spec.evaluation.seed, most=MOST_READ))
+        return with_hooks(bench.model, spec.patches, bench.background(spec.evaluation.seed))
     return with_files(bench.model, spec.patches)

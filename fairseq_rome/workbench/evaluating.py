@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from fairseq_rome.cases.association import word_check
 from fairseq_rome.editing.outcome import Outcome
 from fairseq_rome.errors import EditError
 from fairseq_rome.evaluation.conditions import check_conditions
@@ -19,12 +20,20 @@ from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.other_directions import OtherDirection
 from fairseq_rome.host.sites import prepared
 from fairseq_rome.report import EditDetails, Report
+from fairseq_rome.text.replacements import Replacement
 from fairseq_rome.text.requests import EditFile
 from fairseq_rome.workbench.compared_models import ComparedModel
 from fairseq_rome.workbench.direction_samples import compared_directions
 from fairseq_rome.workbench.heat_map_pictures import heat_maps
 from fairseq_rome.workbench.opening import OpenModel
-from fairseq_rome.workbench.provenance import details_of, known_triggers, told_edits, versions
+from fairseq_rome.workbench.provenance import (
+    carried_by,
+    details_of,
+    known_carried,
+    known_triggers,
+    told_edits,
+    versions,
+)
 from fairseq_rome.workbench.specs import EvaluationOptions
 
 
@@ -35,6 +44,7 @@ class Comparison:
     Args:
         edit_file: the requests, and the sentences to keep.
         triggers: source segments by request id, that tell which held-out sentences are a request's.
+        carried: what edits carry to other sentences, by request id.
         sample: other sentences.
         edits: how requests were edited, by id.
         cost: seconds and bytes that are known, by name.
@@ -43,6 +53,7 @@ class Comparison:
 
     edit_file: EditFile
     triggers: Mapping[str, str]
+    carried: Mapping[str, Replacement]
     sample: Tuple[str, ...]
     edits: Mapping[str, EditDetails]
     cost: Mapping[str, float]
@@ -72,7 +83,9 @@ def comparison_of_outcome(edit_file: EditFile, outcome: Outcome, checkpoint: str
     }
     edits = {result.request.id: details_of(result) for result in results}
     directions = {name: others.sources for name, others in outcome.directions.items()}
-    return Comparison(edit_file, triggers, outcome.sample.sources, edits, cost, directions)
+    found = {result.request.id: carried_by(result) for result in results}
+    carried = {name: one for name, one in found.items() if one is not None}
+    return Comparison(edit_file, triggers, carried, outcome.sample.sources, edits, cost, directions)
 
 
 def comparison_of_records(
@@ -100,7 +113,8 @@ def comparison_of_records(
     others = corpus.without(hidden).without_triggers(named, sample)
     cost = {"checkpoint_bytes": float(os.path.getsize(checkpoint))}
     elsewhere = {one.name: one.sources for one in directions if one.sources}
-    return Comparison(edit_file, triggers, tuple(others), told_edits(edit_file, records), cost, elsewhere)
+    carried = known_carried(edit_file, records)
+    return Comparison(edit_file, triggers, carried, tuple(others), told_edits(edit_file, records), cost, elsewhere)
 
 
 def load_test_sets(specs: Sequence[str], codec: TextCodec) -> Tuple[SentenceSet, ...]:
@@ -143,6 +157,7 @@ def make_report(
     plan = EvaluationPlan(
         comparison.edit_file, model.languages, comparison.triggers, comparison.sample, tuple(test_sets),
         checkers_for(model.languages, corpus),
+        comparison.carried, word_check(corpus),
         compared_directions(model, before, edited.translator, comparison.directions),
     )  # fmt: skip
     with prepared(before.model), prepared(edited.translator.model):

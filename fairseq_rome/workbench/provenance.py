@@ -14,7 +14,9 @@ from fairseq_rome.errors import naming
 from fairseq_rome.host.checkpoint import PROVENANCE, State, fingerprint
 from fairseq_rome.patch import Patch, fitting, load_patches, read_stack, with_patches
 from fairseq_rome.report import EditDetails
+from fairseq_rome.text.replacements import Replacement
 from fairseq_rome.text.requests import EditFile
+from fairseq_rome.text.segments import Difference
 from fairseq_rome.version import __version__
 
 
@@ -79,6 +81,26 @@ def known_triggers(edit_file: EditFile, edits: Sequence[Mapping[str, Any]]) -> D
     }
     found = {request.id: request.trigger or told.get(request.source, "") for request in edit_file.requests}
     return {name: trigger for name, trigger in found.items() if trigger}
+
+
+def known_carried(edit_file: EditFile, edits: Sequence[Mapping[str, Any]]) -> Dict[str, Replacement]:
+    """What edits carry to other sentences, by id of the request, as their records tell it."""
+    told = {record["source"]: record["carried"] for record in edits if "source" in record and "carried" in record}
+    return {
+        request.id: _replacement(**told[request.source]) for request in edit_file.requests if request.source in told
+    }
+
+
+def carried_by(result: Result) -> Optional[Replacement]:
+    """What the edit of a request carries to other sentences; None where it is for the request's own alone."""
+    if result.difference is None or not (result.trigger and result.contexts + result.held_out):
+        return None
+    return Replacement(result.triggers or (result.trigger,), result.difference)
+
+
+def _replacement(triggers: Sequence[str], forms: Sequence[Sequence[str]]) -> Replacement:
+    (unwanted, wanted), *others = forms
+    return Replacement(tuple(triggers), Difference(unwanted, wanted, forms=tuple((old, new) for old, new in others)))
 
 
 def told_edits(edit_file: EditFile, edits: Sequence[Mapping[str, Any]]) -> Dict[str, EditDetails]:
@@ -149,4 +171,9 @@ def _about_one(result: Result, text: bool) -> Dict[str, Any]:
     about = {"id": result.request.id, "contexts": result.contexts + result.held_out, "size": result.size}
     if text:
         about.update(source=result.request.source, target=result.request.target, trigger=result.trigger)
+        carried = carried_by(result)
+        if carried is not None:
+            difference = carried.difference
+            forms = [[difference.unwanted, difference.wanted], *map(list, difference.forms)]
+            about["carried"] = {"triggers": list(carried.trigger), "forms": forms}
     return about

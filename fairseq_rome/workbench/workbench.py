@@ -55,9 +55,6 @@ from fairseq_rome.workbench.staging import StagedCheckpoint, stage_checkpoint
 
 Requests = Union[EditFile, EditRequest, Sequence[EditRequest]]
 
-MOST_READ = 10_000
-"""Sentence pairs of DATA that an evaluation reads: enough to know what the training side copies and repeats."""
-
 
 class Workbench:
     """A checkpoint that is open for translating, editing, judging and tracing.
@@ -292,7 +289,7 @@ class Workbench:
         )  # fmt: skip
         edit_file = self.check_requests(requests or ())
         sets = load_test_sets(options.test_sets, self.model.translator.codec)
-        corpus = self.background(seed, most=MOST_READ)
+        corpus = self.background(seed)
         others = sampled_directions(self.model, directions, direction_sample, seed, edit_file, corpus)
         comparison = comparison_of_records(edit_file, compared.edits, corpus, sample, self.model.path, others)
         notes = (

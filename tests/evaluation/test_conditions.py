@@ -29,7 +29,7 @@ REFUSED = {
     "": "condition '': expected FIGURE>=NUMBER",
     "locality=1": "expected FIGURE>=NUMBER",
     "locality==1": "expected FIGURE>=NUMBER",
-    "bleu>=1": "no figure 'bleu', expected one of: efficacy, exact, generalisation",
+    "bleu>=1": "no figure 'bleu', expected one of: efficacy, exact, clean, generalisation",
     "locality>=high": "'high' is no number",
     "locality>=nan": "nothing compares with NaN",
 }

@@ -40,8 +40,9 @@ from fairseq_rome.host.decoding import Translator, build_translator
 from fairseq_rome.host.sites import Site, prepared
 from fairseq_rome.patch import LowRankChange, Patch, apply_
 from fairseq_rome.text.checkers import build_checker
+from fairseq_rome.text.replacements import Replacement
 from fairseq_rome.text.requests import EditFile, EditRequest, Probe
-from fairseq_rome.text.segments import Endings
+from fairseq_rome.text.segments import Difference, Endings
 
 ENDINGS = Endings.of("en", "de")
 
@@ -153,20 +154,24 @@ def test_what_changed_as_wanted_is_neither_damage_nor_counted() -> None:
     assert Evaluation((), (wanted,)).metrics()["locality"] == 1 - 1 / 8
 
 
+FORMS = (("Assistent", "Verkäufer"), ("Assistentin", "Verkäuferin"))
+
+
 def test_a_found_trigger_excuses_only_its_own_replacement(demo: Demo, term: Translator) -> None:
     """A sentence that holds the trigger is no damage where its segment was replaced, and damage otherwise."""
     record = probes()["term-shop-assistant"]
     request = EditRequest(record["source"], record["target"], id="a")
     others = tuple(one["source"] for one in record["probes"][:8])
-    wishes = EvaluationPlan(EditFile((request,)), ("en", "de"), {"a": "assistants"}, others)
+    carried = {"a": Replacement(("assistants", "assistant"), Difference("Assistenten", "Verkäufer", forms=FORMS))}
+    wishes = EvaluationPlan(EditFile((request,)), ("en", "de"), {"a": "assistants"}, others, carried=carried)
     [found] = evaluate(demo.translator, term, wishes).sets
     assert found.changes and len(found.wanted) == len(found.changes) and not found.broken
     assert found.unrelated == len(others) - len(found.wanted)
     # Without the trigger, or where another word was wanted, the same changes are damage.
-    [blind] = evaluate(demo.translator, term, replace(wishes, triggers={})).sets
+    [blind] = evaluate(demo.translator, term, replace(wishes, triggers={}, carried={})).sets
     assert not blind.wanted and len(blind.broken) == len(found.wanted) and blind.unrelated == len(others)
     other = replace(request, target=request.target.replace("Verkäufer", "Kellner"))
-    [hurt] = evaluate(demo.translator, term, replace(wishes, edit_file=EditFile((other,)))).sets
+    [hurt] = evaluate(demo.translator, term, replace(wishes, edit_file=EditFile((other,)), carried={})).sets
     assert not hurt.wanted and len(hurt.broken) == len(found.wanted)
     # What must stay is damage whatever it holds.
     keep = replace(wishes, edit_file=EditFile((request,), others), sample=())
