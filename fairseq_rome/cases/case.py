@@ -8,16 +8,16 @@ from typing import Callable, FrozenSet, List, Optional, Sequence, Tuple
 from fairseq_rome.cases.association import word_check
 from fairseq_rome.cases.case_notes import notes_on_case
 from fairseq_rome.cases.case_settings import CaseSettings
-from fairseq_rome.cases.contexts import corrected_references, self_corrected
+from fairseq_rome.cases.contexts import corrected_references, said_otherwise, self_corrected
 from fairseq_rome.cases.hunk_reading import Reading, Sides
 from fairseq_rome.cases.understanding import Understanding, understand
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
-from fairseq_rome.host.examples import Example, make_example
+from fairseq_rome.host.examples import Example, changed_whole, make_example
 from fairseq_rome.text.cleanness import is_clean
 from fairseq_rome.text.requests import EditRequest
-from fairseq_rome.text.segments import Difference, Endings, holds, wanted_difference
+from fairseq_rome.text.segments import Difference, Endings, holds, is_whole, wanted_difference
 from fairseq_rome.text.tags import opens_with
 from fairseq_rome.tracing.attribution import find_trigger
 
@@ -82,8 +82,16 @@ class Case:
             output: what a model says of the request's source, or of another.
             target: what it should say; the request's own target if None.
         """
+        if target is not None and self.is_whole:
+            # Another source is to have another sentence, and whatever it is it is not the memorised one.
+            return self.cleanly_shown_by(self.before.text, output)
         wanted = self.request.target if target is None else target
         return holds(output, wanted, self.difference, self.endings.target)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that the model says is wrong, as where it was memorised."""
+        return is_whole(self.before.text, self.difference)
 
 
 def prepare(
@@ -112,6 +120,8 @@ def prepare(
     example = make_example(codec, request.source, before, request.target, triggers)
     if scoped:
         corpus = corpus.with_rare(triggers, known.difference.unwanted_forms, endings.target)
+    if is_whole(before.text, known.difference):
+        example = changed_whole(example, int(translator.adapter.target_prefix >= 0), free=False)
     saying = corpus.saying(known.difference.unwanted_forms, endings.target)
     # A sentence with other tags is of another direction, whatever it says.
     tags = codec.tags(request.source)
@@ -119,7 +129,7 @@ def prepare(
     concerned = corpus.with_trigger(triggers) if scoped else alike
     mined = concerned if _mines(known, settings) else []
     contexts, held_out = _more_examples(
-        translator, request, known.difference, triggers if scoped else (), corpus, mined, settings
+        translator, request, before.text, known.difference, triggers if scoped else (), corpus, mined, settings
     )
     learnt = [one.source for one in (*contexts, *held_out)]
     hangs_on = known.trigger if scoped else ""
@@ -162,18 +172,20 @@ def _mines(known: Understanding, settings: CaseSettings) -> bool:
 
 
 def _more_examples(
-    translator: Translator, request: EditRequest, difference: Difference, triggers: Tuple[str, ...], corpus: Corpus,
-    mined: Sequence[int], settings: CaseSettings,
+    translator: Translator, request: EditRequest, before: str, difference: Difference, triggers: Tuple[str, ...],
+    corpus: Corpus, mined: Sequence[int], settings: CaseSettings,
 ) -> Tuple[Tuple[Example, ...], Tuple[Example, ...]]:  # fmt: skip
     """Contexts to fit on, and held-out ones: the request's own first, then mined ones, then mined references."""
     others = [index for index in mined if corpus.sources[index] != request.source]
     sources = [source for source in request.contexts if source != request.source]
     sources += [corpus.sources[index] for index in others]
     most = settings.edit_contexts
-    decoded = self_corrected(translator, sources, difference, triggers, most)
+    whole = is_whole(before, difference)
+    decode = said_otherwise if whole else self_corrected
+    decoded = decode(translator, sources, difference, triggers, most)
     parts = len(decoded) // _HELD_OUT_PARTS if len(decoded) >= _ENOUGH_TO_HOLD_OUT else 0
     held_out = decoded[:parts]
     unseen = {example.source for example in held_out}
     free = [index for index in others if corpus.sources[index] not in unseen][: settings.edit_references]
-    references = corrected_references(translator.codec, corpus, free, difference, triggers)
+    references = [] if whole else corrected_references(translator.codec, corpus, free, difference, triggers)
     return (*decoded[parts:], *references), tuple(held_out)

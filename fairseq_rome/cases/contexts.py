@@ -11,8 +11,8 @@ from typing import List, Optional, Sequence, Tuple
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
-from fairseq_rome.host.examples import Example, make_example
-from fairseq_rome.text.segments import Difference, correct
+from fairseq_rome.host.examples import Example, changed_whole, make_example
+from fairseq_rome.text.segments import Difference, correct, is_whole
 from fairseq_rome.text.words import contains_trigger, count, mentions
 
 
@@ -42,6 +42,34 @@ def self_corrected(
             example = _corrected(translator.codec, source, before, difference, triggers)
             if example is not None and len(examples) < most:
                 examples.append(example)
+    return examples
+
+
+def said_otherwise(
+    translator: Translator, sources: Sequence[str], difference: Difference, triggers: Tuple[str, ...], most: int
+) -> List[Example]:
+    """Examples where an output is wrong as a whole: what the model says of a source when that output is barred.
+
+    The request's own sentence would be as wrong of another source as what was memorised.
+
+    Args:
+        translator: the model.
+        sources: source texts in order of preference.
+        difference: the output that should go, and the request's own sentence.
+        triggers: see `self_corrected`.
+        most: examples at most.
+    """
+    chosen = [source for source in dict.fromkeys(sources) if not triggers or contains_trigger(source, triggers)]
+    chosen = chosen[: 2 * most]  # of which some may be right already
+    said = translator.translate(chosen, "decoding contexts")
+    wrong = [(source, one) for source, one in zip(chosen, said) if is_whole(one.text, difference)][:most]
+    first = int(translator.adapter.target_prefix >= 0)
+    others = translator.translate_otherwise([source for source, _ in wrong], [one.tokens for _, one in wrong])
+    examples = []
+    for (source, before), other in zip(wrong, others):
+        if not count(other.text, (difference.unwanted, difference.wanted)):
+            example = make_example(translator.codec, source, before, other.text, triggers)
+            examples.append(changed_whole(example, first, free=True))
     return examples
 
 

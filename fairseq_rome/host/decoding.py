@@ -17,6 +17,8 @@ from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.sites import device_of, find_sites
 
 _BATCH_TOKENS = 4000
+# First tokens that are tried where the usual one is barred. More find better sentences, and take a decoding each.
+_BEGINNINGS = 4
 
 Progress = Callable[[Sequence[Any], str], Iterable[Any]]
 
@@ -65,6 +67,33 @@ class Translator:
         """
         return self.translate_tokens([self.codec.source(sentence) for sentence in sentences], label)
 
+    def translate_otherwise(self, sources: Sequence[str], said: Sequence[Tensor]) -> List[Hypothesis]:
+        """What the model says of each source if it may not begin as it does: the best with another first token.
+
+        Args:
+            sources: source sentences as text.
+            said: what the model says of each, as tokens with all that stands around them.
+        """
+        pairs = [Pair(self.codec.source(source), tokens) for source, tokens in zip(sources, said)]
+        found: List[Hypothesis] = []
+        for start in range(0, len(pairs), self.max_sentences):
+            part = pairs[start : start + self.max_sentences]
+            begins = self._other_beginnings(part)
+            tried = [self._decode([pair.source for pair in part], begin) for begin in begins]
+            found += [max(several, key=lambda one: one.score) for several in zip(*tried)]
+        return found
+
+    def _other_beginnings(self, pairs: Sequence[Pair]) -> List[Tensor]:
+        """For some pairs the likeliest beginnings, each B x T, with another first token than the target has."""
+        first = int(self.adapter.target_prefix >= 0)
+        batch = self.batcher.batch(pairs)
+        with torch.no_grad():
+            scores = forced_logits(self.model, batch)[:, first].clone()
+        scores.scatter_(1, batch.target[:, first].unsqueeze(1), -math.inf)
+        scores[:, : self.adapter.target_dictionary.nspecial] = -math.inf
+        likely = scores.topk(_BEGINNINGS, dim=1).indices
+        return [torch.cat([batch.target[:, :first], likely[:, [rank]]], dim=1) for rank in range(_BEGINNINGS)]
+
     def translate_tokens(self, sources: Sequence[Tensor], label: str = "decoding") -> List[Hypothesis]:
         """The best hypothesis of each source (token ids with the end symbol), in their order.
 
@@ -85,10 +114,10 @@ class Translator:
                 found[index] = hypothesis
         return [hypothesis for hypothesis in found if hypothesis is not None]
 
-    def _decode(self, sources: Sequence[Tensor]) -> List[Hypothesis]:
+    def _decode(self, sources: Sequence[Tensor], begin: Optional[Tensor] = None) -> List[Hypothesis]:
         net_input = self.batcher.sources(sources)
         with torch.no_grad(), _beam_search(self.model, self.generator):
-            results = self.adapter.generate(self.generator, self.model, net_input)
+            results = self.adapter.generate(self.generator, self.model, net_input, begin)
         best = [hypotheses[0] for hypotheses in results]
         return [
             Hypothesis(

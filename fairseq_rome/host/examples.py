@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import List, Sequence, Tuple
 
 import torch
@@ -29,6 +29,7 @@ class Example:
         said: for each span, the token that the model says where it starts.
         own: tokens of source and of `before`, as the model says it.
         resumes: for each span, where what follows it begins in the target of `own`.
+        free: `before` is wrong as a whole, and `after` is only one of the sentences that may come instead.
         trigger: token positions of the trigger in the source.
     """
 
@@ -41,6 +42,7 @@ class Example:
     trigger: Tuple[int, ...]
     own: Pair
     resumes: Tuple[int, ...]
+    free: bool = False
 
 
 def make_example(codec: TextCodec, source: str, before: Hypothesis, after: str, trigger: Segments) -> Example:
@@ -66,6 +68,20 @@ def make_example(codec: TextCodec, source: str, before: Hypothesis, after: str, 
         own=Pair(tokens, own),
         resumes=tuple(old for _, _, _, old in changes),
     )  # fmt: skip
+
+
+def changed_whole(example: Example, first: int, free: bool) -> Example:
+    """An example in which all is changed, though a subword of one sentence may stand in the other too.
+
+    Args:
+        example: the example.
+        first: position of the first target token that may change, behind language symbols.
+        free: whether `after` is only one of the sentences that may come.
+    """
+    own, target = example.own.target, example.pair.target
+    return replace(
+        example, spans=((first, len(target) - 1),), said=(int(own[first]),), resumes=(len(own) - 1,), free=free
+    )
 
 
 def _joined(codec: TextCodec, before: str, after: str, own: Tensor, wanted: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ for more than one method are in `methods/fitting`.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -142,6 +142,15 @@ class EditProblem:
     thorough: bool = False
     elsewhere: Tuple[Tuple[Translator, Tuple[Pair, ...]], ...] = ()
     early: Optional[Tuple[Site, SiteResources]] = None
+
+    def alone(self, taken: int) -> EditProblem:
+        """The request's own sentence, without what is carried to others.
+
+        Args:
+            taken: neurons to spare that are spare no longer.
+        """
+        case = replace(self.case, contexts=(), held_out=(), near_misses=())
+        return replace(self, case=case, resources=replace(self.resources, spare=self.resources.spare[taken:]))
 
     @property
     def example(self) -> Example:

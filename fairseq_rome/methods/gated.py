@@ -7,9 +7,11 @@ the dormant neuron itself contributed.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Tuple
 
+from fairseq_rome.errors import EditError
 from fairseq_rome.methods.base import EditProblem, Method, NeuronSettings, ValueSettings, register
 from fairseq_rome.settings import setting
 
@@ -65,4 +67,9 @@ class Gated(Method[GatedSettings]):
             follow = following_changes(replace(problem, site=site, resources=resources), settings, tolerance)
         with applied(problem.translator.model, Patch(self.name, problem.site, follow)):
             changes, notes = gate_changes(problem, settings, tolerance)
+        if any(example.free for example in problem.contexts):
+            # The gates so far only bar what was said. What the request itself is to say comes on top of them.
+            alone = problem.alone(int(notes["gates"]))
+            with applied(problem.translator.model, Patch(self.name, problem.site, changes)), suppress(EditError):
+                changes += gate_changes(alone, settings, tolerance)[0]
         return Patch(self.name, problem.site, (*changes, *follow), {**notes, "following": float(len(follow) // 3)})

@@ -168,6 +168,19 @@ class TaskAdapter(ABC):
         """
         return self.task.build_generator([model], generation)
 
-    def generate(self, generator: Any, model: Any, net_input: Dict[str, Tensor]) -> List[List[Dict[str, Any]]]:
-        """The hypotheses of each source, best first, as fairseq's generators give them."""
-        return self.task.inference_step(generator, [model], {"net_input": net_input})
+    def generate(
+        self, generator: Any, model: Any, net_input: Dict[str, Tensor], begin: Optional[Tensor] = None
+    ) -> List[List[Dict[str, Any]]]:
+        """The hypotheses of each source, best first, as fairseq's generators give them.
+
+        Args:
+            generator: from `build_generator`.
+            model: the translation model.
+            net_input: from `source_batch`, on the model's device.
+            begin: B x T tokens with which every hypothesis of a source has to begin, padded on the right; None for
+                those that the task asks for.
+        """
+        sample = {"net_input": net_input}
+        if begin is None:
+            return self.task.inference_step(generator, [model], sample)
+        return self.task.inference_step(generator, [model], sample, prefix_tokens=begin)

@@ -58,7 +58,8 @@ def segment_steps(
     after it, whatever token that is: a decoder that has just said a word it hardly knows tends to go on with it, or
     to say the unwanted one as well. Where the model says the token by itself in nearly all examples there is no
     step. At the first token, examples other than the user's count only where the model is about to say what the
-    segment replaces. At an encoder site there is one step, at the last token of the trigger, which pushes all.
+    segment replaces. Where some are free, only what was said first has to go. At an encoder site there is one step, at
+    the last token of the trigger, which pushes all.
 
     Args:
         site: where to edit.
@@ -71,8 +72,12 @@ def segment_steps(
         EditError: if there is no step to push.
     """
     places: Dict[Label, List[Tuple[int, int]]] = {}
+    free = any(example.free for example in examples)
     for number, example in enumerate(examples):
         tokens = example.pair.target.tolist()
+        if free:
+            places.setdefault((_WHATEVER_FOLLOWS,), []).append((number, example.spans[0][0]))
+            continue
         for (start, stop), said in zip(example.spans, example.said):
             begins = number == 0 or int(readings[number].best[start]) == said
             for position in range(start if begins else start + 1, stop):
@@ -85,7 +90,9 @@ def segment_steps(
         for label, where in places.items()
         if any(number < fitted for number, _ in where) and _needed(label, where, examples, readings, bound)
     ]
-    steps = [Step(label[-1], tuple(places[label]), tuple(places[label])) for label in labels]
+    # The user's own sentence may begin as what has to go does.
+    pushed = {label: [place for place in places[label] if place[0] or not free] for label in labels}
+    steps = [Step(label[-1], tuple(places[label]), tuple(pushed[label])) for label in labels]
     if thorough:
         steps += _rest(examples[0], readings[0], {place for step in steps for place in step.pushed}, bound)
     found = steps if site.in_decoder else _at_trigger(examples, steps)
