@@ -51,7 +51,9 @@ class ModelUnderEdit:
         self.translator = translator
         self.corpus = surroundings.corpus
         self._sides = Sides(translator.adapter.languages, surroundings.corpus)
-        self.neurons = NeuronPool(surroundings.earlier, settings.edit_dormant, settings.widen)
+        # A neuron that is silent in one direction works in another, so that a model of several has none to spare.
+        self._widens = settings.widen or bool(surroundings.directions)
+        self.neurons = NeuronPool(surroundings.earlier, settings.edit_dormant, self._widens)
         self.patches: List[Patch] = list(surroundings.earlier)
         self._earlier = len(self.patches)
         said = translator.translate(keep, "decoding sentences to keep")
@@ -115,7 +117,9 @@ class ModelUnderEdit:
         return self.neurons.spare(site, self.background(site, settings), columns)
 
     def neurons_left(self, settings: EditSettings) -> Mapping[str, Tuple[int, int]]:
-        """As `NeuronPool.left`, also of sites where all gates are from an interrupted run."""
+        """As `NeuronPool.left`, also of sites where all gates are from an interrupted run; none where layers grow."""
+        if self._widens:
+            return {}
         own = self.patches[self._earlier :]
         for site in dict.fromkeys(site for patch in own for site in patch.taken):
             self.spare_neurons(site, settings)  # which makes the pool count the site

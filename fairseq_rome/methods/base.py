@@ -89,7 +89,8 @@ class NeuronSettings(Settings):
     widen: bool = setting(
         False,
         "gated: let the feed-forward layers grow by the neurons that are needed, and take over only old ones that are "
-        "as good as silent; the checkpoint stays a stock one, with a larger ffn_embed_dim",
+        "as good as silent; the checkpoint stays a stock one, with a larger ffn_embed_dim. So it is anyway where other "
+        "directions of a multilingual model are looked after",
     )
     edit_dormant: float = setting(
         1e-2,

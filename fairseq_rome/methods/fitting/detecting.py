@@ -184,8 +184,9 @@ def _fit_gate(
     """
     shut = sides.shut
     close = shut.nearest(responses, _NEAREST)
-    # Of the nearest negatives again those that count most, and all of the request's own.
-    hard = torch.cat([close[:_HARDEST], shut.own, sides.near])
+    # Of the nearest negatives again those that count most, and of the request's own likewise.
+    own = _hardest(shut.own, discriminant(sides.opened, whitening))
+    hard = torch.cat([close[:_HARDEST], own, sides.near])
     for attempt, decay in enumerate(_DECAYS, start=1):
         detector = fit_detector(sides.opened, hard, whitening, decay)
         if attempt > 1:
@@ -199,8 +200,15 @@ def _fit_gate(
             return _scaled(sides, detector, threshold, float(on_shut.max()))
         if attempt == 1:
             close = shut.nearest(respond([detector], shut.inputs)[0], _HARDEST)
-        hard = torch.cat([hard, close[:_HARDEST]])
+        hard = torch.cat([hard, close[:_HARDEST], _hardest(shut.own, detector)])
     return None
+
+
+def _hardest(inputs: Tensor, detector: Detector) -> Tensor:
+    """The inputs of largest response, as many as the regression takes."""
+    if len(inputs) <= _HARDEST:
+        return inputs
+    return inputs[detector(inputs).topk(_HARDEST).indices]
 
 
 def _threshold(
