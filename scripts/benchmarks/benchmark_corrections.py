@@ -1,0 +1,221 @@
+"""Measure corrections as people hand them in, on Multi30k and on the directions of a multilingual model.
+
+Each request is edited from the unedited model and judged by beam search on its own sentence, on held-out sentences with
+the same word, on sentences without it, and in another direction. One JSON line a request goes to --out, and what is
+there already is not done again.
+
+    python scripts/benchmarks/benchmark_corrections.py es zh --limit 4             docs, triggers named
+    python scripts/benchmarks/benchmark_corrections.py multi30k --file natural --form contexts
+    python scripts/benchmarks/benchmark_corrections.py --table                    only print the table again
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
+
+from bench_options import add_running, add_settings, settings_of
+from correction_judge import FORMS, Correction, interval
+from multi30k import DEFAULT_FOLDER, ROOT, open_model
+from tqdm import tqdm
+
+import fairseq_rome
+from fairseq_rome import Workbench
+from fairseq_rome.cases.association import word_check
+from fairseq_rome.errors import EditError
+
+LANGUAGES = ("de", "fr", "es", "pt", "zh", "ja")
+MULTI30K = "multi30k"
+_CONTEXTS = 40
+_HEADER = (
+    "", "requests", "efficacy", "exact", "generalisation", "clean", "unrelated", "other directions", "s an edit",
+)  # fmt: skip
+
+
+def docs_model(folder: Path, data: Path, target: str, device: str, cache: Optional[str]) -> Workbench:
+    """The workbench with one direction of the multilingual model.
+
+    Args:
+        folder: with the checkpoint and its subword model.
+        data: the unpacked data directory.
+        target: code of the target language.
+        device: where it computes.
+        cache: folder for statistics.
+    """
+    warnings.simplefilter("ignore")  # fairseq and torch warn of one another
+    return fairseq_rome.open(
+        str(folder / "model.pt"), data=str(data), source="en", target=target, task="translation_multi_simple_epoch",
+        langs=",".join(("en", *LANGUAGES)), lang_pairs=",".join(f"en-{one}" for one in LANGUAGES),
+        encoder_langtok="src", decoder_langtok=True, bpe="sentencepiece",
+        sentencepiece_model=str(folder / "spm.model"), beam=4, device=device, cache=cache,
+    )  # fmt: skip
+
+
+def lines_of(path: Path) -> List[Dict[str, Any]]:
+    """The records of a file of JSON lines."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+class Bed:
+    """A model with its requests, and what they are judged on.
+
+    Args:
+        name: `multi30k`, or the target language of the documents.
+        arguments: of the command line.
+    """
+
+    def __init__(self, name: str, arguments: argparse.Namespace) -> None:
+        self.name = name
+        folder = (arguments.multi30k if name == MULTI30K else arguments.docs) / "requests"
+        if name == MULTI30K:
+            self.bench = open_model(arguments.multi30k, device=arguments.device, cache=arguments.cache)
+            stem = "natural" if arguments.file == "natural" else "requests"
+            others = folder / "unrelated.jsonl"
+        else:
+            self.bench = docs_model(arguments.docs, arguments.data, name, arguments.device, arguments.cache)
+            stem = f"{name}.natural" if arguments.file == "natural" else name
+            others = folder / f"{name}.unrelated.jsonl"
+        language = "de" if name == MULTI30K else name
+        records = lines_of(folder / f"{stem}.jsonl")
+        asked = [one for one in records if arguments.file == "natural" or one["task"] == arguments.file]
+        self.corrections = [Correction(one, language) for one in asked]
+        self.unrelated = [one["source"] for one in lines_of(others)][: arguments.unrelated]
+        self.hidden = [source for one in self.corrections for source in one.probes] + self.unrelated
+        self.is_word = word_check(self.bench.background(1, self.hidden))
+        self.before = self.translate(self.unrelated)
+
+    def translate(self, sources: Sequence[str]) -> Dict[str, str]:
+        """What the model says now, by source."""
+        return dict(zip(sources, self.bench.translate(list(sources))))
+
+
+def measure(bed: Bed, correction: Correction, arguments: argparse.Namespace) -> Dict[str, Any]:
+    """Edit for one request, judge the edited model, and give the record."""
+    settings = settings_of(
+        arguments.settings, edit_sample=0, edit_direction_sample=0 if bed.name == MULTI30K else arguments.others
+    )
+    source = correction.record["source"]
+    sources = [source, *correction.probes]
+    before = bed.translate(sources)
+    request = correction.request(arguments.form, arguments.contexts, bed.hidden)
+    started = time.perf_counter()
+    reason, outcome = "", None
+    try:
+        outcome = bed.bench.edit(request, settings, hidden=bed.hidden)
+    except EditError as error:
+        reason = str(error)
+    seconds = time.perf_counter() - started
+    result = outcome.results[0] if outcome else None
+    with bed.bench.patched(outcome.patches if outcome else ()):
+        after, others = bed.translate(sources), bed.translate(bed.unrelated)
+    probes = [one for one in correction.probes if correction.concerned(before[one])]
+    elsewhere = outcome.directions.values() if outcome else ()
+    return {
+        "bed": bed.name, "file": arguments.file, "form": arguments.form, "id": correction.id,
+        "settings": arguments.settings, "wrong_before": correction.concerned(before[source]),
+        "held": correction.shown(before[source], after[source], correction.record["target"]),
+        "exact": after[source] == correction.record["target"],
+        "probes": len(probes),
+        "general": sum(correction.shown(before[one], after[one]) for one in probes),
+        "clean": sum(correction.clean(before[one], after[one], bed.is_word) for one in probes),
+        "unrelated": len(others), "identical": sum(bed.before[one] == said for one, said in others.items()),
+        "elsewhere": sum(len(one.sources) for one in elsewhere),
+        "elsewhere_identical": sum(len(one.sources) - len(one.changed) for one in elsewhere),
+        "seconds": seconds, "reason": reason or (result.reason if result else ""),
+        "understood": [result.difference.unwanted, result.difference.wanted] if result and result.difference else None,
+        "trigger": result.trigger if result else "", "evidence": result.evidence if result else "",
+        "said": after[source],
+        "unclean": [
+            (one, before[one], after[one])
+            for one in probes
+            if not correction.clean(before[one], after[one], bed.is_word)
+        ],
+        "changed": [(one, bed.before[one], said) for one, said in others.items() if bed.before[one] != said],
+    }  # fmt: skip
+
+
+def table(records: Sequence[Dict[str, Any]]) -> str:
+    """A row for each direction, file and form; requests that were right before do not count."""
+    lines = ["| " + " | ".join(_HEADER) + " |", "|---" * len(_HEADER) + "|"]
+    counted = [one for one in records if one["wrong_before"]]
+    keys = list(dict.fromkeys((one["bed"], one["file"], one["form"]) for one in counted))
+    for key in keys:
+        lines.append(_row(" ".join(key), [one for one in counted if (one["bed"], one["file"], one["form"]) == key]))
+    for file, form in dict.fromkeys(key[1:] for key in keys if key[0] != MULTI30K):
+        group = [one for one in counted if one["bed"] != MULTI30K and (one["file"], one["form"]) == (file, form)]
+        lines.append(_row(f"all directions {file} {form}", group))
+    return "\n".join(lines)
+
+
+def _row(name: str, group: Sequence[Dict[str, Any]]) -> str:
+    def share(part: str, whole: str = "") -> str:
+        found = sum(one[part] for one in group), sum(one[whole] for one in group) if whole else len(group)
+        low, high = interval(*found)
+        return f"{found[0] / found[1]:.4f} ({low:.3f} to {high:.3f})" if found[1] else ""
+
+    cells: Tuple[str, ...] = (
+        name, str(len(group)), share("held"), share("exact"), share("general", "probes"), share("clean", "probes"),
+        share("identical", "unrelated"), share("elsewhere_identical", "elsewhere"),
+        f"{sum(one['seconds'] for one in group) / len(group):.0f}",
+    )  # fmt: skip
+    return "| " + " | ".join(cells) + " |"
+
+
+def run(arguments: argparse.Namespace, out: TextIO, done: Sequence[Dict[str, Any]]) -> None:
+    """Measure what is not in the results yet."""
+    known = {(one["bed"], one["file"], one["form"], one["id"], tuple(one["settings"])) for one in done}
+    for name in arguments.beds:
+        bed = Bed(name, arguments)
+        for correction in tqdm(bed.corrections[:: arguments.every][: arguments.limit], desc=name):
+            if (name, arguments.file, arguments.form, correction.id, tuple(arguments.settings)) in known:
+                continue
+            record = measure(bed, correction, arguments)
+            out.write(json.dumps(record, ensure_ascii=False) + "\n")
+            out.flush()
+            tqdm.write(
+                f"{record['id']}: {'holds' if record['held'] else 'FAILS'}, probes {record['general']} and cleanly "
+                f"{record['clean']} of {record['probes']}, unrelated {record['identical']}/{record['unrelated']}, "
+                f"other directions {record['elsewhere_identical']}/{record['elsewhere']}, {record['seconds']:.0f} s"
+            )
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("beds", nargs="*", choices=(MULTI30K, *LANGUAGES), metavar="BED", help="multi30k or a language")
+    parser.add_argument("--multi30k", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
+    parser.add_argument("--docs", type=Path, default=ROOT.parent / "shared" / "docs", help="default: %(default)s")
+    parser.add_argument("--data", type=Path, default=ROOT / "build" / "docs" / "data-bin", help="default: %(default)s")
+    parser.add_argument("--file", choices=("term", "segment", "natural"), default="term")
+    parser.add_argument("--form", choices=tuple(FORMS), default="trigger", help="how a request is given (default: %(default)s)")
+    parser.add_argument("--contexts", type=int, default=_CONTEXTS, metavar="N", help="context sentences at most")
+    parser.add_argument("--unrelated", type=int, default=200, metavar="N", help="sentences without the word")
+    parser.add_argument("--others", type=int, default=100, metavar="N", help="sentences of other directions")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth request")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N of these")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "corrections.jsonl", help="default: %(default)s")
+    parser.add_argument("--table", action="store_true", help="only print the table of --out")
+    add_settings(parser)
+    add_running(parser)
+    arguments = parser.parse_args(sys.argv[1:] if argv is None else list(argv))
+    needed = [arguments.multi30k if name == MULTI30K else arguments.docs for name in arguments.beds]
+    missing = next((folder for folder in needed if not (folder / "requests").is_dir()), None)
+    if missing is not None:
+        print(f"{missing / 'requests'} is missing: nothing is measured without it")
+        return 0
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    done = lines_of(arguments.out) if arguments.out.exists() else []
+    if not arguments.table:
+        with arguments.out.open("a", encoding="utf-8") as out:
+            run(arguments, out, done)
+    print(table(lines_of(arguments.out) if arguments.out.exists() else []))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

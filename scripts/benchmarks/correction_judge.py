@@ -1,0 +1,91 @@
+"""How a correction is judged: efficacy, generalisation, clean generalisation and locality, by beam search.
+
+What the library takes for an ending or for a form of a word must not decide how it is judged. So the segments count as
+the requests name them, with endings that are fixed here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Sequence, Tuple
+
+from fairseq_rome import EditRequest
+from fairseq_rome.text.cleanness import is_clean
+from fairseq_rome.text.segments import Difference, correct, holds
+from fairseq_rome.text.words import count
+
+ENDINGS = {"de": ("s", "es", "e", "en", "n", "er"), "es": ("s", "es"), "fr": ("s", "x"), "pt": ("s", "es")}
+FORMS = {"trigger": ("trigger",), "named": ("trigger", "unwanted", "wanted"), "contexts": (), "bare": ()}
+"""How a request is given, with the fields that it names; with context sentences, but for `bare`."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One request of a file, with what only the judge may see.
+
+    Args:
+        record: the line of the file.
+        language: of the target.
+    """
+
+    record: Dict[str, Any]
+    language: str
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        return str(self.record["id"])
+
+    @property
+    def difference(self) -> Difference:
+        """The point of it."""
+        return Difference(self.record["unwanted"], self.record["wanted"])
+
+    @property
+    def endings(self) -> Sequence[str]:
+        """Endings with which a segment counts; none for segments of one sentence."""
+        return ENDINGS.get(self.language, ()) if self.record.get("probes") else ()
+
+    @property
+    def probes(self) -> List[str]:
+        """Held-out sources."""
+        return [probe["source"] for probe in self.record.get("probes", ())]
+
+    def request(self, form: str, contexts: int, hidden: Sequence[str]) -> EditRequest:
+        """What the edit is given.
+
+        Args:
+            form: one of `FORMS`.
+            contexts: sentences at most.
+            hidden: sources that must not be among them.
+        """
+        record, taken = self.record, set(hidden)
+        given = tuple(source for source in record.get("contexts", ()) if source not in taken)[:contexts]
+        named = {name: record.get(name) for name in FORMS[form]}
+        return EditRequest(
+            record["source"], record["target"], id=self.id, contexts=() if form == "bare" else given, **named
+        )
+
+    def shown(self, before: str, after: str, target: str = "") -> bool:
+        """Whether an output shows the point of the correction."""
+        wanted = target or correct(before, self.difference, self.endings)
+        return wanted is not None and holds(after, wanted, self.difference, self.endings)
+
+    def clean(self, before: str, after: str, is_word: Callable[[str], bool]) -> bool:
+        """Whether it does, and is otherwise what it was."""
+        return is_clean(before, after, self.difference, self.endings, is_word)
+
+    def concerned(self, before: str) -> bool:
+        """Whether an output shows what is wrong, so that the sentence counts."""
+        return count(before, self.difference.unwanted_forms, self.endings) > 0
+
+
+def interval(part: int, whole: int) -> Tuple[float, float]:
+    """The 95% interval of a share (Wilson)."""
+    if not whole:
+        return 0.0, 1.0
+    z, share = 1.96, part / whole
+    middle = (share + z * z / (2 * whole)) / (1 + z * z / whole)
+    half = z * math.sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole)) / (1 + z * z / whole)
+    return middle - half, middle + half
