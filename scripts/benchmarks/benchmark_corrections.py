@@ -192,7 +192,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--docs", type=Path, default=ROOT.parent / "shared" / "docs", help="default: %(default)s")
     parser.add_argument("--data", type=Path, default=ROOT / "build" / "docs" / "data-bin", help="default: %(default)s")
     parser.add_argument("--file", choices=("term", "segment", "natural"), default="term")
-    parser.add_argument("--form", choices=tuple(FORMS), default="trigger", help="how a request is given (default: %(default)s)")
+    parser.add_argument(
+        "--form", choices=tuple(FORMS), default="trigger", help="how a request is given (default: %(default)s)"
+    )
     parser.add_argument("--contexts", type=int, default=_CONTEXTS, metavar="N", help="context sentences at most")
     parser.add_argument("--unrelated", type=int, default=200, metavar="N", help="sentences without the word")
     parser.add_argument("--others", type=int, default=100, metavar="N", help="sentences of other directions")
