@@ -30,6 +30,7 @@ from typing import (
     Mapping,
     Optional,
     Sequence,
+    Set,
     Tuple,
     Type,
     TypeVar,
@@ -153,6 +154,15 @@ class EditProblem:
         case = replace(self.case, contexts=(), held_out=(), near_misses=())
         return replace(self, case=case, resources=replace(self.resources, spare=self.resources.spare[taken:]))
 
+    def in_one_form(self) -> EditProblem:
+        """The request with those contexts alone that want a word in the form in which its own sentence does.
+
+        A method that has one key for a word averages over all contexts, and forms that differ would blur it.
+        """
+        own = _changed(self.example)
+        contexts = tuple(one for one in self.contexts if one.free or _changed(one) & own)
+        return replace(self, case=replace(self.case, contexts=contexts))
+
     @property
     def example(self) -> Example:
         """The user's own corrected sentence."""
@@ -182,6 +192,12 @@ class EditProblem:
     def unwanted_token(self) -> int:
         """What the model says in the example where the wanted segment should begin."""
         return self.example.said[0]
+
+
+def _changed(example: Example) -> Set[Tuple[int, ...]]:
+    """The changed spans of an example's target, as tokens."""
+    tokens = example.pair.target.tolist()
+    return {tuple(tokens[start:stop]) for start, stop in example.spans}
 
 
 class Method(Generic[S]):

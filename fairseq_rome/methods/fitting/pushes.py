@@ -47,6 +47,7 @@ def find_pushes(problem: EditProblem, settings: ValueSettings) -> Pushes:
     Raises:
         EditError: if the model needs no push there, or no value is to be had.
     """
+    problem = problem.in_one_form()
     examples = [problem.example, *problem.contexts]
     pairs = tuple(example.pair for example in examples)
     readings = read_site(problem.translator, pairs, problem.site)
