@@ -28,8 +28,8 @@ class CaseSettings(Settings):
     )
     edit_mine: str = setting(
         "auto",
-        "where contexts come from besides the edit file: auto: DATA, if the request names its trigger, or if one "
-        "word is replaced by one that clearly goes with a source word; always: DATA; never: only the edit file",
+        "where contexts come from besides the edit file: auto: DATA, where a change is carried to other sentences; "
+        "always: DATA; never: only the edit file",
         ("auto", "always", "never"),
     )
     edit_carry: str = setting(

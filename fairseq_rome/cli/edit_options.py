@@ -84,6 +84,9 @@ def _add_settings(group: Group) -> None:
     for setting in all_settings().values():
         if setting.type is bool:
             group.add_argument(setting.flag, action="store_const", const=True, help=setting.help)
+            if setting.default:
+                off, told = f"--no-{setting.flag[2:]}", f"leave out what {setting.flag} does, which is the default"
+                group.add_argument(off, action="store_const", const=False, dest=setting.name, help=told)
             continue
         group.add_argument(
             setting.flag,

@@ -126,7 +126,7 @@ def _values(one: Setting) -> str:
 
 
 def _default(value: Any) -> str:
-    return "no" if value is False else f"`{value}`"
+    return ("yes" if value else "no") if isinstance(value, bool) else f"`{value}`"
 
 
 def _users(one: Setting) -> str:

@@ -164,6 +164,14 @@ def test_flags_go_before_the_settings_file(edit_data: Path, tmp_path: Path) -> N
     assert (found.method, found.edit_steps, found.seed, found.edit_contexts) == ("rome", 6, 3, 8)
 
 
+def test_what_is_on_by_default_can_be_left_out(edit_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("edit-follow: no\n", encoding="utf-8")
+    config = ["--edit-config", tmp_path / "settings.yaml"]
+    words = [[], ["--no-edit-follow"], config, [*config, "--edit-follow"]]
+    found = [OmegaConf.create(run_edit(edit_data, DEMO / "term", "--dry-run", *some).out) for some in words]
+    assert [one.edit_follow for one in found] == [True, False, False, True]
+
+
 def test_a_failed_request_leaves_nothing(edit_data: Path, tmp_path: Path) -> None:
     hopeless = request(NUMBER, settings={"edit_tries": 0})
     path = tmp_path / "new.pt"
