@@ -34,8 +34,8 @@ class CaseSettings(Settings):
     )
     edit_carry: str = setting(
         "auto",
-        "which change is carried to other sentences, where a request names neither its trigger nor its segments: "
-        "auto: the one that context sentences, other requests or the training side speak for, if any does; all: in "
-        "every request the likeliest; none: no request",
+        "which change is carried to other sentences, where a request does not name its segments: auto: the one that a "
+        "named trigger, context sentences or the training side speak for, if any does; all: in every request the "
+        "likeliest; none: in no request",
         ("auto", "all", "none"),
     )

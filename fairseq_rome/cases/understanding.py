@@ -1,8 +1,8 @@
 """What a request means: which of its hunks is a choice that other sentences share, and by what evidence.
 
 From one corrected sentence that can often not be known, so evidence decides, the strongest first: what the request
-names; its context sentences; the same change in other requests of the file; and, where nothing else speaks, how firmly
-the training side ties the old word to a source word that it hardly ever gives the new one for.
+names; its context sentences; and, where nothing else speaks, how firmly the training side ties the old word to a source
+word that it hardly ever gives the new one for.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference, wanted_difference
 from fairseq_rome.text.words import contains_trigger, count, words
 
-NAMED, CONTEXTS, REQUESTS, TIED, ASKED = "named", "contexts", "other requests", "training side", "asked for"
+NAMED, CONTEXTS, TIED, ASKED = "named", "contexts", "training side", "asked for"
 """What speaks for carrying a change to other sentences."""
 
 # A pair of segments is tied from this coefficient of Dice on, and the wanted one is a choice rather than a variation up

@@ -21,7 +21,6 @@ _MOST_CHANGED = 5
 EVIDENCE = {
     "named": "as the request names it",
     "contexts": "its context sentences share it",
-    "other requests": "other requests want it too",
     "training side": "the training side ties the two words",
     "asked for": "--edit-carry all",
 }

@@ -63,7 +63,10 @@ def _headline(evaluation: Evaluation) -> str:
     elif counts["right_before"]:
         parts.append(f"all {counts['right_before']:,} requests were right before the edit")
     if counts["probes"]:
-        parts.append(f"{counts['probes_held']:,} of {counts['probes']:,} held-out probes hold")
+        parts.append(
+            f"{counts['probes_held']:,} of {counts['probes']:,} held-out probes hold, "
+            f"{counts['probes_clean']:,} cleanly"
+        )
     if counts["unrelated"]:
         parts.append(f"{counts['broken']:,} of {counts['unrelated']:,} other sentences changed")
     if counts["as_wanted"]:
@@ -89,6 +92,7 @@ def _counts(evaluation: Evaluation) -> Dict[str, int]:
         "right_before": len(evaluation.requests) - len(counted),
         "probes": len(probes),
         "probes_held": sum(probe.holds for probe in probes),
+        "probes_clean": sum(probe.clean for probe in probes),
         "near": len(near),
         "near_changed": sum(one.changed for one in near),
         "unrelated": sum(one.unrelated for one in evaluation.own_sets),

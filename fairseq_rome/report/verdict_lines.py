@@ -31,7 +31,8 @@ def _request_lines(request: Mapping[str, Any]) -> List[str]:
     counted = [probe for probe in request["probes"] if probe["wrong_before"]]
     parts = [_state(request)]
     if counted:
-        parts.append(f"{sum(probe['holds'] for probe in counted)} of {len(counted)} probes hold")
+        held, clean = (sum(probe[name] for probe in counted) for name in ("holds", "clean"))
+        parts.append(f"{held} of {len(counted)} probes hold, {clean} cleanly")
     if request["near"]:
         same = sum(not one["changed"] for one in request["near"])
         parts.append(f"{same} of {len(request['near'])} near misses identical")

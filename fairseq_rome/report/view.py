@@ -106,7 +106,8 @@ def tiles(record: Mapping[str, Any]) -> List[Dict[str, str]]:
     counts, metrics = record["counts"], record["metrics"]
     shares = [
         ("efficacy", "held", "requests", "requested corrections show in the output"),
-        ("generalisation", "probes_held", "probes", "sentences that the edit never saw are right too"),
+        ("clean", "probes_clean", "probes", "sentences that the edit never saw are right too, and else as they were"),
+        ("generalisation", "probes_held", "probes", "of them show the correction, whatever else they say"),
         ("locality", "broken", "unrelated", "unrelated sentences changed"),
     ]
     found = [

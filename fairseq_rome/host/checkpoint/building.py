@@ -158,10 +158,15 @@ def _parts(model: nn.Module) -> List[Tuple[str, type, Dict[str, Any]]]:
         (
             name,
             type(module),
-            {key: _comparable(value) for key, value in vars(module).items() if not key.startswith("_")},
+            {key: _comparable(value) for key, value in vars(module).items() if _is_setting(key)},
         )
         for name, module in model.named_modules()
     ]
+
+
+def _is_setting(name: str) -> bool:
+    """Whether an attribute of a module is a setting; the beam size is what a generator has told it."""
+    return not name.startswith("_") and name != "beam_size"
 
 
 def _comparable(value: Any) -> Any:
