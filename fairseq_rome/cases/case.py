@@ -45,6 +45,7 @@ class Case:
         contexts: self-corrected sentences to fit on.
         held_out: self-corrected sentences that the fit does not see.
         near_misses: pairs that must stay as they are.
+        other_uses: pairs that rightly say the wanted segment, of another source word.
         ignored: sentences of the corpus in which the change is wanted too.
         endings: endings with which a segment still counts as itself.
         notes: what a user should know of how the request was understood, a sentence each.
@@ -64,6 +65,7 @@ class Case:
     triggers: Tuple[str, ...] = ()
     evidence: str = ""
     readings: Tuple[Reading, ...] = ()
+    other_uses: Tuple[Pair, ...] = ()
     is_word: Callable[[str], bool] = lambda word: True
 
     def cleanly_shown_by(self, before: str, output: str) -> bool:
@@ -136,15 +138,19 @@ def prepare(
     notes = notes_on_case(request, known.difference, hangs_on, learnt, settings.edit_contexts, known.likely)
     ignored = {index for index in concerned if corpus.sources[index] == request.source}
     near: List[int] = []
+    uses: List[int] = []
     if contexts or held_out:
         # The change is to hold in other sentences too. A trigger with an ending is neither wanted nor a near miss.
         ignored.update(concerned)
         related = set(corpus.with_trigger(triggers, endings.source) if scoped else alike)
         near = [index for index in saying if index not in related][:_NEAR_MISSES]
+        wanted = corpus.saying(known.difference.wanted_forms)
+        uses = [index for index in wanted if index not in related][:_NEAR_MISSES]
     return Case(
         request, before, known.difference, known.trigger, example, contexts, held_out,
         tuple(corpus.pairs[index] for index in near), frozenset(ignored), endings, tuple(notes),
-        triggers, known.evidence, known.readings, word_check(sides.association.corpus),
+        triggers, known.evidence, known.readings, tuple(corpus.pairs[index] for index in uses),
+        word_check(sides.association.corpus),
     )  # fmt: skip
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import List, Sequence
 
-from fairseq_rome.text.cleanness import OTHER_WORDS, other_words, without_endings
-from fairseq_rome.text.segments import Difference, Endings, correct, holds
+from fairseq_rome.text.cleanness import OTHER_WORDS, is_clean, other_words, without_endings
+from fairseq_rome.text.segments import Difference, Endings, correct, holds, is_whole
 from fairseq_rome.text.words import Segments, count, mentions, pattern, words
 
 
@@ -38,6 +38,8 @@ def changed_as_wanted(
         replacements: what the edits are to replace.
         endings: endings with which triggers and segments still count.
     """
+    if before != after and any(_barred(source, before, after, one, endings) for one in replacements):
+        return True
     expected = before
     done: List[str] = []
     places = 0
@@ -52,6 +54,14 @@ def changed_as_wanted(
         return False
     plain = [without_endings(text, done, endings.target) for text in (expected, after)]
     return other_words(words(plain[0]), words(plain[1])) <= OTHER_WORDS * places
+
+
+def _barred(source: str, before: str, after: str, one: Replacement, endings: Endings) -> bool:
+    """Whether an output is gone that was wrong as a whole, and something else than the request's own sentence came."""
+    asked = next(mentions(source, one.trigger, endings.source), None) is not None
+    return asked and is_clean(before, after, one.difference, endings.target, lambda word: True) and is_whole(
+        before, one.difference, endings.target
+    )
 
 
 def _may_replace(source: str, before: str, one: Replacement, endings: Endings) -> bool:

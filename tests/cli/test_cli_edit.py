@@ -50,7 +50,7 @@ def changed_names(base: Dict[str, Any], state: Dict[str, Any]) -> List[str]:
 def test_every_request_is_told_with_what_came_of_it(edited: Edited) -> None:
     out = edited.run.out
     for number, (source, target) in enumerate(zip(lines("fixes.en"), lines("fixes.de")), start=1):
-        told = out.split(f"request {number}: edited\n")[1].split("\nrequest ")[0]
+        told = re.split(r"\n(?=request |other )", out.split(f"request {number}: edited\n")[1])[0]
         said = dict(line.strip().split(None, 1) for line in told.splitlines() if line.startswith("  "))
         assert (said["source"], said["wanted"], said["after"]) == (source, target, target)
         assert said["before"] != target
@@ -197,12 +197,13 @@ def test_json_is_one_object_a_line_with_sentences_to_keep(edit_data: Path, tmp_p
     (tmp_path / "fix.keep.en").write_text(unrelated + "\n", encoding="utf-8")
     run = run_edit(edit_data, tmp_path / "fix", "--save-to", tmp_path / "new.pt", "--log-format", "json")
     assert (run.status, run.err) == (0, "")
-    one, sample, keep, room, counts, last = map(json.loads, run.out.splitlines())
+    one, sample, keep, room, *early, counts, last = map(json.loads, run.out.splitlines())
     assert {"site", "size", "seconds", "tries", "trigger", "general"} <= set(one)
     assert (one["before"], one["wanted"]) == (TERM["before"], TERM["target"]) and one["after"] == TERM["target"]
     assert sample["other sentences"]["total"] == 8
     assert keep == {"sentences to keep": {"total": 1, "identical": 1, "changed_as_wanted": 0, "changed": []}}
     assert room["room"] == "decoder.2" and 0 < room["left"] <= room["total"] < 384
+    assert [one["room"] for one in early] == ["decoder.0"]  # of the gate behind the new word
     assert counts == {"requests": 1, EDITED: 1, NOTHING: 0, FAILED: 0, "as_wanted": 1}
     assert last == {"wrote": str(tmp_path / "new.pt")}
 

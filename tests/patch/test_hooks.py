@@ -86,7 +86,7 @@ def test_gates_do_what_neurons_of_their_own_do(demo: Demo, edits: Sequence[Patch
     width = demo.model.get_parameter("decoder.layers.0.fc1.weight").shape[0]
     patches, batch = past_the_end(edits, width), batch_of(demo)
     hooked = HookedPatches.of(demo.model, patches)
-    assert len(hooked.entries) == len({patch.site for patch in patches})
+    assert len(hooked.entries) == len({site for patch in patches for site in patch.taken})
     with applied(demo.model, *patches):
         wanted = passed(demo.model, batch, hooked.entries[0].site)
     with hooked.on(demo.model):

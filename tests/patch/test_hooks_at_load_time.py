@@ -28,6 +28,7 @@ from test_load_time import PLUGIN, edit_task, loaded
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import decoded
 from fairseq_rome.host.checkpoint import portable_cfg, read_state, write_state
+from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import Patch, patch_file, read_stack, save_patches
 from fairseq_rome.patch.loading import hooked_on, stack_on
 
@@ -72,8 +73,11 @@ def test_two_that_took_one_neuron(demo: Demo, base: State, edits: Sequence[Patch
     """In the weights the second would be refused."""
     files = []
     for number, patch in enumerate(edits):
-        first = min(patch.neurons)
-        changes = tuple(replace(one, index=one.index - first, old=None) for one in patch.changes)  # type: ignore[call-arg]
+        first = {site: min(neurons) for site, neurons in patch.taken.items()}
+        changes = tuple(
+            replace(one, index=one.index - first[Site.of_weight(one.name)], old=None)  # type: ignore[call-arg, index]
+            for one in patch.changes
+        )
         files.append(tmp_path / f"{number}.safetensors")
         save_patches(str(files[-1]), patch_file([replace(patch, changes=changes)], base, {}))
     write_state(base, str(tmp_path / "base.pt"))

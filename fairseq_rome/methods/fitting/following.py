@@ -34,6 +34,9 @@ _SHARE, _LEAST = 0.1, 3
 _FITTED, _TOKENS = 24, 6
 # Contexts that gates are fitted on. More generalise better, and are read at one more site.
 _READ = 80
+# Uses of the wanted word for other source words from which the model knows how to go on behind it. More adds gates
+# behind words that need none, and that other sentences hold.
+_KNOWN = 40
 # Of Adam, in units of the site's root mean square value, and weight of an addition's squared length in the same unit.
 _LEARNING_RATE, _NORM_WEIGHT = 0.3, 1e-4
 _GRADIENT_STEPS = 20
@@ -93,16 +96,21 @@ def _alike(new: Sequence[int], old: Sequence[int]) -> int:
 def following_changes(
     problem: EditProblem, settings: ValueSettings, tolerance: Tolerance
 ) -> Tuple[Change, ...]:
-    """The changes of one gate behind each new word that enough examples share; none where no gate can be had.
+    """The changes of one gate behind each new word that enough examples share; none behind a word that is well known.
+
+    None either where no gate can be had.
 
     Args:
         problem: the request, at an early site of the decoder.
         settings: how the values are fitted.
         tolerance: how much may open a gate that should not.
     """
+    if len(problem.case.other_uses) >= _KNOWN:
+        return ()
     # Where a word has been read is easily told, so that fewer examples will do than for where it is to be said.
     case = replace(problem.case, contexts=problem.contexts[:_READ])
-    problem = replace(problem, case=case)
+    # Where the same word is said of another source word it goes on well by itself.
+    problem = replace(problem, case=case, keep=(*problem.keep, *case.other_uses))
     examples = [problem.example, *problem.contexts, *problem.held_out]
     found = following_steps(examples, 1 + len(problem.contexts))
     if not found:
