@@ -10,11 +10,12 @@ from typing import Iterator, List, Sequence
 from fairseq_rome.text.characters import LETTERS, MARKS, UNSPACED, UNSPACED_ALPHABETS
 from fairseq_rome.text.words import is_unspaced
 
-# Words without their hyphens, so that a part of a compound can differ; numbers with their separators; every character
-# of a script without blanks, Katakana too, since a run of them may be two words.
+_SPACED = rf"(?:(?![{UNSPACED}{UNSPACED_ALPHABETS}])[{LETTERS}])"
+# Words without their hyphens, so that a part of a compound can differ; numbers with their separators, and with the
+# letters that they are written together with, since neither part alone would be a whole word; every character of a
+# script without blanks, Katakana too, since a run of them may be two words.
 _UNIT = re.compile(
-    rf"\d+(?:[.,'’]\d+)*|[{UNSPACED}{UNSPACED_ALPHABETS}][{MARKS}]*"
-    rf"|(?:(?![\d{UNSPACED}{UNSPACED_ALPHABETS}])[{LETTERS}])+|[^\s]"
+    rf"{_SPACED}+(?:(?<=\d)[.,'’](?=\d){_SPACED}+)*|[{UNSPACED}{UNSPACED_ALPHABETS}][{MARKS}]*|[^\s]"
 )
 _WORD = re.compile(rf"[{LETTERS}]")
 _LONGEST, _LONGEST_UNSPACED = 3, 6
