@@ -82,6 +82,7 @@ def test_a_word_that_the_old_output_had_is_not_asked_for() -> None:
         ("Danke für Ihr Abo.", "Danke für Ihr Abo.", False),
         ("Danke für Ihr Abo.", "Danke für Ihr Abo. Danke für Ihr Abo!", False),
         ("Danke für Ihr Abo.", "Danke für Ihr Abo. Der Hund schläft.", False),
+        ("Danke für Ihr Abo.", "", False),
         ("Danke für Ihr Abo.", "Die Katze schläft.", False),
         ("Danke für Ihr Abo.", "Oh: Die Katze schläft.", False),
         # With more around, the segment is one as others are.
