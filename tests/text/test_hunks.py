@@ -98,6 +98,15 @@ def test_segments_are_a_few_units_long() -> None:
         assert max(map(len, segments(text, parts))) == longest
 
 
+def test_a_run_of_katakana_counts_as_one_of_them() -> None:
+    text = "新しいコンピューターを買う"
+    parts = units(text)
+    found = [cut(text, parts[one.start : one.stop]) for one in segments(text, parts)]
+    assert "コンピューター" in found
+    assert "新しいコンピューターを買" in found
+    assert "新しいコンピューターを買う" not in found
+
+
 any_text = st.text(st.sampled_from("aB 1.,-'茶コーขิ\u0308"), max_size=12)
 many = settings(max_examples=200, deadline=None, derandomize=True)
 
