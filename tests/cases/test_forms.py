@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Tuple
 
 import pytest
-from case_samples import ADJECTIVES, corpus_of, english_german, sides_of, without_blanks
+from case_samples import ADJECTIVES, NOUNS, corpus_of, english_german, sides_of, without_blanks
 
 from fairseq_rome.cases.association import word_check
 from fairseq_rome.cases.forms import akin, other_forms, target_forms, trigger_forms
@@ -108,6 +108,7 @@ def test_forms_of_a_target_word(sides: Sides, word: str, forms: Tuple[str, ...])
         ("dog", "Der Hund", "Der Köter", ()),
         ("dog", "Hund", "alter Köter", ()),
         ("dog", "", "Köter", ()),
+        ("dog", "Hund", "", ()),
         ("dog", "3", "4", ()),
     ],
 )
@@ -118,9 +119,17 @@ def test_other_forms(
     assert found == forms
 
 
-def test_a_form_that_is_the_wanted_word_is_not_replaced(sides: Sides) -> None:
-    assert other_forms("Hund", "Hunde", ("dog", "dogs"), sides.association, profile_of("de")) != (("Hunde", "Hunde"),)
-    assert other_forms("Hund", "", ("dog",), sides.association, profile_of("de")) == ()
+def test_a_form_never_takes_its_own_place(sides: Sides) -> None:
+    singulars = {wort: noun for noun, _, wort, _, _ in NOUNS}
+    found = {
+        (wort, wanted): other_forms(wort, wanted, sides.forms(noun), sides.association, profile_of("de"))
+        for wort, noun in singulars.items()
+        for _, _, single, plural, _ in NOUNS
+        for wanted in (single, plural)
+        if wanted != wort
+    }
+    assert sum(map(bool, found.values())) > 100
+    assert all(form not in (made, wort) for (wort, _), forms in found.items() for form, made in forms)
 
 
 @pytest.mark.parametrize("language", ["zh", "ja"])
