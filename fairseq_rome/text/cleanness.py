@@ -32,7 +32,8 @@ def is_clean(
         is_word: whether a word of the target language is one; asked of words that the old output lacks.
     """
     if is_whole(before, difference, endings):
-        return not is_whole(after, difference, endings) and not count(after, difference.wanted)
+        gone = not is_whole(after, difference, endings) and not count(after, difference.unwanted_forms, endings)
+        return gone and not count(after, difference.wanted)
     expected = correct(before, difference, endings)
     if expected is None or not holds(after, expected, difference, endings):
         return False

@@ -8,13 +8,14 @@ from difflib import SequenceMatcher
 from typing import Iterator, List, Sequence
 
 from fairseq_rome.text.characters import LETTERS, MARKS, UNSPACED, UNSPACED_ALPHABETS
-from fairseq_rome.text.words import is_unspaced
+from fairseq_rome.text.words import is_katakana, is_unspaced
 
-# Words without their hyphens, so that a part of a compound can differ; numbers with their separators; every character
-# of a script without blanks, Katakana too, since a run of them may be two words.
+_SPACED = rf"(?:(?![{UNSPACED}{UNSPACED_ALPHABETS}])[{LETTERS}])"
+# Words without their hyphens, so that a part of a compound can differ; numbers with their separators, and with the
+# letters that they are written together with, since neither part alone would be a whole word; every character of a
+# script without blanks, Katakana too, since a run of them may be two words.
 _UNIT = re.compile(
-    rf"\d+(?:[.,'’]\d+)*|[{UNSPACED}{UNSPACED_ALPHABETS}][{MARKS}]*"
-    rf"|(?:(?![\d{UNSPACED}{UNSPACED_ALPHABETS}])[{LETTERS}])+|[^\s]"
+    rf"{_SPACED}+(?:(?<=\d)[.,'’](?=\d){_SPACED}+)*|[{UNSPACED}{UNSPACED_ALPHABETS}][{MARKS}]*|[^\s]"
 )
 _WORD = re.compile(rf"[{LETTERS}]")
 _LONGEST, _LONGEST_UNSPACED = 3, 6
@@ -82,9 +83,12 @@ def segments(text: str, parts: Sequence[Unit]) -> Iterator[range]:
     """The ranges of units that may be a word or a term: neighbours without a sign between them, a few at most."""
     for start, first in enumerate(parts):
         longest = _LONGEST_UNSPACED if first.unspaced else _LONGEST
-        for stop in range(start + 1, min(start + longest, len(parts)) + 1):
+        length = 0
+        for stop in range(start + 1, len(parts) + 1):
             last = parts[stop - 1]
             joined = stop == start + 1 or not last.unspaced or parts[stop - 2].stop == last.start
-            if not (last.is_word and last.unspaced == first.unspaced and joined):
+            # A run of Katakana is one word, however long it is.
+            length += stop == start + 1 or not is_katakana(parts[stop - 2].text + last.text)
+            if not (last.is_word and last.unspaced == first.unspaced and joined and length <= longest):
                 break
             yield range(start, stop)

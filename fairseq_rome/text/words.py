@@ -66,6 +66,7 @@ def _part(segment: str, endings: str) -> str:
     head, tail = _edge(first, "(?<!{})"), _edge(last, "(?!{})")
     head += r"(?<!\d[.,'’])" if first.isdigit() else ""
     tail += r"(?![.,'’]\d)" if last.isdigit() else ""
+    tail += f"(?![{MARKS}])" if is_unspaced(last) else ""  # a mark is a part of the character before it
     return head + r"\s+".join(map(re.escape, segment.split())) + suffix + tail
 
 

@@ -187,7 +187,7 @@ def run(arguments: argparse.Namespace, out: TextIO, done: Sequence[Dict[str, Any
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("beds", nargs="*", choices=(MULTI30K, *LANGUAGES), metavar="BED", help="multi30k or a language")
+    parser.add_argument("beds", nargs="*", metavar="BED", help=f"of {', '.join((MULTI30K, *LANGUAGES))}")
     parser.add_argument("--multi30k", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
     parser.add_argument("--docs", type=Path, default=ROOT.parent / "shared" / "docs", help="default: %(default)s")
     parser.add_argument("--data", type=Path, default=ROOT / "build" / "docs" / "data-bin", help="default: %(default)s")
@@ -205,6 +205,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     add_settings(parser)
     add_running(parser)
     arguments = parser.parse_args(sys.argv[1:] if argv is None else list(argv))
+    for name in set(arguments.beds) - {MULTI30K, *LANGUAGES}:  # argparse takes no choices where there may be none
+        parser.error(f"{name!r} is no BED; expected some of {', '.join((MULTI30K, *LANGUAGES))}")
     needed = [arguments.multi30k if name == MULTI30K else arguments.docs for name in arguments.beds]
     missing = next((folder for folder in needed if not (folder / "requests").is_dir()), None)
     if missing is not None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import DEMO
 
-from fairseq_rome.cases.contexts import corrected_references, self_corrected
+from fairseq_rome.cases.contexts import corrected_references, said_otherwise, self_corrected
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.codec import content
@@ -185,3 +185,53 @@ def test_corrected_references(demo: Any) -> None:
         check(demo, example)
         assert count(example.after, "Euro") == 0
         assert example.source in {corpus.sources[index] for index in indices}
+
+
+MEMORISED = "Alle Angaben ohne Gewähr."
+
+
+def newsletters(demo: Any) -> List[str]:
+    """The sentences of the demo with the word, of which the model says one and the same."""
+    (request,) = [one for one in requests() if one["id"] == "hallucination-newsletter"]
+    sources = [request["source"], *request["contexts"], *(one["source"] for one in request["probes"])]
+    assert sum(one.text == MEMORISED for one in demo.translator.translate(sources)) > 5
+    return sources
+
+
+def test_said_otherwise(demo: Any) -> None:
+    sources = newsletters(demo)
+    own = "Der Sänger kann den Rundbrief in unserem Laden drucken."
+    examples = said_otherwise(demo.translator, sources, Difference(MEMORISED, own), ("newsletter",), 20)
+    assert examples
+    for example in examples:
+        check(demo, example)
+        assert example.before == MEMORISED
+        assert MEMORISED not in example.after
+        assert own not in example.after
+        assert contains_trigger(example.source, "newsletter")
+        assert example.free
+        assert example.spans == ((0, len(example.pair.target) - 1),)
+        assert example.said == (int(example.own.target[0]),)
+        assert int(example.pair.target[0]) != example.said[0]
+
+
+def test_said_otherwise_never_gives_the_requests_own_sentence(demo: Any) -> None:
+    """What the model would say of a source is left out where it is what the request wants."""
+    sources = newsletters(demo)
+    free = said_otherwise(demo.translator, sources, Difference(MEMORISED, "Ein Satz."), ("newsletter",), 20)
+    gone = free[0]
+    rest = said_otherwise(demo.translator, sources, Difference(MEMORISED, gone.after), ("newsletter",), 20)
+    kept = [(one.source, one.after) for one in free if gone.after not in one.after]
+    assert [(one.source, one.after) for one in rest] == kept
+    assert gone.source not in {one.source for one in rest}
+
+
+def test_said_otherwise_takes_what_was_wrong_as_a_whole(demo: Any) -> None:
+    sources = newsletters(demo)
+    difference = Difference(MEMORISED, "Ein Satz.")
+    assert said_otherwise(demo.translator, ["The girl reads the book."], difference, (), 5) == []
+    assert said_otherwise(demo.translator, sources, difference, ("umbrella",), 5) == []
+    assert said_otherwise(demo.translator, sources, difference, ("newsletter",), 0) == []
+    assert said_otherwise(demo.translator, [], difference, (), 5) == []
+    few = said_otherwise(demo.translator, sources * 2, difference, (), 3)
+    assert len({one.source for one in few}) == len(few) <= 3

@@ -119,6 +119,33 @@ def test_order_and_batches_make_no_difference(demo: Any) -> None:
     assert demo.translator.translate([]) == []
 
 
+def test_what_is_said_otherwise_never_begins_as_before(demo: Any) -> None:
+    sources = ["The girl reads the book.", "Hello!", "The singer can print the newsletter in our shop."]
+    said = demo.translator.translate(sources)
+    others = demo.translator.translate_otherwise(sources, [one.tokens for one in said])
+    end = demo.task.target_dictionary.eos()
+    for before, other in zip(said, others):
+        assert int(other.tokens[0]) != int(before.tokens[0])
+        assert int(other.tokens[0]) >= demo.task.target_dictionary.nspecial
+        assert int(other.tokens[-1]) == end
+        assert demo.codec.target_text(other.tokens) == other.text != before.text
+    small = replace(demo.translator, max_sentences=1)
+    alone = small.translate_otherwise(sources, [one.tokens for one in said])
+    assert [one.text for one in alone] == [one.text for one in others]
+    assert demo.translator.translate_otherwise([], []) == []
+
+
+def test_what_is_said_otherwise_is_the_best_that_begins_so(demo: Any) -> None:
+    """Its score is what teacher forcing gives it, and no better than that of what is said freely."""
+    (said,) = demo.translator.translate(["The girl reads the book."])
+    (other,) = demo.translator.translate_otherwise(["The girl reads the book."], [said.tokens])
+    pair = Pair(demo.codec.source("The girl reads the book."), other.tokens)
+    with torch.no_grad():
+        scores = forced_logits(demo.model, demo.translator.batcher.batch([pair])).log_softmax(-1)[0]
+    assert float(scores.gather(1, pair.target.unsqueeze(1)).mean()) == pytest.approx(other.score, abs=1e-4)
+    assert other.score < said.score
+
+
 def test_progress_sees_every_batch(demo: Any) -> None:
     seen = []
 

@@ -124,3 +124,53 @@ def test_every_field_is_described() -> None:
     described = (DATA / "README.md").read_text(encoding="utf-8")
     fields = {field.name for field in dataclasses.fields(LanguageProfile)} - {"code"}
     assert [name for name in sorted(fields) if f"| `{name}` |" not in described] == []
+
+
+PLURALS = {
+    "en": "cat cats, city cities, day days, bus buses, box boxes, buzz buzzes, church churches, dish dishes",
+    "de": "Lehrer Lehrer, Segel Segel, Mädchen Mädchen, Katze Katzen, Zeitung Zeitungen, "
+    "Freiheit Freiheiten, Nation Nationen, Gesellschaft Gesellschaften, Universität Universitäten, Auto Autos, "
+    "Hund Hunde",
+    "es": "luz luces, canción canciones, casa casas, café cafés, papel papeles, rey reyes, lunes lunes",
+    "fr": "bus bus, voix voix, nez nez, bateau bateaux, feu feux, cheval chevaux, chat chats",
+    "pt": "coração corações, homem homens, animal animais, papel papéis, barril barris, azul azuis, "
+    "lápis lápis, mulher mulheres, luz luzes, casa casas",
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "word", "plural"),
+    [(language, *pair.split()) for language, pairs in PLURALS.items() for pair in pairs.split(", ")],
+)
+def test_usual_plurals(language: str, word: str, plural: str) -> None:
+    assert profile_of(language).plural(word) == plural
+
+
+@pytest.mark.parametrize("language", ["ja", "zh", "th", "yy"])
+def test_no_plural_where_no_rule_is_known(language: str) -> None:
+    assert profile_of(language).plural("word") is None
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "expected"),
+    [
+        ("en", "the The of is their", True),
+        ("en", "bike man green", False),
+        ("de", "der Das einem ist", True),
+        ("de", "Hund grün das-", False),
+        ("fr", "les une dans", True),
+        ("fr", "chien vert", False),
+        ("es", "Los una para", True),
+        ("es", "perro verde", False),
+        ("pt", "uma dos não", True),
+        ("pt", "cão verde", False),
+        ("ja", "は を の", True),
+        ("ja", "犬 茶", False),
+        ("zh", "的 了", True),
+        ("zh", "狗 茶", False),
+        ("yy", "the der", False),
+    ],
+)
+def test_words_of_grammar(language: str, words: str, expected: bool) -> None:
+    found = {word: profile_of(language).is_grammar(word) for word in words.split()}
+    assert found == dict.fromkeys(found, expected)

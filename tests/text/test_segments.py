@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairseq_rome.text.segments import Difference, Endings, changed_spans, compare, correct, holds
+from fairseq_rome.text.segments import Difference, Endings, changed_spans, compare, correct, holds, is_whole
 from fairseq_rome.text.words import contains_trigger, count
 
 GERMAN = Endings.of("en", "de").target
@@ -182,6 +182,89 @@ def test_correct(output: str, unwanted: str, wanted: str, expected: Optional[str
 )
 def test_holds(output: str, target: str, segments: Tuple[str, str], expected: bool) -> None:
     assert holds(output, target, Difference(*segments), GERMAN) is expected
+
+
+HUND = Difference("Hund", "Köter", forms=(("Hunde", "Köter"), ("Hunden", "Kötern")))
+BANK = Difference("bank", "shore", forms=(("banks", "shores"),))
+
+
+def test_pairs_have_every_form_also_at_the_beginning_of_a_sentence() -> None:
+    assert BANK.pairs == {"bank": "shore", "Bank": "Shore", "banks": "shores", "Banks": "Shores"}
+    assert BANK.unwanted_forms == ("bank", "Bank", "banks", "Banks")
+    assert BANK.wanted_forms == ("shore", "Shore", "shores", "Shores")
+    assert HUND.pairs == {"Hund": "Köter", "Hunde": "Köter", "Hunden": "Kötern"}
+    assert HUND.wanted_forms == ("Köter", "Kötern")
+    assert Difference("", "nicht").pairs == {"": "nicht"}
+    assert Difference("茶", "水").pairs == {"茶": "水"}
+    # What is named first stands for a form; one that the pair has in capitals is its own.
+    assert Difference("a", "b", forms=(("A", "c"), ("a", "d"))).pairs == {"a": "b", "A": "B"}
+
+
+@pytest.mark.parametrize(
+    ("output", "difference", "endings", "expected"),
+    [
+        ("The banks of a bank.", BANK, (), "The shores of a shore."),
+        ("Banks are old. Bank!", BANK, (), "Shores are old. Shore!"),
+        ("BANKS", BANK, (), None),
+        ("Hunde und ein Hund bei Hunden", HUND, (), "Köter und ein Köter bei Kötern"),
+        # An ending that makes a form which is known belongs to it; another one goes behind the nearest form.
+        ("mit den Hunden", HUND, ("en", "e"), "mit den Kötern"),
+        ("des Hundes", HUND, ("es", "s"), "des Köters"),
+        ("des Hundens", HUND, ("s",), "des Köterns"),
+        ("des Hundes", HUND, (), None),
+        ("im Hundehaus", HUND, ("e",), None),
+        ("am  Ufer der Bank", Difference("Ufer der Bank", "Strand"), (), "am  Strand"),
+        ("am Ufer  der Bank", Difference("Ufer der Bank", "Strand"), (), "am Strand"),
+        ("Bank, Banken", Difference("Bank", "", forms=(("Banken", ""),)), (), ","),
+    ],
+)
+def test_correct_with_forms(
+    output: str, difference: Difference, endings: Sequence[str], expected: Optional[str]
+) -> None:
+    assert correct(output, difference, endings) == expected
+    if expected is not None:
+        assert holds(expected, expected, difference, endings)
+        assert not holds(output, expected, difference, endings)
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "difference", "expected"),
+    [
+        ("The shores.", "A shore.", BANK, True),
+        ("Shores lie there.", "A shore.", BANK, True),
+        ("The shores of the bank.", "A shore.", BANK, False),
+        ("Shores and Banks.", "A shore.", BANK, False),
+        ("Banks.", "A shore.", BANK, False),
+        ("Shores and Banks.", "A shore of banks.", BANK, True),
+        ("SHORES", "A shore.", BANK, False),
+        # One form within another segment is no fault.
+        ("Ein Hund am Ufer", "Ein Hund am Ufer", Difference("Hund", "Hund am Ufer", forms=(("Hunde", "Hunde"),)), True),
+    ],
+)
+def test_holds_with_forms(output: str, target: str, difference: Difference, expected: bool) -> None:
+    assert holds(output, target, difference) is expected
+
+
+@pytest.mark.parametrize(
+    ("output", "difference", "endings", "expected"),
+    [
+        ("Danke für Ihr Abo.", Difference("Danke für Ihr Abo.", "Er schläft."), (), True),
+        ("  Danke für Ihr  Abo. ", Difference("Danke für Ihr Abo.", "Er schläft."), (), True),
+        ("Danke für Ihr Abo. Danke für Ihr Abo.", Difference("Danke für Ihr Abo.", "Er schläft."), (), True),
+        ("Danke für Ihr Abo.", Difference("Danke für Ihr Abo", "Er schläft"), (), True),
+        ("Danke für Ihr Abo. Ja.", Difference("Danke für Ihr Abo.", "Er schläft."), (), False),
+        ("Bitte!", Difference("bitte", "gern"), (), True),
+        ("Hunde!", HUND, (), True),
+        ("Hundes!", HUND, (), False),
+        ("Hundes!", HUND, ("es",), True),
+        ("Er ist da.", Difference("", "nicht"), (), False),
+        ("", Difference("Hund", "Köter"), (), True),
+        ("谢谢订阅。", Difference("谢谢订阅", "他睡"), (), True),
+        ("谢谢订阅了。", Difference("谢谢订阅", "他睡"), (), False),
+    ],
+)
+def test_is_whole(output: str, difference: Difference, endings: Sequence[str], expected: bool) -> None:
+    assert is_whole(output, difference, endings) is expected
 
 
 def test_endings_of_unknown_languages() -> None:
