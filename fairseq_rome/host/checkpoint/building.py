@@ -25,6 +25,9 @@ from fairseq_rome.host.checkpoint.tensors import is_marker
 Load = Callable[[Mapping[str, Any]], nn.Module]
 """Builds the model of a raw state."""
 
+_LEFT_BY_GENERATORS = ("beam_size", "reorder_encoder_out")
+"""What attention and encoder of BART have once a generator has told them its beam size."""
+
 
 def load_model(
     path: PathLike, state: Mapping[str, Any], adapter: TaskAdapter, overrides: Optional[Mapping[str, Any]] = None
@@ -165,8 +168,8 @@ def _parts(model: nn.Module) -> List[Tuple[str, type, Dict[str, Any]]]:
 
 
 def _is_setting(name: str) -> bool:
-    """Whether an attribute of a module is a setting; the beam size is what a generator has told it."""
-    return not name.startswith("_") and name != "beam_size"
+    """Whether an attribute of a module is a setting, and not what a generator has left there."""
+    return not name.startswith("_") and name not in _LEFT_BY_GENERATORS
 
 
 def _comparable(value: Any) -> Any:
