@@ -13,7 +13,7 @@ from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.examples import Example, changed_whole, make_example
 from fairseq_rome.text.segments import Difference, correct, is_whole
-from fairseq_rome.text.words import contains_trigger, count, mentions
+from fairseq_rome.text.words import contains_trigger, count, mentions, words
 
 
 def self_corrected(
@@ -67,10 +67,17 @@ def said_otherwise(
     others = translator.translate_otherwise([source for source, _ in wrong], [one.tokens for _, one in wrong])
     examples = []
     for (source, before), other in zip(wrong, others):
-        if not count(other.text, (difference.unwanted, difference.wanted)):
+        if not (_resembles(other.text, difference.unwanted) or count(other.text, difference.wanted)):
             example = make_example(translator.codec, source, before, other.text, triggers)
             examples.append(changed_whole(example, first, free=True))
     return examples
+
+
+def _resembles(output: str, unwanted: str) -> bool:
+    """Whether an output holds half of the words that were to go, so that they were only hidden."""
+    gone = [word for word in words(unwanted) if word.isalnum()]
+    said = set(words(output))
+    return 2 * sum(word in said for word in gone) >= len(gone)
 
 
 def corrected_references(

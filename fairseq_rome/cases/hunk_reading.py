@@ -246,7 +246,8 @@ class _Reader:
         if not indices:
             return []
         if left or right:
-            first = indices[0] if left else indices[-1]
+            alike = [index for index in indices if self._is_alike(pieces[index], part)] or indices
+            first = alike[0] if left else alike[-1]
         else:
             first = max(indices, key=lambda one: self._liking(pieces[one], part, trigger))
         start, stop = first, first + 1
@@ -270,10 +271,13 @@ class _Reader:
         others = [one for one in others if without_tags(one) not in own]
         return all(self.sides.dice(one, text) <= max(ours, _GOES) for one in others)
 
+    def _is_alike(self, piece: Sequence[Unit], part: range) -> bool:
+        """Whether a piece of the new text and the old segment begin with a capital or both with none."""
+        return piece[0].text[:1].isupper() == self.old[part.start].text[:1].isupper()
+
     def _liking(self, piece: Sequence[Unit], part: range, trigger: str) -> Tuple[bool, float]:
         """How well a piece of the new text suits: written like the old segment, then going with the trigger."""
-        alike = piece[0].text[:1].isupper() == self.old[part.start].text[:1].isupper()
-        return alike, self.sides.dice(trigger, cut(self.after, piece))
+        return self._is_alike(piece, part), self.sides.dice(trigger, cut(self.after, piece))
 
     def _has_grammar(self, parts: Sequence[Unit]) -> bool:
         return any(not one.is_word or self.sides.grammar_in_target(one.text) for one in parts)
