@@ -17,4 +17,4 @@ install_once .venv-legacy install_legacy
 
 OMP_NUM_THREADS=1 .venv-legacy/bin/python -m pytest tests/cli/test_cli_edit.py tests/cli/test_cli_eval.py \
     tests/cli/test_cli_locate.py tests/cli/test_cli_patch.py tests/patch/test_load_time.py tests/patch/test_patch_stack.py \
-    tests/host/test_checkpoint.py tests/host/test_sites.py "$@"
+    tests/host/test_checkpoint.py tests/host/test_sites.py tests/host/test_multilingual.py "$@"
