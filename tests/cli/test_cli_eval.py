@@ -139,7 +139,7 @@ def test_an_edit_is_proven(reported: Path, edit_data: Path, tmp_path: Path) -> N
     )  # fmt: skip
     assert run.status == 0, run.out + run.err
     assert "request term-shop-assistant: holds" in run.out
-    assert "of 3 probes hold; " in run.out and "of 2 near misses identical" in run.out
+    assert "of 3 probes hold, " in run.out and "of 2 near misses identical" in run.out
     assert "other sentences: 0 of 12 changed" in run.out
     assert "search: beam 2, lenpen 1.0" in run.out
     assert "condition efficacy>=1: met, efficacy is 1" in run.out
