@@ -158,11 +158,11 @@ class _Reader:
         return cut(self.after, self.new[start:stop])
 
     def _grammar_around(self, parts: Sequence[Unit], source: bool) -> bool:
-        """Whether a segment begins or ends with a word of grammar."""
+        """Whether a segment begins or ends with a word of grammar; without blanks, whether it is nothing else."""
         grammar = self.sides.grammar_in_source if source else self.sides.grammar_in_target
-        return any(grammar(one.text) for one in (parts[0], parts[-1])) and not parts[0].unspaced or (
-            parts[0].unspaced and len(parts) == 1 and grammar(parts[0].text)
-        )
+        if parts[0].unspaced:
+            return len(parts) == 1 and grammar(parts[0].text)
+        return grammar(parts[0].text) or grammar(parts[-1].text)
 
     def _best(self, hunk: Hunk) -> Optional[_Found]:
         """The segment of a hunk and the source segment that go together best.
