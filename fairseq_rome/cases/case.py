@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Callable, FrozenSet, List, Optional, Sequence, Tuple
+from typing import Callable, Collection, FrozenSet, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.association import word_check
 from fairseq_rome.cases.case_notes import notes_on_case
@@ -137,21 +137,24 @@ def prepare(
     hangs_on = known.trigger if scoped else ""
     notes = notes_on_case(request, known.difference, hangs_on, learnt, settings.edit_contexts, known.likely)
     ignored = {index for index in concerned if corpus.sources[index] == request.source}
-    near: List[int] = []
-    uses: List[int] = []
-    if contexts or held_out:
+    near: Tuple[Pair, ...] = ()
+    uses: Tuple[Pair, ...] = ()
+    if learnt:
         # The change is to hold in other sentences too. A trigger with an ending is neither wanted nor a near miss.
         ignored.update(concerned)
         related = set(corpus.with_trigger(triggers, endings.source) if scoped else alike)
-        near = [index for index in saying if index not in related][:_NEAR_MISSES]
-        wanted = corpus.saying(known.difference.wanted_forms)
-        uses = [index for index in wanted if index not in related][:_NEAR_MISSES]
+        near = _apart(corpus, saying, related)
+        uses = _apart(corpus, corpus.saying(known.difference.wanted_forms), related)
     return Case(
         request, before, known.difference, known.trigger, example, contexts, held_out,
-        tuple(corpus.pairs[index] for index in near), frozenset(ignored), endings, tuple(notes),
-        triggers, known.evidence, known.readings, tuple(corpus.pairs[index] for index in uses),
+        near, frozenset(ignored), endings, tuple(notes), triggers, known.evidence, known.readings, uses,
         word_check(sides.association.corpus),
     )  # fmt: skip
+
+
+def _apart(corpus: Corpus, indices: Sequence[int], related: Collection[int]) -> Tuple[Pair, ...]:
+    """Some of the pairs that are not related to a change."""
+    return tuple(corpus.pairs[index] for index in [one for one in indices if one not in related][:_NEAR_MISSES])
 
 
 def _understood(

@@ -138,6 +138,7 @@ def _own_target(before: str, difference: Difference, endings: Sequence[str]) -> 
 def _without_faulty(judged: Sequence[JudgedRequest], checkers: Mapping[str, Checker]) -> List[JudgedRequest]:
     """The requests, where no probe is clean to which a checker objects that was silent before."""
     probes = [probe for one in judged for probe in one.probes]
+    whole = [is_whole(probe.before, Difference(one.unwanted, one.wanted)) for one in judged for probe in one.probes]
     faulty: Set[int] = set()
     for task, checker in checkers.items():
         if task == _TERM or not probes:
@@ -146,7 +147,8 @@ def _without_faulty(judged: Sequence[JudgedRequest], checkers: Mapping[str, Chec
             checker.check([Observation(probe.source, getattr(probe, state)) for probe in probes])
             for state in ("before", "after")
         )
-        faulty.update(index for index in range(len(probes)) if new[index] and not old[index])
+        # What was wrong as a whole had its fault; what came instead is to have none, be it the same.
+        faulty.update(index for index in range(len(probes)) if new[index] and (whole[index] or not old[index]))
     kept = iter([replace(one, clean=one.clean and index not in faulty) for index, one in enumerate(probes)])
     return [replace(one, probes=tuple(next(kept) for _ in one.probes)) for one in judged]
 

@@ -21,8 +21,8 @@ def is_clean(
     """Whether an output shows a change, and is otherwise the old output.
 
     Against the old output with the segment replaced at most one other word differs for each replacement, and no word is
-    new that is none. Where the segment was all that the output said, it is gone, and what came is not the sentence of
-    another source, namely that of the request.
+    new that is none. Where the segment was all that the output said, it is gone, and what came is neither the request's
+    own sentence, which is that of another source, nor some words of it.
 
     Args:
         before: what the model said.
@@ -32,8 +32,8 @@ def is_clean(
         is_word: whether a word of the target language is one; asked of words that the old output lacks.
     """
     if is_whole(before, difference, endings):
-        gone = not is_whole(after, difference, endings) and not count(after, difference.unwanted_forms, endings)
-        return gone and not count(after, difference.wanted)
+        gone = not count(after, difference.unwanted_forms, endings)
+        return gone and not _is_part(after, difference.wanted) and all(map(is_word, filter(str.isalpha, words(after))))
     expected = correct(before, difference, endings)
     if expected is None or not holds(after, expected, difference, endings):
         return False
@@ -46,6 +46,12 @@ def is_clean(
     said = pattern([one for one in wanted if one.strip()], endings).findall(after) if any(wanted) else []
     new = [word for word in words(after) if word not in known and word not in said]
     return all(is_word(word) for word in new if word.isalpha() and not is_unspaced(word))
+
+
+def _is_part(output: str, sentence: str) -> bool:
+    """Whether an output says the sentence of another source, or nothing but some of its words."""
+    said = {word for word in words(output) if word.isalnum()}
+    return bool(count(output, sentence)) or said <= set(words(sentence))
 
 
 def without_endings(text: str, segments: Sequence[str], endings: Sequence[str]) -> str:

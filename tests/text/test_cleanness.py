@@ -85,6 +85,9 @@ def test_a_word_that_the_old_output_had_is_not_asked_for() -> None:
         ("Danke für Ihr Abo.", "", False),
         ("Danke für Ihr Abo.", "Die Katze schläft.", False),
         ("Danke für Ihr Abo.", "Oh: Die Katze schläft.", False),
+        # Nor some words of it, as where one word answers every source.
+        ("Danke für Ihr Abo.", "Katze", False),
+        ("Danke für Ihr Abo.", "Die Katze.", False),
         # With more around, the segment is one as others are.
         ("Hallo! Danke für Ihr Abo.", "Der Hund schläft.", False),
         ("Hallo! Danke für Ihr Abo.", "Hallo! Die Katze schläft.", True),
