@@ -12,8 +12,9 @@ sentence is no edit, and is left out. Figures with their 95% intervals (Wilson):
 - kept: sentences that have to stay as they were, to the byte: those in which another source word rightly gives the
   unwanted word; those with the trigger in another sense, in a longer word or beside a word with which it is translated
   otherwise, whose output says neither word; and, of the request with the random trigger, the probes of the term.
-- negation kept: probes with a negation behind them, by a template. The wanted word is right in them; the output has to
-  be clean and to negate as it did.
+- negation: probes with a negation behind them, by a template. The wanted word is right in them; the output has to
+  negate by the same words, however often. Beside it the share that is clean: the model knows hardly any negation, and
+  most outputs are out of order without an edit ("nicht nicht nicht zu sein"), so that this one says little.
 
 One JSON line a term goes to --out, and what is there already is not done again.
 
@@ -57,7 +58,8 @@ FIGURES = {
     "trigger_kept": ("random trigger: the term elsewhere kept", ">= 0.95"),
     "other_word_kept": ("another source word gives the unwanted word: kept", ">= 0.95"),
     "sense_kept": ("the trigger in another sense: kept", ">= 0.95"),
-    "negation_kept": ("negation kept, otherwise clean", ">= 0.95"),
+    "negation_kept": ("a negation behind the term: kept", ">= 0.95"),
+    "negation_clean": ("a negation behind the term: clean", ""),
 }
 """Each figure: what it is called, and what it should be."""
 
@@ -148,14 +150,12 @@ def _of_real(bed: Bed, term: HardNegatives, outcome: Outcome) -> Found:
     words, senses, negated = (
         _before_and_after(bed, outcome, sources) for sources in (term.other_words, term.other_senses, term.negated)
     )
+    denied = [told for told in negated if one.concerned(told[1]) and negations(told[1])]
     return {
         "other_word_kept": [(told[1] == told[2], told) for told in words if one.concerned(told[1])],
         "sense_kept": [(told[1] == told[2], told) for told in senses if not says(told[1], one)],
-        "negation_kept": [
-            (one.clean(told[1], told[2], bed.is_word) and negations(told[1]) == negations(told[2]), told)
-            for told in negated
-            if one.concerned(told[1]) and negations(told[1])
-        ],
+        "negation_kept": [(negations(told[1]) == negations(told[2]), told) for told in denied],
+        "negation_clean": [(one.clean(told[1], told[2], bed.is_word), told) for told in denied],
     }
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Sequence, Set, Tuple
 
 from correction_judge import Correction
 
@@ -46,9 +46,9 @@ def read_pairs(folder: Path) -> List[Pair]:
     return list(found.items())
 
 
-def negations(output: str) -> List[str]:
-    """The words of an output that negate, without their endings."""
-    return [re.sub("^kein.*", "kein", one.lower()) for one in _NEGATIONS.findall(output)]
+def negations(output: str) -> Set[str]:
+    """The words by which an output negates, without their endings."""
+    return {re.sub("^kein.*", "kein", one.lower()) for one in _NEGATIONS.findall(output)}
 
 
 @dataclass(frozen=True)
