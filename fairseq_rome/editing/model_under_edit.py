@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from fairseq_rome.cases.case import Case, prepare
+from fairseq_rome.cases.contradictions import check_agreement, noted
 from fairseq_rome.cases.hunk_reading import Sides
 from fairseq_rome.editing.attempts import attempt
 from fairseq_rome.editing.edit_settings import EditSettings
@@ -80,8 +81,15 @@ class ModelUnderEdit:
         return result_of(case, best.verdict, patch, best.tries, time.perf_counter() - started)
 
     def prepare(self, request: EditRequest, before: Hypothesis, settings: EditSettings) -> Optional[Case]:
-        """The case of a request as the model is now, as `cases.case.prepare` makes it."""
-        return prepare(self.translator, request, before, self._sides, settings, self._surroundings.endings)
+        """The case of a request as the model is now, with a note on each earlier edit that it is to replace."""
+        case = prepare(self.translator, request, before, self._sides, settings, self._surroundings.endings)
+        return None if case is None else noted(case, self._surroundings.claims, settings)
+
+    def check_agreement(
+        self, requests: Sequence[EditRequest], before: Sequence[Hypothesis], settings: Sequence[EditSettings]
+    ) -> None:
+        """Refuse requests that contradict one another, as `cases.contradictions` tells."""
+        check_agreement(self.translator.codec, requests, before, self._sides, settings)
 
     def add(self, patch: Patch) -> None:
         """Make a patch's changes in the model."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.case import Case, prepare
+from fairseq_rome.cases.contradictions import Claim, check_agreement, noted
 from fairseq_rome.cases.hunk_reading import Sides
 from fairseq_rome.editing.batch_edit import edit_together
 from fairseq_rome.editing.edit_settings import EditSettings
@@ -68,7 +69,7 @@ def edit(
         surroundings: all else.
 
     Raises:
-        EditError: for settings or sites that the model can't have.
+        EditError: for settings or sites that the model can't have, or requests that contradict one another.
     """
     requests = edit_file.requests
     sources = [request.source for request in requests]
@@ -79,6 +80,7 @@ def edit(
         others = _others(surroundings.corpus, requests, settings.edit_sample)
         with preserved(translator.model) as saved:
             edited = ModelUnderEdit(translator, saved, surroundings, settings, edit_file.keep)
+            edited.check_agreement(shared, before, chosen)
             results, checks = _run(edited, shared, before, chosen, settings, surroundings)
             after = _texts(translator, sources)
             others_after = _texts(translator, others)
@@ -103,8 +105,9 @@ def edit(
 
 
 def preview(
-    translator: Translator, edit_file: EditFile, corpus: Corpus, settings: EditSettings, endings: Endings
-) -> Iterator[Preview]:
+    translator: Translator, edit_file: EditFile, corpus: Corpus, settings: EditSettings, endings: Endings,
+    earlier: Sequence[Claim] = (),
+) -> Iterator[Preview]:  # fmt: skip
     """What `edit` would set out to do, request by request, each on the unedited model.
 
     Args:
@@ -113,18 +116,22 @@ def preview(
         corpus: background sentences.
         settings: of the edit.
         endings: with which segments still count.
+        earlier: what earlier edits ask for.
 
     Raises:
-        EditError: for settings or sites that the model can't have.
+        EditError: as for `edit`.
     """
     requests = edit_file.requests
     sides = Sides(translator.adapter.languages, corpus)
     with prepared(translator.model):
         chosen = _settings_of(translator, requests, settings)
         hypotheses = translator.translate([request.source for request in requests])
+        check_agreement(translator.codec, requests, hypotheses, sides, chosen)
         for request, own, before in zip(requests, chosen, hypotheses):
             case = prepare(translator, request, before, sides, own, endings)
-            planned = None if case is None else Plan(case, own, sites_of(translator, case, own))
+            planned = None
+            if case is not None:
+                planned = Plan(noted(case, earlier, own), own, sites_of(translator, case, own))
             yield Preview(request, before.text, planned)
 
 

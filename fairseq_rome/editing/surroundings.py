@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Optional, Tuple
 
+from fairseq_rome.cases.contradictions import Claim
 from fairseq_rome.editing.journal import Journal
 from fairseq_rome.editing.outcome import Result
 from fairseq_rome.host.batches import Pair
@@ -29,6 +30,7 @@ class Surroundings:
         fingerprint: of the built model's `state_dict`, as `host.checkpoint.fingerprint` gives it; empty if it is
             still to be computed. The cache of statistics goes by it.
         directions: other directions of the model, which are to stay as they are.
+        claims: what the earlier edits ask for, as far as they tell it.
     """
 
     corpus: Corpus
@@ -40,3 +42,4 @@ class Surroundings:
     observe: Callable[[Result], None] = lambda result: None
     fingerprint: str = ""
     directions: Tuple[OtherDirection, ...] = ()
+    claims: Tuple[Claim, ...] = ()

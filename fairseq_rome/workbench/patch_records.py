@@ -41,7 +41,7 @@ def summary(patch: Patch) -> str:
 
 def request_ids(patch: Patch) -> List[str]:
     """The requests that a patch is for, as far as it tells."""
-    return [str(request["id"]) for request in _requests(patch) if "id" in request]
+    return [str(request["id"]) for request in requests_of(patch) if "id" in request]
 
 
 def patch_record(patch: Patch, marks: Mapping[str, Mark]) -> Dict[str, Any]:
@@ -66,11 +66,12 @@ def patch_record(patch: Patch, marks: Mapping[str, Mark]) -> Dict[str, Any]:
         "bytes": patch.size_bytes,
         "weights": weights,
         "notes": dict(patch.notes),
-        "requests": _requests(patch),
+        "requests": requests_of(patch),
     }
 
 
-def _requests(patch: Patch) -> List[Dict[str, Any]]:
+def requests_of(patch: Patch) -> List[Dict[str, Any]]:
+    """The requests that a patch is for, a record each; none where it does not tell."""
     about = dict(patch.about)
     # What several requests share tells of each.
     found: List[Dict[str, Any]] = about.get("requests") or ([about] if about else [])

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
+from fairseq_rome.cases.contradictions import Claim
 from fairseq_rome.editing.outcome import EDITED, Outcome, Result
 from fairseq_rome.errors import naming
 from fairseq_rome.host.checkpoint import PROVENANCE, State, fingerprint
@@ -18,6 +19,7 @@ from fairseq_rome.text.replacements import Replacement
 from fairseq_rome.text.requests import EditFile
 from fairseq_rome.text.segments import Difference
 from fairseq_rome.version import __version__
+from fairseq_rome.workbench.patch_records import SHORT, requests_of
 
 
 def history(patches: Sequence[Patch]) -> Dict[str, Any]:
@@ -101,6 +103,23 @@ def carried_by(result: Result) -> Optional[Replacement]:
 def _replacement(triggers: Sequence[str], forms: Sequence[Sequence[str]]) -> Replacement:
     (unwanted, wanted), *others = forms
     return Replacement(tuple(triggers), Difference(unwanted, wanted, forms=tuple((old, new) for old, new in others)))
+
+
+def claims_of(patches: Sequence[Patch], languages: Tuple[str, str]) -> Tuple[Claim, ...]:
+    """What edits ask for, as far as they tell it: nothing where the sentences of their requests were not kept.
+
+    Args:
+        patches: the edits that a model has.
+        languages: codes of source and target; an edit of another direction says nothing about this one.
+    """
+    found = []
+    for patch in patches:
+        for record in requests_of(patch):
+            if "source" in record and record.get("languages", list(languages)) == list(languages):
+                carried = _replacement(**record["carried"]) if "carried" in record else None
+                name = f"the earlier edit {patch.fingerprint[:SHORT]} of request {record['id']}"
+                found.append(Claim(name, record["source"], record["target"], carried))
+    return tuple(found)
 
 
 def told_edits(edit_file: EditFile, edits: Sequence[Mapping[str, Any]]) -> Dict[str, EditDetails]:

@@ -19,6 +19,7 @@ from typing import (
     Union,
 )
 
+from fairseq_rome.cases.contradictions import Claim
 from fairseq_rome.cases.spelling import check_spelling
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.guards import watched
@@ -42,6 +43,7 @@ from fairseq_rome.patch import (
 )
 from fairseq_rome.report import Report
 from fairseq_rome.text.requests import EditFile, EditRequest
+from fairseq_rome.text.requests.same_source import with_two_targets
 from fairseq_rome.text.segments import Endings
 from fairseq_rome.tracing import CARRY, CausalTrace, LocateSettings, locate
 from fairseq_rome.workbench.compared_models import ComparedModel, with_edits
@@ -49,7 +51,7 @@ from fairseq_rome.workbench.direction_samples import notes_on_directions, sample
 from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_sets, make_report
 from fairseq_rome.workbench.notes import notes_on, notes_on_sample
 from fairseq_rome.workbench.opening import OpenModel
-from fairseq_rome.workbench.provenance import history, told_patches
+from fairseq_rome.workbench.provenance import claims_of, history, told_patches
 from fairseq_rome.workbench.specs import EvaluationOptions
 from fairseq_rome.workbench.staging import StagedCheckpoint, stage_checkpoint
 
@@ -143,10 +145,13 @@ class Workbench:
         """Requests as an edit takes them: with ids, without sentences that judge among those that teach.
 
         Raises:
-            EditError: if the model can't spell a target, or two requests have one id.
+            EditError: if the model can't spell a target, two requests have one id, or one source two targets.
         """
         codec = self.model.translator.codec
         edit_file = numbered(requests).without_leaks().with_tags(codec.tags)
+        problem = next((problem for _, problem in with_two_targets(edit_file.requests)), None)
+        if problem is not None:
+            raise EditError(problem)
         check_spelling(edit_file, codec)
         return edit_file
 
@@ -185,6 +190,7 @@ class Workbench:
             observe,
             model.model_fingerprint,
             self.directions(edit_file, chosen, corpus),
+            self._claims(),
         )
         return edit(model.translator, edit_file, chosen, surroundings)
 
@@ -204,7 +210,12 @@ class Workbench:
         edit_file = self.check_requests(requests)
         chosen = settings or EditSettings()
         corpus = self.background(chosen.seed, edit_file.held_out.union(hidden))
-        return preview(self.model.translator, edit_file, corpus, chosen, Endings.of(*self.languages))
+        endings = Endings.of(*self.languages)
+        return preview(self.model.translator, edit_file, corpus, chosen, endings, self._claims())
+
+    def _claims(self) -> Tuple[Claim, ...]:
+        """What the edits ask for that the model has already."""
+        return claims_of(read_stack(self.model.state).patches, self.languages)
 
     def locate(
         self, request: EditRequest, settings: Optional[LocateSettings] = None, *, hidden: Iterable[str] = ()

@@ -7,15 +7,22 @@ the requests name them, with endings that are fixed here.
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 from fairseq_rome import EditRequest
 from fairseq_rome.text.cleanness import is_clean
 from fairseq_rome.text.segments import Difference, correct, holds
-from fairseq_rome.text.words import count
+from fairseq_rome.text.words import count, words
 
 ENDINGS = {"de": ("s", "es", "e", "en", "n", "er"), "es": ("s", "es"), "fr": ("s", "x"), "pt": ("s", "es")}
+_ARTICLES = {"der", "die", "das", "den", "dem", "des"}
+_CONTRACTED = {
+    "am": "an dem", "ans": "an das", "im": "in dem", "ins": "in das", "beim": "bei dem", "vom": "von dem",
+    "zum": "zu dem", "zur": "zu der",
+}  # fmt: skip
+_AGREEMENT = {"", "e", "n", "r", "m", "s", "en", "er", "em", "es"}
 FORMS = {"trigger": ("trigger",), "named": ("trigger", "unwanted", "wanted"), "contexts": (), "bare": ()}
 """How a request is given, with the fields that it names; with context sentences, but for `bare`."""
 
@@ -79,6 +86,30 @@ class Correction:
     def concerned(self, before: str) -> bool:
         """Whether an output shows what is wrong, so that the sentence counts."""
         return count(before, self.difference.unwanted_forms, self.endings) > 0
+
+
+def otherwise_same(before: str, after: str, difference: Difference, endings: Sequence[str]) -> bool:
+    """Whether nothing but the segment, endings and articles differs between two German outputs.
+
+    This is stricter than `Correction.clean`, which lets one other word differ for each replacement.
+    """
+    expected = correct(before, difference, endings)
+    if expected is None:
+        return False
+    old, new = (_without_contractions(text) for text in (expected, after))
+    return len(old) == len(new) and all(map(_agree, old, new))
+
+
+def _without_contractions(text: str) -> List[str]:
+    return [part for word in words(text) for part in _CONTRACTED.get(word.lower(), word).split()]
+
+
+def _agree(one: str, other: str) -> bool:
+    """Whether two words are the same but for their endings, or are both articles."""
+    if one == other or {one.lower(), other.lower()} <= _ARTICLES:
+        return True
+    stem = os.path.commonprefix([one.lower(), other.lower()])
+    return len(stem) > 2 and {one[len(stem) :], other[len(stem) :]} <= _AGREEMENT
 
 
 def interval(part: int, whole: int) -> Tuple[float, float]:

@@ -68,6 +68,10 @@ def _of(part: str, whole: str) -> Callable[[Figures], str]:
     return lambda figures: "" if figures.get(whole) is None else f"{figures[part]:,g} of {figures[whole]:,}"
 
 
+def _with_interval(figures: Figures) -> str:
+    return f"{figures['share']:.3f} ({figures['low']:.3f} to {figures['high']:.3f})"
+
+
 def _others(figures: Figures) -> str:
     share = figures["others_same"] / figures["others"]
     return f"{figures['others_same']:,} of {figures['others']:,} ({share:.1%})"
@@ -108,6 +112,16 @@ TABLES: Dict[str, Table] = {
             Column("near misses same", _of("near_same", "near")),
             Column("others same", _others),
             Column("s an edit", _number("seconds", "{:.1f}")),
+        ),
+    ),
+    "controls": Table(
+        ("figure",),
+        (
+            Column("figure", _number("figure")),
+            Column("edits", _number("edits")),
+            Column("sentences", _of("part", "sentences")),
+            Column("share", _with_interval),
+            Column("target", _number("target")),
         ),
     ),
     "locating": Table(

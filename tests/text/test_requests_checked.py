@@ -72,8 +72,8 @@ EVERY_FAULT = {
             "P.tsv:3: error: empty; expected text",
             "P.tsv:4: error: no field 'target'; expected at least source and target",
             "P.tsv:6: error: id '4' is that of P.tsv:5; expected an id of its own",
-            "P.tsv:7: error: the source of P.tsv:5 again with another target; expected one target, or different "
-            "'unwanted' segments",
+            "P.tsv:7: error: request 6 asks for 'E', and request 4 (P.tsv:5) for 'C' of the same source; expected one "
+            "target, or different 'unwanted' segments",
         ],
     ),
     "a table without its names": (

@@ -45,7 +45,7 @@ PARALLEL_REFUSED = {
     "next line (C1)": ({"en": "a\x85b", "de": "A"}, "PREF.en:1: character 2 is U+0085; expected plain text"),
     "two targets": (
         {"en": "a\nb\na\n", "de": "A\nB\nC\n"},
-        "PREF.en:3: the source of PREF.en:1 again with another target; expected",
+        "PREF.en:3: request 3 asks for 'C', and request 1 (PREF.en:1) for 'A' of the same source; expected one",
     ),
 }
 TSV_REFUSED = {
@@ -59,7 +59,7 @@ TSV_REFUSED = {
     "empty row": ("source\ttarget\na\tA\n\t\n", "3: empty; expected text"),
     "two targets": (
         "source\ttarget\tunwanted\na\tA\tx\na\tB\tx\n",
-        "3: the source of PREF.tsv:2 again with another target; expected",
+        "3: request 2 asks for 'B', and request 1 (PREF.tsv:2) for 'A' of the same source; expected one target, or",
     ),
 }
 REQUEST = '{"source": "a", "target": "A"'

@@ -135,7 +135,38 @@ def test_patches_of_files_are_there_from_the_start(
 ) -> None:
     path = str(tmp_path / "fix.safetensors")
     bench.save_patches(path, outcome)
-    assert opened(edit_data, patches=[path]).translate([SOURCE]) == [TARGET]
+    edited = opened(edit_data, patches=[path])
+    assert edited.translate([SOURCE]) == [TARGET]
+    [one] = edited.preview([EditRequest(SOURCE, "Die Gehilfen können das Gedicht lesen.")], QUICK)
+    assert one.plan is not None
+    [patch] = outcome.patches
+    assert f"is to replace the earlier edit {patch.fingerprint[:12]} of request 1: " in one.plan.case.notes[-1]
+
+
+CONTRADICTORY = {
+    "one source": (
+        EditRequest(SOURCE, TARGET), EditRequest(SOURCE, "Die Gehilfen können das Gedicht lesen.", id="other"),
+        "request other asks for 'Die Gehilfen können das Gedicht lesen.', and request 1 for "
+        f"'{TARGET}' of the same source",
+    ),
+    "one trigger": (
+        EditRequest(SOURCE, TARGET, trigger="shop assistants"),
+        EditRequest("The shop assistant is famous.", "Der Gehilfe ist berühmt.", trigger="shop assistant"),
+        "request 2 asks for 'Assistent' -> 'Gehilfe' where the source says 'shop assistant', and request 1 for "
+        "'Assistenten' -> 'Verkäufer' where the source says 'shop assistants'",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CONTRADICTORY)
+def test_requests_that_contradict_each_other_are_refused_before_any_is_edited(bench: Workbench, case: str) -> None:
+    *requests, told = CONTRADICTORY[case]
+    seen: List[Result] = []
+    with pytest.raises(EditError, match=re.escape(told)):
+        bench.edit(requests, QUICK, observe=seen.append)
+    with pytest.raises(EditError, match=re.escape(told)):
+        list(bench.preview(requests, QUICK))
+    assert not seen
 
 
 REFUSED: Dict[str, Any] = {

@@ -7,13 +7,14 @@ JSONL and YAML share.
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Callable, Dict, Sequence, Tuple
 
 from fairseq_rome.text.requests.lines import Faults, LineError, Place
 from fairseq_rome.text.requests.parallel_text import raise_missing, read_parallel
 from fairseq_rome.text.requests.placed import PlacedFile, Record
 from fairseq_rome.text.requests.record_files import read_jsonl, read_tsv
 from fairseq_rome.text.requests.request import EditFile
+from fairseq_rome.text.requests.same_source import with_two_targets
 from fairseq_rome.text.requests.yaml_files import read_yaml
 
 
@@ -71,25 +72,8 @@ def _check_ids(records: Sequence[Record], faults: Faults) -> None:
 
 
 def _check_targets(records: Sequence[Record], faults: Faults) -> None:
-    """One source may have two targets only where each request names another segment as the unwanted one."""
-    by_source: Dict[str, List[Record]] = {}
-    for record in records:
-        others = by_source.setdefault(record.request.source, [])
-        other = next((other for other in others if _contradict(record, other)), None)
-        if other is not None:
-            problem = (
-                f"the source of {other.place} again with another target; expected one target, "
-                "or different 'unwanted' segments"
-            )
-            faults.add(LineError(record.place, problem))
-        others.append(record)
-
-
-def _contradict(record: Record, other: Record) -> bool:
-    """Whether two requests with one source ask for different targets of the same segment."""
-    one, two = record.request, other.request
-    apart = one.unwanted and two.unwanted and one.unwanted != two.unwanted
-    return one.target != two.target and not apart
+    for index, problem in with_two_targets([record.request for record in records]):
+        faults.add(LineError(records[index].place, problem))
 
 
 _READERS: Dict[str, Callable[[str, Tuple[str, str], Faults], PlacedFile]] = {
