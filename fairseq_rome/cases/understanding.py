@@ -1,8 +1,8 @@
 """What a request means: which of its hunks is a choice that other sentences share, and by what evidence.
 
 From one corrected sentence that can often not be known, so evidence decides, the strongest first: what the request
-names; its context sentences; and, where nothing else speaks, how firmly the training side ties the old word to a source
-word that it hardly ever gives the new one for.
+names; its context sentences; the same change in several requests of the edit file; and, where nothing else speaks, how
+firmly the training side ties the old word to a source word that it hardly ever gives the new one for.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import List, Optional, Sequence, Tuple
+from typing import Collection, Iterator, List, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.case_settings import CaseSettings
 from fairseq_rome.cases.forms import other_forms
 from fairseq_rome.cases.hunk_reading import Reading, Sides, read_hunks
+from fairseq_rome.cases.same_changes import SameChanges
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference, wanted_difference
 from fairseq_rome.text.words import contains_trigger, count, words
 
-NAMED, CONTEXTS, TIED, ASKED = "named", "contexts", "training side", "asked for"
-"""What speaks for carrying a change to other sentences."""
+NAMED, CONTEXTS, REQUESTS, TIED, ASKED = "named", "contexts", "{} requests", "training side", "asked for"
+"""What speaks for carrying a change to other sentences; `REQUESTS` with how many requests make it."""
 
 # A pair of segments is tied from this coefficient of Dice on, and the wanted one is a choice rather than a variation up
 # to this ratio of how often each is said for the trigger. Looser carries more natural corrections, and more of those
@@ -62,9 +63,54 @@ class Understanding:
         return None if self.evidence else max(choices, key=lambda one: one.dice, default=None)
 
 
+def same_changes(
+    codec: TextCodec, requests: Sequence[EditRequest], said: Sequence[str], sides: Sides,
+    chosen: Sequence[CaseSettings],
+) -> SameChanges:  # fmt: skip
+    """The choices that the requests of an edit file make, each with those that make it too.
+
+    Args:
+        codec: text to tokens.
+        requests: of the file.
+        said: what the model says for each.
+        sides: the languages, and the training side.
+        chosen: the settings of each. A request that is for its own sentence alone says nothing of others.
+    """
+    if len({request.source for request in requests}) < 2:
+        return SameChanges(sides)
+    asked = [
+        (request, text)
+        for request, text, settings in zip(requests, said, chosen)
+        if settings.generalises
+    ]
+    return SameChanges(
+        sides, ((request.source, one) for request, text in asked for one in _made(codec, request, text, sides))
+    )
+
+
+def _made(codec: TextCodec, request: EditRequest, said: str, sides: Sides) -> Iterator[Reading]:
+    """The choices among the hunks of one request."""
+    before, target = _compared(codec, request, said)
+    if wanted_difference(request, said) is not None and not _is_another(before, target):
+        readings = _readings(codec, request, said, sides)
+        yield from (readings[index] for index in _choices(readings))
+
+
+def _compared(codec: TextCodec, request: EditRequest, said: str) -> Tuple[str, str]:
+    """The unwanted output, and the target as the model would say it."""
+    return said if request.negative is None else request.negative, codec.target_text(codec.target(request.target))
+
+
+def _readings(codec: TextCodec, request: EditRequest, said: str, sides: Sides) -> List[Reading]:
+    before, target = _compared(codec, request, said)
+    named = () if request.trigger is None else (request.trigger,)
+    return read_hunks(request.source, before, target, codec.piece_starts(target), sides, named)
+
+
 def understand(
-    codec: TextCodec, request: EditRequest, said: str, sides: Sides, settings: CaseSettings
-) -> Optional[Understanding]:
+    codec: TextCodec, request: EditRequest, said: str, sides: Sides, settings: CaseSettings,
+    same: Optional[SameChanges] = None,
+) -> Optional[Understanding]:  # fmt: skip
     """What a request is to change, and whether in other sentences too; None where the output is the target.
 
     Args:
@@ -73,19 +119,18 @@ def understand(
         said: what the model says.
         sides: the languages, and the training side.
         settings: of the case.
+        same: what the requests of its file have in common; None where it stands alone.
     """
     whole = wanted_difference(request, said)
     if whole is None:
         return None
-    target = codec.target_text(codec.target(request.target))
-    before = said if request.negative is None else request.negative
-    named = () if request.trigger is None else (request.trigger,)
-    readings = read_hunks(request.source, before, target, codec.piece_starts(target), sides, named)
+    before, target = _compared(codec, request, said)
+    readings = _readings(codec, request, said, sides)
     if request.unwanted is not None or request.wanted is not None:
-        return _named(request, whole, readings, sides)
+        return _named(request, whole, readings, sides, settings)
     if _is_another(before, target):
         return _whole(request, whole, settings)
-    chosen, evidence = _choice(request, readings, sides, settings)
+    chosen, evidence = _choice(request, readings, sides, settings, same or SameChanges(sides))
     if chosen is None:
         return replace(_whole(request, whole, settings), readings=tuple(readings))
     reading = readings[chosen]
@@ -110,11 +155,15 @@ def _whole(request: EditRequest, difference: Difference, settings: CaseSettings)
     return Understanding(difference, trigger, (trigger,) if trigger else (), evidence)
 
 
-def _named(request: EditRequest, whole: Difference, readings: Sequence[Reading], sides: Sides) -> Understanding:
+def _named(
+    request: EditRequest, whole: Difference, readings: Sequence[Reading], sides: Sides, settings: CaseSettings
+) -> Understanding:
     """The understanding of a request that names its segments."""
     own = [one for one in readings if whole.unwanted and one.unwanted in whole.unwanted and one.trigger]
     best = max(own, key=lambda one: one.dice, default=None)
     trigger = request.trigger or (best.trigger if best else "")
+    if settings.edit_carry == "none":
+        return Understanding(whole, trigger, (trigger,) if trigger else (), "", tuple(readings))
     difference, triggers = _carried(whole, trigger, sides)
     return Understanding(difference, trigger, triggers, NAMED, tuple(readings))
 
@@ -129,19 +178,30 @@ def _carried(difference: Difference, trigger: str, sides: Sides) -> Tuple[Differ
     return replace(difference, forms=forms), triggers if single else (trigger,)
 
 
+def _choices(readings: Sequence[Reading], agreeing: bool = False) -> List[int]:
+    """The numbers of the hunks that hang on a source word; those that only agree with another one if asked for."""
+    hanging = [index for index, one in enumerate(readings) if one.trigger and one.unwanted]
+    return [index for index in hanging if agreeing or not readings[index].agrees]
+
+
 def _choice(
-    request: EditRequest, readings: Sequence[Reading], sides: Sides, settings: CaseSettings
+    request: EditRequest, readings: Sequence[Reading], sides: Sides, settings: CaseSettings, same: SameChanges
 ) -> Tuple[Optional[int], str]:
     """The number of the hunk that is carried, and what speaks for it; None where nothing does."""
-    hanging = [index for index, one in enumerate(readings) if one.trigger and one.unwanted]
-    choices = [index for index in hanging if not readings[index].agrees]
+    choices = _choices(readings)
     if settings.edit_carry == "none":
         return None, ""
     if request.trigger is not None:
-        return _strongest(readings, choices or hanging), NAMED
-    shared = [index for index in choices if _surprise(readings[index].trigger, request, sides) >= _SURPRISING]
+        return _strongest(readings, choices or _choices(readings, agreeing=True)), NAMED
+    making = {index: same.sources(readings[index]) | {request.source} for index in choices}
+    surprise = {index: _surprise(readings[index].trigger, request, making[index], sides) for index in choices}
+    shared = [index for index in choices if surprise[index] >= _SURPRISING]
     if shared:
-        return max(shared, key=lambda i: (_surprise(readings[i].trigger, request, sides), readings[i].dice)), CONTEXTS
+        return max(shared, key=lambda index: (surprise[index], readings[index].dice)), CONTEXTS
+    repeated = [index for index in choices if len(making[index]) > 1]
+    if repeated:
+        chosen = max(repeated, key=lambda index: (len(making[index]), readings[index].dice))
+        return chosen, REQUESTS.format(len(making[chosen]))
     tied = [index for index in choices if settings.edit_carry == "all" or _is_tied(readings[index], sides)]
     return _strongest(readings, tied), ASKED if settings.edit_carry == "all" else TIED
 
@@ -156,10 +216,13 @@ def _is_tied(reading: Reading, sides: Sides) -> bool:
     return reading.dice >= _TIED and reading.usual <= _VARIATION and not common
 
 
-def _surprise(trigger: str, request: EditRequest, sides: Sides) -> float:
-    """By how many standard deviations more contexts hold a trigger than chance would have it."""
+def _surprise(trigger: str, request: EditRequest, making: Collection[str], sides: Sides) -> float:
+    """By how many standard deviations more contexts hold a trigger than chance would have it.
+
+    The sources of the requests that make the same choice don't count: they are evidence of their own.
+    """
     forms = sides.forms(trigger)
-    given: List[str] = [source for source in request.contexts if source != request.source]
+    given: List[str] = [source for source in request.contexts if source not in making]
     holding = sum(contains_trigger(source, forms) for source in given)
     if holding < min(_SHARED, len(given)) or not holding:
         return 0.0

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 _STATUSES = (EDITED, NOTHING, FAILED)
 _MOST_CHANGED = 5
-EVIDENCE = {
+_EVIDENCE = {
     "named": "as the request names it",
     "contexts": "its context sentences share it",
     "training side": "the training side ties the two words",
     "asked for": "--edit-carry all",
 }
-"""What speaks for carrying a change, as it is told."""
 
 
 def as_json(record: Mapping[str, Any]) -> str:
@@ -268,6 +267,11 @@ class PreviewPrinter(Listener):
         print("\n".join(f"# {line}" for line in lines), flush=True)
 
 
+def evidence_text(evidence: str) -> str:
+    """What speaks for carrying a change, as it is told; of requests it says how many."""
+    return _EVIDENCE.get(evidence) or f"{evidence} of the file make the same change"
+
+
 def change_text(difference: Difference, trigger: str) -> str:
     """What is replaced by what, and where."""
     change = f"{difference.unwanted or '(nothing)'} -> {difference.wanted or '(nothing)'}"
@@ -278,7 +282,7 @@ def understood_lines(
     difference: Difference, trigger: str, evidence: str, readings: Sequence[Reading]
 ) -> List[str]:
     """What a request was understood to change: what is carried to other sentences, and what is for its own alone."""
-    carried = f", carried to other sentences ({EVIDENCE[evidence]})" if evidence else ", for this sentence alone"
+    carried = f", carried to other sentences ({evidence_text(evidence)})" if evidence else ", for this sentence alone"
     lines = [f"change  {change_text(difference, trigger)}{carried}"]
     lines += [f"form    {old} -> {new}" for old, new in difference.forms]
     others = [one for one in readings if (one.unwanted, one.wanted) != (difference.unwanted, difference.wanted)]

@@ -7,6 +7,7 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.case import Case, prepare
 from fairseq_rome.cases.hunk_reading import Sides
+from fairseq_rome.cases.understanding import same_changes
 from fairseq_rome.editing.batch_edit import edit_together
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.guards import Guard, kept_results, watched
@@ -75,10 +76,12 @@ def edit(
     with prepared(translator.model):
         chosen = _settings_of(translator, requests, settings)
         before = translator.translate(sources, "decoding the requests")
+        sides = Sides(translator.adapter.languages, surroundings.corpus)
+        same = same_changes(translator.codec, requests, [one.text for one in before], sides, chosen)
         shared = share_changes(translator, requests, before, surroundings.endings)
         others = _others(surroundings.corpus, requests, settings.edit_sample)
         with preserved(translator.model) as saved:
-            edited = ModelUnderEdit(translator, saved, surroundings, settings, edit_file.keep)
+            edited = ModelUnderEdit(translator, saved, surroundings, settings, sides, same, edit_file.keep)
             results, checks = _run(edited, shared, before, chosen, settings, surroundings)
             after = _texts(translator, sources)
             others_after = _texts(translator, others)
@@ -122,8 +125,9 @@ def preview(
     with prepared(translator.model):
         chosen = _settings_of(translator, requests, settings)
         hypotheses = translator.translate([request.source for request in requests])
+        same = same_changes(translator.codec, requests, [one.text for one in hypotheses], sides, chosen)
         for request, own, before in zip(requests, chosen, hypotheses):
-            case = prepare(translator, request, before, sides, own, endings)
+            case = prepare(translator, request, before, sides, own, endings, same)
             planned = None if case is None else Plan(case, own, sites_of(translator, case, own))
             yield Preview(request, before.text, planned)
 

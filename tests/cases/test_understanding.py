@@ -188,3 +188,11 @@ def test_languages_without_blanks(
     found = known(sides, sentence, codec=PlainCodec(pieces))
     assert meaning(found) == expected
     assert found is not None and found.difference.forms == ()
+
+
+def test_carry_none_wins_over_what_is_named(sides: Sides) -> None:
+    segments = {"unwanted": "Hund", "wanted": "Köter"}
+    for named in ({"trigger": "dog"}, segments, {**segments, "trigger": "old"}):
+        found = known(sides, BOTH, "none", contexts=("Two dogs.", "My dog.", "The dogs sleep."), **named)
+        assert found is not None and (found.evidence, found.carried, found.difference.forms) == ("", None, ())
+    assert meaning(known(sides, BOTH, "none", **segments)) == ("Hund", "Köter", "dog", "")
