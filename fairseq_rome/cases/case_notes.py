@@ -37,7 +37,8 @@ def notes_on_case(
         settings: of the case.
         likely: the hunk that most likely is a choice, where none is carried.
     """
-    if likely is not None and settings.generalises:
+    kept = likely is None or request.keeps(likely.unwanted, likely.wanted, likely.trigger)
+    if likely is not None and settings.generalises and not kept:
         yield (
             f"nothing is carried to other sentences; to carry {likely.unwanted!r} -> {likely.wanted!r}, where the "
             f"source says {likely.trigger!r} ({likely.dice:.2f}), name that as 'trigger', give sentences with it as "

@@ -37,6 +37,7 @@ class Reading:
         wanted_dice: the same of the wanted text.
         usual: how often the training side has the wanted text for the trigger, for each time that it has the unwanted.
         agrees: whether both are forms of one word, which is agreement and no choice.
+        carried: whether the change is carried to other sentences.
     """
 
     unwanted: str
@@ -46,6 +47,7 @@ class Reading:
     wanted_dice: float = 0.0
     usual: float = 0.0
     agrees: bool = False
+    carried: bool = False
 
 
 class Sides:

@@ -7,33 +7,22 @@ firmly the training side ties the old word to a source word that it hardly ever 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Collection, Iterator, List, Optional, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.case_settings import CaseSettings
+from fairseq_rome.cases.evidence import NAMED, choice, choices, strongest
 from fairseq_rome.cases.forms import other_forms
 from fairseq_rome.cases.hunk_reading import Reading, Sides, read_hunks
 from fairseq_rome.cases.same_changes import SameChanges
 from fairseq_rome.host.codec import TextCodec
-from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.requests import EditRequest, NamedHunk
 from fairseq_rome.text.segments import Difference, wanted_difference
-from fairseq_rome.text.words import contains_trigger, count, words
+from fairseq_rome.text.words import count, words
 
-NAMED, CONTEXTS, REQUESTS, TIED, ASKED = "named", "contexts", "{} requests", "training side", "asked for"
-"""What speaks for carrying a change to other sentences; `REQUESTS` with how many requests make it."""
-
-# A pair of segments is tied from this coefficient of Dice on, and the wanted one is a choice rather than a variation up
-# to this ratio of how often each is said for the trigger. Looser carries more natural corrections, and more of those
-# that concern their sentence alone.
-_TIED, _VARIATION = 0.5, 0.2
 # Share of the words that an output and its correction have in common below which they are two sentences.
 _ANOTHER = 0.3
-# Contexts speak for a trigger that so many of them hold, so many standard deviations above what chance gives.
-_SHARED, _SURPRISING = 3, 4.0
-# Share of the source sentences above which a trigger that nothing names is a common word.
-_TOO_COMMON = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,7 +35,6 @@ class Understanding:
         triggers: the trigger in its forms.
         evidence: what speaks for carrying it to other sentences; empty where it is for this sentence alone.
         readings: the hunks, from left to right.
-        carried: which of them is carried; None for none.
     """
 
     difference: Difference
@@ -54,13 +42,17 @@ class Understanding:
     triggers: Tuple[str, ...]
     evidence: str
     readings: Tuple[Reading, ...] = ()
-    carried: Optional[int] = None
+
+    @property
+    def carried(self) -> Optional[int]:
+        """The number of the hunk that is carried; None where none is, or a part of the sentence that is none."""
+        return next((number for number, one in enumerate(self.readings) if one.carried), None)
 
     @property
     def likely(self) -> Optional[Reading]:
         """The hunk that most likely is a choice, where nothing is carried; None if no hunk looks like one."""
-        choices = [one for one in self.readings if one.trigger and not one.agrees]
-        return None if self.evidence else max(choices, key=lambda one: one.dice, default=None)
+        hanging = [one for one in self.readings if one.trigger and not one.agrees]
+        return None if self.evidence else max(hanging, key=lambda one: one.dice, default=None)
 
 
 def same_changes(
@@ -78,11 +70,7 @@ def same_changes(
     """
     if len({request.source for request in requests}) < 2:
         return SameChanges(sides)
-    asked = [
-        (request, text)
-        for request, text, settings in zip(requests, said, chosen)
-        if settings.generalises
-    ]
+    asked = [one[:2] for one in zip(requests, said, chosen) if one[2].generalises]
     return SameChanges(
         sides, ((request.source, one) for request, text in asked for one in _made(codec, request, text, sides))
     )
@@ -93,7 +81,7 @@ def _made(codec: TextCodec, request: EditRequest, said: str, sides: Sides) -> It
     before, target = _compared(codec, request, said)
     if wanted_difference(request, said) is not None and not _is_another(before, target):
         readings = _readings(codec, request, said, sides)
-        yield from (readings[index] for index in _choices(readings))
+        yield from (readings[index] for index in choices(request, readings))
 
 
 def _compared(codec: TextCodec, request: EditRequest, said: str) -> Tuple[str, str]:
@@ -127,17 +115,17 @@ def understand(
     before, target = _compared(codec, request, said)
     readings = _readings(codec, request, said, sides)
     if request.unwanted is not None or request.wanted is not None:
-        return _named(request, whole, readings, sides, settings)
+        return _named(request, before, whole, readings, sides, settings)
     if _is_another(before, target):
         return _whole(request, whole, settings)
-    chosen, evidence = _choice(request, readings, sides, settings, same or SameChanges(sides))
+    chosen, evidence = choice(request, readings, sides, settings, same or SameChanges(sides))
     if chosen is None:
         return replace(_whole(request, whole, settings), readings=tuple(readings))
     reading = readings[chosen]
     difference, triggers = _carried(Difference(reading.unwanted, reading.wanted), reading.trigger, sides)
     repeated = count(before, difference.unwanted_forms) > 1
     return Understanding(
-        replace(difference, repeated=repeated), reading.trigger, triggers, evidence, tuple(readings), chosen
+        replace(difference, repeated=repeated), reading.trigger, triggers, evidence, _marked(readings, chosen)
     )
 
 
@@ -149,23 +137,39 @@ def _is_another(before: str, target: str) -> bool:
 
 
 def _whole(request: EditRequest, difference: Difference, settings: CaseSettings) -> Understanding:
-    """All that differs as one change; a trigger is named for the sake of other sentences, whatever the change is."""
+    """All that differs as one change; a trigger is named for the sake of other sentences, whatever the change is.
+
+    It is not carried where the request keeps a part of it for its own sentence.
+    """
     trigger = request.trigger or ""
-    evidence = NAMED if trigger and settings.edit_carry != "none" else ""
+    kept = settings.edit_carry == "none" or not all(one.carry for one in request.hunks)
+    evidence = "" if kept or not trigger else NAMED
     return Understanding(difference, trigger, (trigger,) if trigger else (), evidence)
 
 
 def _named(
-    request: EditRequest, whole: Difference, readings: Sequence[Reading], sides: Sides, settings: CaseSettings
-) -> Understanding:
-    """The understanding of a request that names its segments."""
-    own = [one for one in readings if whole.unwanted and one.unwanted in whole.unwanted and one.trigger]
-    best = max(own, key=lambda one: one.dice, default=None)
-    trigger = request.trigger or (best.trigger if best else "")
+    request: EditRequest, before: str, whole: Difference, readings: Sequence[Reading], sides: Sides,
+    settings: CaseSettings,
+) -> Understanding:  # fmt: skip
+    """The understanding of a request that names its segments; where it names one of them, a hunk has the other one."""
+    named = NamedHunk(request.unwanted or "", request.wanted or "", request.trigger)
+    own = [index for index, one in enumerate(readings) if named.meets(one.unwanted, one.wanted, one.trigger)]
+    own = own or [index for index, one in enumerate(readings) if one.unwanted and one.unwanted in whole.unwanted]
+    best = strongest(readings, [index for index in own if readings[index].trigger])
+    trigger = request.trigger or ("" if best is None else readings[best].trigger)
+    if best is not None and not (named.unwanted and named.wanted):
+        unwanted, wanted = named.unwanted or readings[best].unwanted, named.wanted or readings[best].wanted
+        whole = Difference(unwanted, wanted, count(before, unwanted) > 1)
     if settings.edit_carry == "none":
         return Understanding(whole, trigger, (trigger,) if trigger else (), "", tuple(readings))
     difference, triggers = _carried(whole, trigger, sides)
-    return Understanding(difference, trigger, triggers, NAMED, tuple(readings))
+    chosen = own[0] if best is None and own else best
+    return Understanding(difference, trigger, triggers, NAMED, _marked(readings, chosen))
+
+
+def _marked(readings: Sequence[Reading], chosen: Optional[int]) -> Tuple[Reading, ...]:
+    """The hunks, with which of them is carried."""
+    return tuple(replace(one, carried=number == chosen) for number, one in enumerate(readings))
 
 
 def _carried(difference: Difference, trigger: str, sides: Sides) -> Tuple[Difference, Tuple[str, ...]]:
@@ -176,57 +180,3 @@ def _carried(difference: Difference, trigger: str, sides: Sides) -> Tuple[Differ
     forms = other_forms(difference.unwanted, difference.wanted, triggers, sides.association, sides.target)
     single = len(words(difference.unwanted)) == 1
     return replace(difference, forms=forms), triggers if single else (trigger,)
-
-
-def _choices(readings: Sequence[Reading], agreeing: bool = False) -> List[int]:
-    """The numbers of the hunks that hang on a source word; those that only agree with another one if asked for."""
-    hanging = [index for index, one in enumerate(readings) if one.trigger and one.unwanted]
-    return [index for index in hanging if agreeing or not readings[index].agrees]
-
-
-def _choice(
-    request: EditRequest, readings: Sequence[Reading], sides: Sides, settings: CaseSettings, same: SameChanges
-) -> Tuple[Optional[int], str]:
-    """The number of the hunk that is carried, and what speaks for it; None where nothing does."""
-    choices = _choices(readings)
-    if settings.edit_carry == "none":
-        return None, ""
-    if request.trigger is not None:
-        return _strongest(readings, choices or _choices(readings, agreeing=True)), NAMED
-    making = {index: same.sources(readings[index]) | {request.source} for index in choices}
-    surprise = {index: _surprise(readings[index].trigger, request, making[index], sides) for index in choices}
-    shared = [index for index in choices if surprise[index] >= _SURPRISING]
-    if shared:
-        return max(shared, key=lambda index: (surprise[index], readings[index].dice)), CONTEXTS
-    repeated = [index for index in choices if len(making[index]) > 1]
-    if repeated:
-        chosen = max(repeated, key=lambda index: (len(making[index]), readings[index].dice))
-        return chosen, REQUESTS.format(len(making[chosen]))
-    tied = [index for index in choices if settings.edit_carry == "all" or _is_tied(readings[index], sides)]
-    return _strongest(readings, tied), ASKED if settings.edit_carry == "all" else TIED
-
-
-def _strongest(readings: Sequence[Reading], chosen: Sequence[int]) -> Optional[int]:
-    return max(chosen, key=lambda index: readings[index].dice, default=None)
-
-
-def _is_tied(reading: Reading, sides: Sides) -> bool:
-    """Whether the training side ties the unwanted text to the trigger, and hardly ever says the wanted one for it."""
-    common = len(sides.association.with_source(reading.trigger)) > _TOO_COMMON * len(sides.association)
-    return reading.dice >= _TIED and reading.usual <= _VARIATION and not common
-
-
-def _surprise(trigger: str, request: EditRequest, making: Collection[str], sides: Sides) -> float:
-    """By how many standard deviations more contexts hold a trigger than chance would have it.
-
-    The sources of the requests that make the same choice don't count: they are evidence of their own.
-    """
-    forms = sides.forms(trigger)
-    given: List[str] = [source for source in request.contexts if source not in making]
-    holding = sum(contains_trigger(source, forms) for source in given)
-    if holding < min(_SHARED, len(given)) or not holding:
-        return 0.0
-    # One sentence more than there are: a word that the training side lacks is rare, not impossible.
-    rate = (len(sides.association.with_source(*forms)) + 1) / (len(sides.association) + 1)
-    expected = rate * len(given)
-    return (holding - expected) / math.sqrt(max(expected * (1 - rate), 1e-9))

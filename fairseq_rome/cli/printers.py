@@ -285,7 +285,8 @@ def understood_lines(
     carried = f", carried to other sentences ({evidence_text(evidence)})" if evidence else ", for this sentence alone"
     lines = [f"change  {change_text(difference, trigger)}{carried}"]
     lines += [f"form    {old} -> {new}" for old, new in difference.forms]
-    others = [one for one in readings if (one.unwanted, one.wanted) != (difference.unwanted, difference.wanted)]
+    change = (difference.unwanted, difference.wanted)
+    others = [one for one in readings if not one.carried and (one.unwanted, one.wanted) != change]
     return lines + [
         f"hunk    {one.unwanted or '(nothing)'} -> {one.wanted or '(nothing)'}"
         + (f", where the source says: {one.trigger} ({one.dice:.2f})" if one.trigger else "")

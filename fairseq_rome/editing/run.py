@@ -7,6 +7,7 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.case import Case, prepare
 from fairseq_rome.cases.hunk_reading import Sides
+from fairseq_rome.cases.same_changes import SameChanges
 from fairseq_rome.cases.understanding import same_changes
 from fairseq_rome.editing.batch_edit import edit_together
 from fairseq_rome.editing.edit_settings import EditSettings
@@ -77,7 +78,7 @@ def edit(
         chosen = _settings_of(translator, requests, settings)
         before = translator.translate(sources, "decoding the requests")
         sides = Sides(translator.adapter.languages, surroundings.corpus)
-        same = same_changes(translator.codec, requests, [one.text for one in before], sides, chosen)
+        same = _in_common(translator, requests, before, sides, chosen)
         shared = share_changes(translator, requests, before, surroundings.endings)
         others = _others(surroundings.corpus, requests, settings.edit_sample)
         with preserved(translator.model) as saved:
@@ -125,7 +126,7 @@ def preview(
     with prepared(translator.model):
         chosen = _settings_of(translator, requests, settings)
         hypotheses = translator.translate([request.source for request in requests])
-        same = same_changes(translator.codec, requests, [one.text for one in hypotheses], sides, chosen)
+        same = _in_common(translator, requests, hypotheses, sides, chosen)
         for request, own, before in zip(requests, chosen, hypotheses):
             case = prepare(translator, request, before, sides, own, endings, same)
             planned = None if case is None else Plan(case, own, sites_of(translator, case, own))
@@ -144,6 +145,21 @@ def _settings_of(
     for own in chosen:
         plan(list(find_sites(translator.model)), own)
     return chosen
+
+
+def _in_common(
+    translator: Translator, requests: Sequence[EditRequest], before: Sequence[Hypothesis], sides: Sides,
+    chosen: Sequence[EditSettings],
+) -> SameChanges:  # fmt: skip
+    """What the requests of a run have in common, once the hunks that they name are found in what the model says.
+
+    Raises:
+        EditError: for a hunk that is none.
+    """
+    said = [one.text for one in before]
+    for request, text in zip(requests, said):
+        request.check_hunks(text)
+    return same_changes(translator.codec, requests, said, sides, chosen)
 
 
 def _run(

@@ -8,9 +8,10 @@ import pytest
 from case_samples import PlainCodec, english_german, sides_of
 
 from fairseq_rome.cases.case_settings import CaseSettings
+from fairseq_rome.cases.evidence import CONTEXTS, NAMED, REQUESTS, TIED
 from fairseq_rome.cases.hunk_reading import Reading, Sides
 from fairseq_rome.cases.same_changes import SameChanges
-from fairseq_rome.cases.understanding import CONTEXTS, NAMED, REQUESTS, TIED, same_changes, understand
+from fairseq_rome.cases.understanding import same_changes, understand
 from fairseq_rome.text.requests import EditRequest
 
 CAR = ("The car is old.", "Das Auto ist alt.", "Der Wagen ist alt.")

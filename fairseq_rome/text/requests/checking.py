@@ -129,10 +129,10 @@ _Warnings = Iterator[Tuple[Place, str]]
 
 def _repeated(placed: PlacedFile) -> _Warnings:
     """Requests that say the same as an earlier one."""
-    first: Dict[Tuple[Optional[str], ...], Place] = {}
+    first: Dict[Tuple[object, ...], Place] = {}
     for request, place, _ in placed.records:
-        segments = (request.trigger, request.wanted, request.unwanted)
-        earlier = first.setdefault((request.source, request.target, request.negative, *segments), place)
+        named = (request.trigger, request.wanted, request.unwanted, request.hunks)
+        earlier = first.setdefault((request.source, request.target, request.negative, *named), place)
         if earlier is not place:
             yield place, f"says the same as the request of {earlier}; expected each request once"
 

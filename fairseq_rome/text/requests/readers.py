@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from typing import Callable, Dict, List, Sequence, Tuple
 
+from fairseq_rome.errors import EditError
 from fairseq_rome.text.requests.lines import Faults, LineError, Place
+from fairseq_rome.text.requests.named_hunks import check_named
 from fairseq_rome.text.requests.parallel_text import raise_missing, read_parallel
 from fairseq_rome.text.requests.placed import PlacedFile, Record
 from fairseq_rome.text.requests.record_files import read_jsonl, read_tsv
@@ -57,6 +59,7 @@ def read_placed(path: str, source_lang: str, target_lang: str, faults: Faults) -
         why = "".join(f" ({note[len(path) + 2 :]})" for note in placed.notes)
         raise LineError(Place(path, 1), f"holds no request; expected at least one{why}")
     _check_ids(placed.records, faults)
+    _check_hunks(placed.records, faults)
     _check_targets(placed.records, faults)
     return placed
 
@@ -68,6 +71,16 @@ def _check_ids(records: Sequence[Record], faults: Faults) -> None:
         if known is not record:
             problem = f"id {record.request.id!r} is that of {known.place}; expected an id of its own"
             faults.add(LineError(record.place, problem))
+
+
+def _check_hunks(records: Sequence[Record], faults: Faults) -> None:
+    """Hunks of a request that names its unwanted output; of another one the model has to be asked."""
+    for request, place, _ in records:
+        if request.negative is not None:
+            try:
+                check_named(request.hunks, request.negative, request.target)
+            except EditError as error:
+                faults.add(LineError(place, str(error)))
 
 
 def _check_targets(records: Sequence[Record], faults: Faults) -> None:
