@@ -11,6 +11,7 @@ from typing import Callable, Dict, List, Sequence, Tuple
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.text.requests.lines import Faults, LineError, Place
+from fairseq_rome.text.requests.markup import AUTO
 from fairseq_rome.text.requests.named_hunks import check_named
 from fairseq_rome.text.requests.parallel_text import raise_missing, read_parallel
 from fairseq_rome.text.requests.placed import PlacedFile, Record
@@ -19,7 +20,7 @@ from fairseq_rome.text.requests.request import EditFile
 from fairseq_rome.text.requests.yaml_files import read_yaml
 
 
-def read_edit_file(path: str, source_lang: str, target_lang: str) -> EditFile:
+def read_edit_file(path: str, source_lang: str, target_lang: str, markup: str = AUTO) -> EditFile:
     """Read the requests of an edit file.
 
     Args:
@@ -27,15 +28,18 @@ def read_edit_file(path: str, source_lang: str, target_lang: str) -> EditFile:
             ``.yaml`` or ``.yml``.
         source_lang: language code of the sources, the last part of parallel text's file names.
         target_lang: language code of the targets.
+        markup: whether `[[words]]` are marks in parallel text: ``auto``; or ``none``, where brackets are text.
 
     Raises:
         EditError: a file is missing or malformed, or requests contradict each other. The message names file
             and line of the first fault and says what was expected.
     """
-    return read_placed(path, source_lang, target_lang, Faults()).edit_file()
+    return read_placed(path, source_lang, target_lang, Faults(), markup).edit_file()
 
 
-def read_placed(path: str, source_lang: str, target_lang: str, faults: Faults) -> PlacedFile:
+def read_placed(
+    path: str, source_lang: str, target_lang: str, faults: Faults, markup: str = AUTO
+) -> PlacedFile:
     """Read an edit file and the places of its parts.
 
     Args:
@@ -43,6 +47,7 @@ def read_placed(path: str, source_lang: str, target_lang: str, faults: Faults) -
         source_lang: language code of the sources.
         target_lang: language code of the targets.
         faults: takes each fault. Where it keeps them, what is at fault is left out of the result.
+        markup: as for `read_edit_file`.
 
     Raises:
         LineError: the file cannot be read at all; or the first fault, if `faults` stops there.
@@ -50,7 +55,7 @@ def read_placed(path: str, source_lang: str, target_lang: str, faults: Faults) -
     base, ending = os.path.splitext(path)
     read = _READERS.get(ending.lower())
     if read is None:
-        placed = read_parallel(path, source_lang, target_lang, faults)
+        placed = read_parallel(path, source_lang, target_lang, faults, markup)
     elif os.path.exists(path):
         placed = read(path, (source_lang, target_lang), faults)
     else:
