@@ -132,8 +132,12 @@ def prepare(
     alike = [index for index in saying if opens_with(corpus.sources[index], tags)]
     concerned = corpus.with_trigger(triggers) if scoped else alike
     mined = concerned if _mines(known, settings) else []
+    # Requests that make the same change have sentences to learn from, as contexts are.
+    carried = None if known.carried is None else known.readings[known.carried]
+    alike_in_file = () if same is None or carried is None else same.sources(carried)
+    taught = replace(request, contexts=tuple(dict.fromkeys((*request.contexts, *alike_in_file))))
     contexts, held_out = _more_examples(
-        translator, request, before.text, known.difference, triggers if scoped else (), corpus, mined, settings
+        translator, taught, before.text, known.difference, triggers if scoped else (), corpus, mined, settings
     )
     learnt = [one.source for one in (*contexts, *held_out)]
     hangs_on = known.trigger if scoped else ""

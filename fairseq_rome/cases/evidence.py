@@ -46,7 +46,7 @@ def choice(
         return None, ""
     if request.trigger is not None:
         return strongest(readings, own or choices(request, readings, agreeing=True)), NAMED
-    making = {index: same.sources(readings[index]) | {request.source} for index in own}
+    making = {index: {*same.sources(readings[index]), request.source} for index in own}
     surprise = {index: _surprise(readings[index].trigger, request, making[index], sides) for index in own}
     shared = [index for index in own if surprise[index] >= _SURPRISING]
     if shared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Iterable, List, Tuple
+from typing import Dict, Iterable, List, Tuple
 
 from fairseq_rome.cases.forms import inflects
 from fairseq_rome.cases.hunk_reading import Reading, Sides
@@ -22,10 +22,10 @@ class SameChanges:
         for source, reading in choices:
             self._by_trigger.setdefault(self._key(reading), []).append((source, reading))
 
-    def sources(self, reading: Reading) -> FrozenSet[str]:
-        """The sources of the requests that make the choice of a hunk; one request given twice says it once."""
+    def sources(self, reading: Reading) -> Tuple[str, ...]:
+        """The sources of the requests that make the choice of a hunk, in their order; each once."""
         alike = self._by_trigger.get(self._key(reading), ())
-        return frozenset(source for source, other in alike if self._is_same(reading, other))
+        return tuple(dict.fromkeys(source for source, other in alike if self._is_same(reading, other)))
 
     def _key(self, reading: Reading) -> str:
         """One form of the trigger that stands for all of them."""

@@ -25,6 +25,12 @@ _EVIDENCE = {
     "asked for": "--edit-carry all",
 }
 
+OTHERWISE = (
+    "say     otherwise by the fields hunks, or trigger, unwanted and wanted; by [[words]] in parallel text; or by "
+    "--edit-carry"
+)
+"""How a user overrules what was understood."""
+
 
 def as_json(record: Mapping[str, Any]) -> str:
     """A record as one line."""
@@ -281,19 +287,23 @@ def change_text(difference: Difference, trigger: str) -> str:
 def understood_lines(
     difference: Difference, trigger: str, evidence: str, readings: Sequence[Reading]
 ) -> List[str]:
-    """What a request was understood to change: what is carried to other sentences, and what is for its own alone."""
+    """What a request was understood to change: what is carried to other sentences, what is for its own, what to do."""
     carried = f", carried to other sentences ({evidence_text(evidence)})" if evidence else ", for this sentence alone"
     lines = [f"change  {change_text(difference, trigger)}{carried}"]
     lines += [f"form    {old} -> {new}" for old, new in difference.forms]
+    parts = [one.within for one in readings if one.carried and one.within]
+    lines += [f"hunk    the rest of {whole}, for this sentence alone" for whole in parts]
     change = (difference.unwanted, difference.wanted)
     others = [one for one in readings if not one.carried and (one.unwanted, one.wanted) != change]
-    return lines + [
-        f"hunk    {one.unwanted or '(nothing)'} -> {one.wanted or '(nothing)'}"
+    lines += [
+        f"hunk    {one.replacement}"
         + (f", where the source says: {one.trigger} ({one.dice:.2f})" if one.trigger else "")
+        + (f", a part of {one.within}" if one.within else "")
         + (", agreement" if one.agrees else "")
         + ", for this sentence alone"
         for one in (others if len(readings) > 1 else ())
     ]
+    return [*lines, OTHERWISE]
 
 
 def _plan_lines(plan: Optional[Plan]) -> List[str]:

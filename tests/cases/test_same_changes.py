@@ -104,4 +104,4 @@ def test_a_request_for_itself_alone_says_nothing_of_others(sides: Sides, alone: 
 )
 def test_forms_of_one_choice(sides: Sides, unwanted: str, wanted: str, trigger: str, same: bool) -> None:
     known = SameChanges(sides, [("one", Reading("Auto", "Wagen", "car"))])
-    assert known.sources(Reading(unwanted, wanted, trigger)) == ({"one"} if same else set())
+    assert known.sources(Reading(unwanted, wanted, trigger)) == (("one",) if same else ())
