@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fairseq_rome.errors import EditError
     from fairseq_rome.patch.loading import patched
     from fairseq_rome.report import Report
-    from fairseq_rome.text.requests import EditFile, EditRequest, Probe, read_edit_file
+    from fairseq_rome.text.requests import EditFile, EditRequest, NamedHunk, Probe, read_edit_file
     from fairseq_rome.tracing import CausalTrace, LocateSettings
     from fairseq_rome.workbench.entry import open_workbench as open
     from fairseq_rome.workbench.workbench import Workbench
@@ -38,6 +38,7 @@ _PUBLIC = {
     "EditRequest": "text.requests",
     "EditSettings": "editing.edit_settings",
     "LocateSettings": "tracing",
+    "NamedHunk": "text.requests",
     "Outcome": "editing.outcome",
     "Probe": "text.requests",
     "Report": "report",
@@ -56,6 +57,7 @@ __all__ = [
     "EditRequest",
     "EditSettings",
     "LocateSettings",
+    "NamedHunk",
     "Outcome",
     "Probe",
     "Report",

@@ -10,6 +10,7 @@ from fairseq_rome.cases.case_notes import notes_on_case
 from fairseq_rome.cases.case_settings import CaseSettings
 from fairseq_rome.cases.contexts import corrected_references, said_otherwise, self_corrected
 from fairseq_rome.cases.hunk_reading import Reading, Sides
+from fairseq_rome.cases.same_changes import SameChanges
 from fairseq_rome.cases.understanding import Understanding, understand
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
@@ -98,7 +99,7 @@ class Case:
 
 def prepare(
     translator: Translator, request: EditRequest, before: Hypothesis, sides: Sides, settings: CaseSettings,
-    endings: Endings,
+    endings: Endings, same: Optional[SameChanges] = None,
 ) -> Optional[Case]:  # fmt: skip
     """The case of a request: what it changes, and its examples; None if the model already says the target.
 
@@ -109,11 +110,12 @@ def prepare(
         sides: the languages, and the background sentences.
         settings: of the case.
         endings: with which segments still count.
+        same: what the requests of its file have in common; None where it stands alone.
     """
     codec = translator.codec
     if before.text in (request.target, codec.target_text(codec.target(request.target))):
         return None
-    known = _understood(translator, request, before, sides, settings)
+    known = _understood(translator, request, before, sides, settings, same)
     if known is None:
         return None
     corpus = sides.association.corpus
@@ -130,12 +132,16 @@ def prepare(
     alike = [index for index in saying if opens_with(corpus.sources[index], tags)]
     concerned = corpus.with_trigger(triggers) if scoped else alike
     mined = concerned if _mines(known, settings) else []
+    # Requests that make the same change have sentences to learn from, as contexts are.
+    carried = None if known.carried is None else known.readings[known.carried]
+    alike_in_file = () if same is None or carried is None else same.sources(carried)
+    taught = replace(request, contexts=tuple(dict.fromkeys((*request.contexts, *alike_in_file))))
     contexts, held_out = _more_examples(
-        translator, request, before.text, known.difference, triggers if scoped else (), corpus, mined, settings
+        translator, taught, before.text, known.difference, triggers if scoped else (), corpus, mined, settings
     )
     learnt = [one.source for one in (*contexts, *held_out)]
     hangs_on = known.trigger if scoped else ""
-    notes = notes_on_case(request, known.difference, hangs_on, learnt, settings.edit_contexts, known.likely)
+    notes = notes_on_case(request, known.difference, hangs_on, learnt, settings, known.likely)
     ignored = {index for index in concerned if corpus.sources[index] == request.source}
     near: Tuple[Pair, ...] = ()
     uses: Tuple[Pair, ...] = ()
@@ -158,15 +164,16 @@ def _apart(corpus: Corpus, indices: Sequence[int], related: Collection[int]) -> 
 
 
 def _understood(
-    translator: Translator, request: EditRequest, before: Hypothesis, sides: Sides, settings: CaseSettings
-) -> Optional[Understanding]:
+    translator: Translator, request: EditRequest, before: Hypothesis, sides: Sides, settings: CaseSettings,
+    same: Optional[SameChanges],
+) -> Optional[Understanding]:  # fmt: skip
     """What a request means; where its text does not tell what a change hangs on, the model does."""
     if not settings.edit_contexts:
         # Nothing is carried, and the training side need not be read.
         difference = wanted_difference(request, before.text)
         found = None if difference is None else Understanding(difference, request.trigger or "", (), "")
     else:
-        found = understand(translator.codec, request, before.text, sides, settings)
+        found = understand(translator.codec, request, before.text, sides, settings, same)
     if found is None or found.trigger:
         return found
     trigger = find_trigger(translator, request.source, before, request.target)
@@ -175,7 +182,7 @@ def _understood(
 
 def _mines(known: Understanding, settings: CaseSettings) -> bool:
     """Whether the corpus gives contexts."""
-    if not settings.edit_contexts or settings.edit_mine == "never" or not known.difference.unwanted:
+    if settings.edit_mine == "never" or not known.difference.unwanted:
         return False
     return settings.edit_mine == "always" or bool(known.evidence)
 
@@ -185,6 +192,8 @@ def _more_examples(
     corpus: Corpus, mined: Sequence[int], settings: CaseSettings,
 ) -> Tuple[Tuple[Example, ...], Tuple[Example, ...]]:  # fmt: skip
     """Contexts to fit on, and held-out ones: the request's own first, then mined ones, then mined references."""
+    if not settings.generalises:
+        return (), ()
     others = [index for index in mined if corpus.sources[index] != request.source]
     sources = [source for source in request.contexts if source != request.source]
     sources += [corpus.sources[index] for index in others]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Collection, Iterator, Optional
 
+from fairseq_rome.cases.case_settings import CaseSettings
 from fairseq_rome.cases.hunk_reading import Reading
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference
@@ -15,13 +16,15 @@ from fairseq_rome.text.words import contains_trigger
 _MOST_BARE = 3
 _ENDS_SENTENCE = re.compile(r"[.!?\u2026\u3002\uff01\uff1f\u061f\u0964]\W*$")
 
+_FOR_ITSELF = "with edit_carry none the request is for its own sentence alone"
+
 
 def notes_on_case(
     request: EditRequest,
     difference: Difference,
     trigger: str,
     learnt: Collection[str],
-    most: int,
+    settings: CaseSettings,
     likely: Optional[Reading] = None,
 ) -> Iterator[str]:
     """What is to be known of a request that is about to be edited, a sentence each.
@@ -31,10 +34,11 @@ def notes_on_case(
         difference: the unwanted and the wanted segment.
         trigger: the source segment that a context has to hold; empty if any source will do.
         learnt: the other sentences that the edit learns from or is tried on.
-        most: contexts that are wanted at most.
+        settings: of the case.
         likely: the hunk that most likely is a choice, where none is carried.
     """
-    if likely is not None:
+    kept = likely is None or request.keeps(likely.unwanted, likely.wanted, likely.trigger)
+    if likely is not None and settings.generalises and not kept:
         yield (
             f"nothing is carried to other sentences; to carry {likely.unwanted!r} -> {likely.wanted!r}, where the "
             f"source says {likely.trigger!r} ({likely.dice:.2f}), name that as 'trigger', give sentences with it as "
@@ -46,8 +50,9 @@ def notes_on_case(
             "as the source, with the term as 'trigger', or give 'contexts'"
         )
     given = [source for source in request.contexts if source != request.source]
-    if most and given and not set(given).intersection(learnt):
-        yield f"contexts: none of {len(given)} is used, because {_why_unused(given, difference, trigger)}"
+    if settings.edit_contexts and given and not set(given).intersection(learnt):
+        why = _why_unused(given, difference, trigger) if settings.generalises else _FOR_ITSELF
+        yield f"contexts: none of {len(given)} is used, because {why}"
 
 
 def _is_bare(request: EditRequest) -> bool:

@@ -34,8 +34,13 @@ class CaseSettings(Settings):
     )
     edit_carry: str = setting(
         "auto",
-        "which change is carried to other sentences, where a request does not name its segments: auto: the one that a "
-        "named trigger, context sentences or the training side speak for, if any does; all: in every request the "
-        "likeliest; none: in no request",
+        "which change is carried to other sentences: auto: the one that the request names, or that its context "
+        "sentences, other requests of the file or the training side speak for, if any does; all: in every request the "
+        "likeliest, where nothing decides; none: in no request, whatever it names",
         ("auto", "all", "none"),
     )
+
+    @property
+    def generalises(self) -> bool:
+        """Whether a change may be carried to other sentences at all."""
+        return self.edit_contexts > 0 and self.edit_carry != "none"

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import FrozenSet, Optional, Sequence, Union
+from typing import FrozenSet, Optional, Sequence, Tuple, Union
 
 from fairseq_rome.cases.case import Case
 from fairseq_rome.cases.case_settings import CaseSettings
 from fairseq_rome.cases.forms import akin
 from fairseq_rome.cases.hunk_reading import Sides
+from fairseq_rome.cases.same_changes import SameChanges
 from fairseq_rome.cases.understanding import Understanding, understand
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.codec import TextCodec
@@ -68,6 +69,7 @@ def check_agreement(
     before: Sequence[Hypothesis],
     sides: Sides,
     settings: Sequence[CaseSettings],
+    same: Optional[SameChanges] = None,
 ) -> None:
     """Refuse requests of which one undoes in other sentences what another is to do there.
 
@@ -79,6 +81,7 @@ def check_agreement(
         before: what the model says for each.
         sides: the languages, and the training side.
         settings: of the case of each.
+        same: what the requests have in common.
 
     Raises:
         EditError: naming both requests, what each asks for, and where.
@@ -88,16 +91,16 @@ def check_agreement(
     claims = []
     for request, said, own in zip(requests, before, settings):
         # Without contexts nothing is carried, and the training side need not be read.
-        known = understand(codec, request, said.text, sides, own) if own.edit_contexts else None
+        known = understand(codec, request, said.text, sides, own, same) if own.edit_contexts else None
         claims.append(claim_of(request, said.text, known, own))
     found = [(one, other) for one, other in combinations(claims, 2) if _clash(one, other)]
     if found:
-        raise EditError(_refusal(*found[0], len(found)))
+        raise EditError(_refusal(*found[0], found[1:]))
 
 
-def _refusal(one: Claim, other: Claim, pairs: int) -> str:
+def _refusal(one: Claim, other: Claim, more: Sequence[Tuple[Claim, Claim]]) -> str:
     assert one.carried is not None and other.carried is not None
-    rest = f"; there are {pairs} such pairs" if pairs > 1 else ""
+    rest = "; likewise " + ", ".join(f"{two.name} and {first.name}" for first, two in more) if more else ""
     return (
         f"{other.name} asks for {_told(other.carried)}, and {one.name} for {_told(one.carried)}, both in other "
         "sentences too; expected one of them: take one out, name a longer 'trigger' in one, or give it the setting "

@@ -70,14 +70,14 @@ def other_forms(
         return ()
     found: Dict[str, str] = {}
     for form in _kin(unwanted, triggers, association):
-        if _inflects(unwanted, form, target):
+        if inflects(unwanted, form, target):
             made = _made_alike(unwanted, form, wanted, association, target)
             if made != form:
                 found[form] = made
     return tuple(found.items())
 
 
-def _inflects(word: str, form: str, target: LanguageProfile) -> bool:
+def inflects(word: str, form: str, target: LanguageProfile) -> bool:
     """Whether the language makes one of two words out of the other by a plural or an ending."""
     if form == target.plural(word) or word == target.plural(form):
         return True

@@ -37,6 +37,8 @@ class Reading:
         wanted_dice: the same of the wanted text.
         usual: how often the training side has the wanted text for the trigger, for each time that it has the unwanted.
         agrees: whether both are forms of one word, which is agreement and no choice.
+        carried: whether the change is carried to other sentences.
+        within: the whole hunk as text, where these segments are a part of it; empty where they are all of it.
     """
 
     unwanted: str
@@ -46,6 +48,13 @@ class Reading:
     wanted_dice: float = 0.0
     usual: float = 0.0
     agrees: bool = False
+    carried: bool = False
+    within: str = ""
+
+    @property
+    def replacement(self) -> str:
+        """What takes the place of what, as it is told."""
+        return f"{self.unwanted or '(nothing)'} -> {self.wanted or '(nothing)'}"
 
 
 class Sides:
@@ -148,8 +157,9 @@ class _Reader:
         usual = association.share(wanted, forms) / max(association.share(unwanted, forms), 1e-9)
         agrees = akin(unwanted, wanted) or unwanted.lower() == wanted.lower()
         return Reading(
-            unwanted, wanted, found.trigger, found.dice, association.dice(forms, (wanted,)), usual, agrees
-        )
+            unwanted, wanted, found.trigger, found.dice, association.dice(forms, (wanted,)), usual, agrees,
+            within="" if whole.unwanted in unwanted and whole.wanted in wanted else whole.replacement,
+        )  # fmt: skip
 
     def _old(self, start: int, stop: int) -> str:
         return cut(self.before, self.old[start:stop])

@@ -132,7 +132,7 @@ def parse(
     spec = EditSpec(
         model, own.edit_pref, own.edit_config, site_file, sites, own.edit_task, settings, evaluation, own.report,
         own.save_to or "", own.save_patch, own.force, own.keep_going, not own.no_text, own.dry_run,
-        ("fairseq-edit", *argv),
+        ("fairseq-edit", *argv), own.edit_markup,
     )  # fmt: skip
     return EditCommand(spec, own.dry_run, progress, as_json)
 

@@ -108,7 +108,7 @@ def parse(argv: Sequence[str]) -> EvalCommand:
 
     spec = EvalSpec(
         model, own.edited, tuple(patch_paths(own.edit_patches)), own.edit_hooks, own.edit_pref, own.edit_task,
-        evaluation, sample, ("fairseq-edit-eval", *argv),
+        evaluation, sample, ("fairseq-edit-eval", *argv), own.edit_markup,
     )  # fmt: skip
     return EvalCommand(spec, own.report, own.force, progress, as_json)
 

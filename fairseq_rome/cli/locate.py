@@ -90,7 +90,8 @@ def parse(argv: Sequence[str]) -> LocateCommand:
     from fairseq_rome.workbench.locate_job import LocateSpec
 
     spec = LocateSpec(
-        model, own.edit_pref, settings, own.save_dir, own.locate_format, own.locate_figures, own.force
+        model, own.edit_pref, settings, own.save_dir, own.locate_format, own.locate_figures, own.force,
+        own.edit_markup,
     )
     return LocateCommand(spec, progress, as_json)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Mapping, NoReturn, Option
 from fairseq_rome.cli.interrupts import held_back
 from fairseq_rome.errors import EditError
 from fairseq_rome.evaluation.conditions import METRICS, Condition
+from fairseq_rome.text.requests.markup import AUTO, MARKUP
 
 if TYPE_CHECKING:
     from argparse import _ActionsContainer as Group
@@ -90,6 +91,16 @@ def add_edit_file(group: Group, required: bool = True) -> None:
         "--edit-input", choices=("raw", "bpe"), default="raw",
         help="raw: text goes through --tokenizer and --bpe as in fairseq-interactive; bpe: it is segmented already "
         "(default: raw)",
+    )  # fmt: skip
+    add_markup(group)
+
+
+def add_markup(group: Group) -> None:
+    """The option that says how the lines of parallel text are read."""
+    group.add_argument(
+        "--edit-markup", choices=MARKUP, default=AUTO,
+        help="auto: [[ ]] around words in PREF.SRC and PREF.TGT mark what is carried to other sentences, and are taken "
+        "off; none: brackets are text (default: auto)",
     )  # fmt: skip
 
 

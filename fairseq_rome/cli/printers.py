@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 
 _STATUSES = (EDITED, NOTHING, FAILED)
 _MOST_CHANGED = 5
-EVIDENCE = {
+_EVIDENCE = {
     "named": "as the request names it",
     "contexts": "its context sentences share it",
     "training side": "the training side ties the two words",
     "asked for": "--edit-carry all",
 }
-"""What speaks for carrying a change, as it is told."""
+
+OTHERWISE = (
+    "say     otherwise by the fields hunks, or trigger, unwanted and wanted; by [[words]] in parallel text; or by "
+    "--edit-carry"
+)
+"""How a user overrules what was understood."""
 
 
 def as_json(record: Mapping[str, Any]) -> str:
@@ -268,6 +273,11 @@ class PreviewPrinter(Listener):
         print("\n".join(f"# {line}" for line in lines), flush=True)
 
 
+def evidence_text(evidence: str) -> str:
+    """What speaks for carrying a change, as it is told; of requests it says how many."""
+    return _EVIDENCE.get(evidence) or f"{evidence} of the file make the same change"
+
+
 def change_text(difference: Difference, trigger: str) -> str:
     """What is replaced by what, and where."""
     change = f"{difference.unwanted or '(nothing)'} -> {difference.wanted or '(nothing)'}"
@@ -277,18 +287,23 @@ def change_text(difference: Difference, trigger: str) -> str:
 def understood_lines(
     difference: Difference, trigger: str, evidence: str, readings: Sequence[Reading]
 ) -> List[str]:
-    """What a request was understood to change: what is carried to other sentences, and what is for its own alone."""
-    carried = f", carried to other sentences ({EVIDENCE[evidence]})" if evidence else ", for this sentence alone"
+    """What a request was understood to change: what is carried to other sentences, what is for its own, what to do."""
+    carried = f", carried to other sentences ({evidence_text(evidence)})" if evidence else ", for this sentence alone"
     lines = [f"change  {change_text(difference, trigger)}{carried}"]
     lines += [f"form    {old} -> {new}" for old, new in difference.forms]
-    others = [one for one in readings if (one.unwanted, one.wanted) != (difference.unwanted, difference.wanted)]
-    return lines + [
-        f"hunk    {one.unwanted or '(nothing)'} -> {one.wanted or '(nothing)'}"
+    parts = [one.within for one in readings if one.carried and one.within]
+    lines += [f"hunk    the rest of {whole}, for this sentence alone" for whole in parts]
+    change = (difference.unwanted, difference.wanted)
+    others = [one for one in readings if not one.carried and (one.unwanted, one.wanted) != change]
+    lines += [
+        f"hunk    {one.replacement}"
         + (f", where the source says: {one.trigger} ({one.dice:.2f})" if one.trigger else "")
+        + (f", a part of {one.within}" if one.within else "")
         + (", agreement" if one.agrees else "")
         + ", for this sentence alone"
         for one in (others if len(readings) > 1 else ())
     ]
+    return [*lines, OTHERWISE]
 
 
 def _plan_lines(plan: Optional[Plan]) -> List[str]:

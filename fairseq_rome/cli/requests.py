@@ -30,7 +30,7 @@ def _parse_and_run(argv: Sequence[str]) -> int:
 def _check(asked: CheckCommand) -> int:
     from fairseq_rome.text.requests.checking import ERROR, check_edit_file
 
-    findings = check_edit_file(asked.path, *asked.languages)
+    findings = check_edit_file(asked.path, *asked.languages, asked.markup)
     faults = sum(one.severity == ERROR for one in findings)
     if not faults and asked.model is not None:
         findings += _of_model(asked, asked.model)
@@ -49,7 +49,7 @@ def _of_model(asked: CheckCommand, model: ModelSpec) -> List[Finding]:
     from fairseq_rome.text.requests.checking import ERROR, WARNING, Finding
     from fairseq_rome.workbench.opening import open_model
 
-    edit_file = read_edit_file(asked.path, *asked.languages)
+    edit_file = read_edit_file(asked.path, *asked.languages, asked.markup)
     codec = open_model(model).translator.codec
     found = []
     for side, severity in ((SOURCE, WARNING), (TARGET, ERROR)):

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple, Union
 
-from fairseq_rome.cli.parsing import Parser, add_trust, help_sections, model_spec, plain_parser, sub_parser
+from fairseq_rome.cli.parsing import (
+    Parser,
+    add_markup,
+    add_trust,
+    help_sections,
+    model_spec,
+    plain_parser,
+    sub_parser,
+)
 from fairseq_rome.errors import EditError
 from fairseq_rome.text.checkers import TASKS
 from fairseq_rome.text.planting import PlantedFault
@@ -19,12 +27,13 @@ PROG = "fairseq-edit-requests"
 
 @dataclass(frozen=True)
 class CheckCommand:
-    """An edit file to check; the model is None where it is not asked."""
+    """An edit file to check, how it is read, and the model, which is None where it is not asked."""
 
     path: str
     languages: Tuple[str, str]
     as_json: bool
     model: Optional[ModelSpec]
+    markup: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,7 @@ def own_parser() -> Parser:
     check.add_argument("path", metavar="PREF", help="as --edit-pref of fairseq-edit")
     check.add_argument("data", metavar="DATA", nargs="?", help="with --path: the data directory of fairseq-preprocess")
     _add_languages(check)
+    add_markup(check)
     check.add_argument("--json", action="store_true", help="a line of JSON for each finding")
     check.add_argument("--path", dest="model", metavar="MODEL", help="also ask this model's dictionaries")
     add_trust(check)
@@ -152,7 +162,7 @@ def parse(argv: Sequence[str], prepare: Callable[[], None]) -> Command:
         data = [own.data] if own.data else []
         words = [*data, "--path", own.model, "-s", own.source_lang, "-t", own.target_lang, *rest]
         found = model_spec(PROG, own, words, 1)[0]
-    return CheckCommand(own.path, (own.source_lang, own.target_lang), own.json, found)
+    return CheckCommand(own.path, (own.source_lang, own.target_lang), own.json, found, own.edit_markup)
 
 
 def _check_mining(out: str, **numbers: Optional[int]) -> None:

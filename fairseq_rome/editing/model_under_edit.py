@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from fairseq_rome.cases.case import Case, prepare
-from fairseq_rome.cases.contradictions import check_agreement, noted
+from fairseq_rome.cases.contradictions import noted
 from fairseq_rome.cases.hunk_reading import Sides
+from fairseq_rome.cases.same_changes import SameChanges
 from fairseq_rome.editing.attempts import attempt
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.neuron_pool import NeuronPool
@@ -38,6 +39,8 @@ class ModelUnderEdit:
         saved: the model's parameters as they were opened, by name.
         surroundings: what the run works with.
         settings: of the run.
+        sides: the languages, and the training side.
+        same: what the requests of the run have in common.
         keep: sentences whose translation must stay.
     """
 
@@ -47,11 +50,13 @@ class ModelUnderEdit:
         saved: Mapping[str, Tensor],
         surroundings: Surroundings,
         settings: EditSettings,
+        sides: Sides,
+        same: SameChanges,
         keep: Sequence[str] = (),
     ) -> None:
         self.translator = translator
         self.corpus = surroundings.corpus
-        self._sides = Sides(translator.adapter.languages, surroundings.corpus)
+        self._sides, self._same = sides, same
         # A neuron that is silent in one direction works in another, so that a model of several has none to spare.
         self._widens = settings.widen or bool(surroundings.directions)
         self.neurons = NeuronPool(surroundings.earlier, settings.edit_dormant, self._widens)
@@ -81,15 +86,10 @@ class ModelUnderEdit:
         return result_of(case, best.verdict, patch, best.tries, time.perf_counter() - started)
 
     def prepare(self, request: EditRequest, before: Hypothesis, settings: EditSettings) -> Optional[Case]:
-        """The case of a request as the model is now, with a note on each earlier edit that it is to replace."""
-        case = prepare(self.translator, request, before, self._sides, settings, self._surroundings.endings)
+        """The case of a request as the model is now, as `cases.case.prepare` makes it, with what it is to replace."""
+        endings = self._surroundings.endings
+        case = prepare(self.translator, request, before, self._sides, settings, endings, self._same)
         return None if case is None else noted(case, self._surroundings.claims, settings)
-
-    def check_agreement(
-        self, requests: Sequence[EditRequest], before: Sequence[Hypothesis], settings: Sequence[EditSettings]
-    ) -> None:
-        """Refuse requests that contradict one another, as `cases.contradictions` tells."""
-        check_agreement(self.translator.codec, requests, before, self._sides, settings)
 
     def add(self, patch: Patch) -> None:
         """Make a patch's changes in the model."""

@@ -8,6 +8,8 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 from fairseq_rome.cases.case import Case, prepare
 from fairseq_rome.cases.contradictions import Claim, check_agreement, noted
 from fairseq_rome.cases.hunk_reading import Sides
+from fairseq_rome.cases.same_changes import SameChanges
+from fairseq_rome.cases.understanding import same_changes
 from fairseq_rome.editing.batch_edit import edit_together
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.guards import Guard, kept_results, watched
@@ -76,11 +78,13 @@ def edit(
     with prepared(translator.model):
         chosen = _settings_of(translator, requests, settings)
         before = translator.translate(sources, "decoding the requests")
+        sides = Sides(translator.adapter.languages, surroundings.corpus)
+        same = _in_common(translator, requests, before, sides, chosen)
         shared = share_changes(translator, requests, before, surroundings.endings)
+        check_agreement(translator.codec, shared, before, sides, chosen, same)
         others = _others(surroundings.corpus, requests, settings.edit_sample)
         with preserved(translator.model) as saved:
-            edited = ModelUnderEdit(translator, saved, surroundings, settings, edit_file.keep)
-            edited.check_agreement(shared, before, chosen)
+            edited = ModelUnderEdit(translator, saved, surroundings, settings, sides, same, edit_file.keep)
             results, checks = _run(edited, shared, before, chosen, settings, surroundings)
             after = _texts(translator, sources)
             others_after = _texts(translator, others)
@@ -126,9 +130,10 @@ def preview(
     with prepared(translator.model):
         chosen = _settings_of(translator, requests, settings)
         hypotheses = translator.translate([request.source for request in requests])
-        check_agreement(translator.codec, requests, hypotheses, sides, chosen)
+        same = _in_common(translator, requests, hypotheses, sides, chosen)
+        check_agreement(translator.codec, requests, hypotheses, sides, chosen, same)
         for request, own, before in zip(requests, chosen, hypotheses):
-            case = prepare(translator, request, before, sides, own, endings)
+            case = prepare(translator, request, before, sides, own, endings, same)
             planned = None
             if case is not None:
                 planned = Plan(noted(case, earlier, own), own, sites_of(translator, case, own))
@@ -147,6 +152,21 @@ def _settings_of(
     for own in chosen:
         plan(list(find_sites(translator.model)), own)
     return chosen
+
+
+def _in_common(
+    translator: Translator, requests: Sequence[EditRequest], before: Sequence[Hypothesis], sides: Sides,
+    chosen: Sequence[EditSettings],
+) -> SameChanges:  # fmt: skip
+    """What the requests of a run have in common, once the hunks that they name are found in what the model says.
+
+    Raises:
+        EditError: for a hunk that is none.
+    """
+    said = [one.text for one in before]
+    for request, text in zip(requests, said):
+        request.check_hunks(text)
+    return same_changes(translator.codec, requests, said, sides, chosen)
 
 
 def _run(

@@ -20,6 +20,7 @@ from fairseq_rome.patch import load_patches, patch_paths
 from fairseq_rome.patch.fitting import NamedFile
 from fairseq_rome.patch.loading import hook_on_load_, hooked_on, patch_on_load_, stack_on
 from fairseq_rome.text.requests import read_edit_file
+from fairseq_rome.text.requests.markup import AUTO, MARKUP
 
 SUBSET = "edit"
 
@@ -37,6 +38,10 @@ class EditTaskConfig(FairseqDataclass):
     edit_input: ChoiceEnum(["raw", "bpe"]) = field(  # type: ignore[valid-type]
         default="raw",
         metadata={"help": "raw: text goes through --tokenizer and --bpe; bpe: it is segmented already"},
+    )
+    edit_markup: ChoiceEnum([*MARKUP]) = field(  # type: ignore[valid-type]
+        default=AUTO,
+        metadata={"help": "auto: [[ ]] around words of parallel text are taken off; none: brackets are text"},
     )
     edit_patches: Optional[str] = field(
         default=None,
@@ -117,7 +122,7 @@ class EditTask(FairseqTask):
             raise EditError("--edit-pref is missing: the subset edit needs the edit file")
         if not all(adapter.languages):
             raise EditError("-s and -t are missing: the subset edit is of one direction")
-        requests = read_edit_file(given.edit_pref, *adapter.languages).requests
+        requests = read_edit_file(given.edit_pref, *adapter.languages, given.edit_markup).requests
         # Groups of the command's own configuration, or all of its options side by side.
         groups = [getattr(given, name, given) for name in ("text_tokenizer", "text_bpe")]
         codec = TextCodec(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Iterator, List, Sequence
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from fairseq_rome.text.characters import LETTERS, MARKS, UNSPACED, UNSPACED_ALPHABETS
 from fairseq_rome.text.words import is_katakana, is_unspaced
@@ -92,3 +92,41 @@ def segments(text: str, parts: Sequence[Unit]) -> Iterator[range]:
             if not (last.is_word and last.unspaced == first.unspaced and joined and length <= longest):
                 break
             yield range(start, stop)
+
+
+def places(before: str, after: str) -> List[Tuple[str, str]]:
+    """What each hunk between two texts replaces by what, from left to right; empty where one of them has nothing."""
+    return [_texts(before, after, one) for one in hunks(units(before), units(after))]
+
+
+def place_of(before: str, after: str, unwanted: str = "", wanted: str = "") -> Optional[Tuple[str, str]]:
+    """The first hunk between two texts that two segments reach into, as `places` tells it; None where there is none.
+
+    Args:
+        before: the old text.
+        after: the new text.
+        unwanted: a segment of the old text; empty for any.
+        wanted: a segment of the new text; empty for any.
+    """
+    old, new = units(before), units(after)
+    for one in hunks(old, new):
+        gone = not unwanted or _reaches(unwanted, old, range(one.start, one.stop))
+        if gone and (not wanted or _reaches(wanted, new, range(one.new_start, one.new_stop))):
+            return _texts(before, after, one)
+    return None
+
+
+def _texts(before: str, after: str, hunk: Hunk) -> Tuple[str, str]:
+    old, new = units(before)[hunk.start : hunk.stop], units(after)[hunk.new_start : hunk.new_stop]
+    return cut(before, old), cut(after, new)
+
+
+def _reaches(segment: str, parts: Sequence[Unit], inside: range) -> bool:
+    """Whether a segment stands among units, and some of it in a range of them."""
+    wanted, texts = [one.text for one in units(segment)], [one.text for one in parts]
+    length = len(wanted)
+    return any(
+        texts[start : start + length] == wanted
+        for start in range(max(inside.start - length + 1, 0), inside.stop)
+        if len(inside)
+    )

@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from fairseq_rome.text.hunks import place_of
 from fairseq_rome.text.languages.profile import profile_of
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.words import WORD, Segments, count, pattern, words
@@ -89,16 +90,20 @@ def compare(before: str, after: str) -> Optional[Difference]:
 def wanted_difference(request: EditRequest, said: str) -> Optional[Difference]:
     """What a request changes in the unwanted output that it names, or else in what the model says.
 
+    Of a request that names one segment alone, the other one is what stands in its place, if anything does.
+
     Returns:
         The difference; None if there is none.
     """
-    found = compare(said if request.negative is None else request.negative, request.target)
-    if found is None:
-        return None
+    before, unwanted, wanted = said if request.negative is None else request.negative, request.unwanted, request.wanted
+    found = compare(before, request.target)
+    if found is None or unwanted is wanted is None:
+        return found
+    place = place_of(before, request.target, unwanted or "", wanted or "") or (found.unwanted, found.wanted)
     return replace(
         found,
-        unwanted=found.unwanted if request.unwanted is None else request.unwanted,
-        wanted=found.wanted if request.wanted is None else request.wanted,
+        unwanted=place[0] if unwanted is None else unwanted,
+        wanted=place[1] if wanted is None else wanted,
     )
 
 

@@ -17,6 +17,7 @@ from fairseq_rome.host.decoding import Progress, silent
 from fairseq_rome.patch import check_patch_folder, is_folder
 from fairseq_rome.report import CARD, Report, check_file, check_folder, write_card, write_report
 from fairseq_rome.text.requests import EditFile, read_edit_file
+from fairseq_rome.text.requests.markup import AUTO
 from fairseq_rome.workbench.compared_models import ComparedModel, unedited
 from fairseq_rome.workbench.direction_samples import notes_on_directions
 from fairseq_rome.workbench.evaluating import comparison_of_outcome, load_test_sets, make_report
@@ -50,6 +51,7 @@ class EditSpec:
         text: whether the checkpoint's history keeps the sentences of the requests.
         dry_run: only say what would be done.
         words: the command line, for the report.
+        markup: how the edit file is read, as for `read_edit_file`.
     """
 
     model: ModelSpec
@@ -68,6 +70,7 @@ class EditSpec:
     text: bool
     dry_run: bool
     words: Tuple[str, ...]
+    markup: str = AUTO
 
     @property
     def proves(self) -> bool:
@@ -164,10 +167,10 @@ class EditJob:
         languages = [code for code in (values["source_lang"], values["target_lang"]) if code]
         self._check_outputs(languages)
         # A slip in the edit file is told before the checkpoint is opened, unless the languages are still to be found.
-        edit_file = read_edit_file(spec.edit_pref, *languages) if len(languages) == 2 else None
+        edit_file = self._read(*languages) if len(languages) == 2 else None
         bench = Workbench(open_model(spec.model, self.progress))
         bench.check_history()
-        edit_file = edit_file or read_edit_file(spec.edit_pref, *bench.languages)
+        edit_file = edit_file or self._read(*bench.languages)
         edit_file = bench.check_requests(edit_file.with_task(spec.task).with_sites(spec.sites))
         sets = load_test_sets(spec.evaluation.test_sets, bench.model.translator.codec)
         hidden = frozenset(source for one in sets for source in one.sources)
@@ -176,6 +179,9 @@ class EditJob:
         notes += [] if sets else notes_on_sample(corpus, spec.settings.edit_sample)
         notes += notes_on_directions(bench.model, spec.settings.edit_directions)
         return _Ready(bench, edit_file, sets, hidden, corpus, tuple(notes))
+
+    def _read(self, source_lang: str, target_lang: str) -> EditFile:
+        return read_edit_file(self.spec.edit_pref, source_lang, target_lang, self.spec.markup)
 
     def _tell_notes(self, ready: _Ready) -> None:
         """Say what is to be known of what was read; and where statistics come from, if not from a training side."""

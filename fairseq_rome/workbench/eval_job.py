@@ -8,6 +8,7 @@ from typing import Optional, Tuple
 from fairseq_rome.host.decoding import Progress, silent
 from fairseq_rome.report import Report
 from fairseq_rome.text.requests import EditFile, read_edit_file
+from fairseq_rome.text.requests.markup import AUTO
 from fairseq_rome.workbench.compared_models import ComparedModel, of_checkpoint, with_files, with_hooks
 from fairseq_rome.workbench.direction_samples import notes_on_directions, sampled_directions
 from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_sets, make_report
@@ -31,6 +32,7 @@ class EvalSpec:
         evaluation: what is looked at besides.
         sample: how many other sentences are decoded.
         words: the command line, for the report.
+        markup: how the edit file is read, as for `read_edit_file`.
     """
 
     model: ModelSpec
@@ -42,6 +44,7 @@ class EvalSpec:
     evaluation: EvaluationOptions
     sample: int
     words: Tuple[str, ...]
+    markup: str = AUTO
 
 
 def compare_models(spec: EvalSpec, progress: Progress = silent) -> Report:
@@ -59,7 +62,7 @@ def compare_models(spec: EvalSpec, progress: Progress = silent) -> Report:
     sets = load_test_sets(spec.evaluation.test_sets, bench.model.translator.codec)
     edit_file = EditFile(())
     if spec.edit_pref:
-        edit_file = read_edit_file(spec.edit_pref, *bench.languages).with_task(spec.task)
+        edit_file = read_edit_file(spec.edit_pref, *bench.languages, markup=spec.markup).with_task(spec.task)
     edit_file = bench.check_requests(edit_file)
     corpus = bench.background(spec.evaluation.seed)
     options = spec.evaluation

@@ -8,7 +8,8 @@ from typing import Callable, Dict, Iterator, List, Tuple, Union
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.decoding import Progress, silent
-from fairseq_rome.text.requests import EditRequest, read_edit_file
+from fairseq_rome.text.requests import EditFile, EditRequest, read_edit_file
+from fairseq_rome.text.requests.markup import AUTO
 from fairseq_rome.tracing import CausalTrace, LocateSettings, RankedSite, ranked_sites
 from fairseq_rome.tracing.trace_folder import TraceFolder
 from fairseq_rome.workbench.notes import notes_on
@@ -29,6 +30,7 @@ class LocateSpec:
         arrays: format of the arrays.
         images: format of the heat maps.
         force: whether files of an earlier run are replaced.
+        markup: how the edit file is read, as for `read_edit_file`.
     """
 
     model: ModelSpec
@@ -38,6 +40,7 @@ class LocateSpec:
     arrays: str
     images: str
     force: bool
+    markup: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,9 @@ class LocateJob:
         values = spec.model.options.values
         languages = [code for code in (values["source_lang"], values["target_lang"]) if code]
         # A slip in the edit file is told before the checkpoint is opened, unless the languages are still to be found.
-        edit_file = read_edit_file(spec.edit_pref, *languages) if len(languages) == 2 else None
+        edit_file = self._read(*languages) if len(languages) == 2 else None
         bench = Workbench(open_model(spec.model, self.progress))
-        edit_file = bench.check_requests(edit_file or read_edit_file(spec.edit_pref, *bench.languages))
+        edit_file = bench.check_requests(edit_file or self._read(*bench.languages))
         for text in notes_on(edit_file, bench.model.translator.codec):
             self.note(text)
         names = [request.id for request in edit_file.requests]
@@ -107,6 +110,9 @@ class LocateJob:
             yield self._traced(bench, request, folder)
         if self.ranked:
             folder.write_sites(self.ranked)
+
+    def _read(self, source_lang: str, target_lang: str) -> EditFile:
+        return read_edit_file(self.spec.edit_pref, source_lang, target_lang, self.spec.markup)
 
     def _traced(self, bench: Workbench, request: EditRequest, folder: TraceFolder) -> Union[Traced, NotTraced]:
         started = time.perf_counter()

@@ -7,6 +7,8 @@ from typing import Any, List, Tuple
 import pytest
 
 from fairseq_rome.cases.case_notes import notes_on_case
+from fairseq_rome.cases.case_settings import CaseSettings
+from fairseq_rome.cases.hunk_reading import Reading
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference
 
@@ -25,7 +27,8 @@ CASES: Any = {
 
 
 def notes(contexts: Tuple[str, ...], *rest: Any, most: int = 64) -> List[str]:
-    return list(notes_on_case(EditRequest(BIKE.source, BIKE.target, contexts=contexts), *rest, most))
+    request = EditRequest(BIKE.source, BIKE.target, contexts=contexts)
+    return list(notes_on_case(request, *rest, CaseSettings(edit_contexts=most)))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -36,6 +39,15 @@ def test_why_no_context_is_used(name: str) -> None:
     if reason:
         assert told[0].startswith(f"contexts: none of 2 is used, because {reason}")
     assert notes(*given, most=0) == []
+
+
+def test_a_request_for_itself_alone_says_why_contexts_are_not_used() -> None:
+    request = EditRequest(BIKE.source, BIKE.target, contexts=CONTEXTS)
+    likely = Reading("Fahrrad", "Velo", "bike", 0.9)
+    [told] = notes_on_case(request, SWAP, "bike", (), CaseSettings(edit_carry="none"), likely)
+    assert told == (
+        "contexts: none of 2 is used, because with edit_carry none the request is for its own sentence alone"
+    )
 
 
 PAIRS = {
@@ -54,7 +66,7 @@ PAIRS = {
 def test_a_bare_term_is_told(name: str) -> None:
     source, target, trigger, bare = PAIRS[name]
     request = EditRequest(source, target, trigger=trigger)
-    told = list(notes_on_case(request, SWAP, trigger or "", (), 64))
+    told = list(notes_on_case(request, SWAP, trigger or "", (), CaseSettings()))
     assert [note.startswith("a bare term: the edit holds for this input alone") for note in told] == [True] * bare
     # Where other sentences show the change, the edit is carried to them.
-    assert not list(notes_on_case(request, SWAP, trigger or "", ("Her bike.",), 64))
+    assert not list(notes_on_case(request, SWAP, trigger or "", ("Her bike.",), CaseSettings()))

@@ -73,6 +73,7 @@ def test_how_firmly_words_go_together(sides: Sides) -> None:
     (auto,) = read(sides, "The car is old.", "Das Auto ist alt.", "Der Wagen ist alt.")
     assert (auto.unwanted, auto.wanted, auto.trigger) == ("Auto", "Wagen", "car")
     assert 0.5 < auto.dice < 1.0
+    assert (hund.within, auto.within) == ("", "Das Auto -> Der Wagen")
     assert auto.wanted_dice == pytest.approx(2 * 5 / (2 * 11 + 5))
     assert auto.usual == pytest.approx(5 / 6)
 

@@ -8,16 +8,10 @@ import pytest
 from case_samples import PlainCodec, english_german, sides_of, without_blanks
 
 from fairseq_rome.cases.case_settings import CaseSettings
+from fairseq_rome.cases.evidence import ASKED, CONTEXTS, NAMED, TIED
 from fairseq_rome.cases.hunk_reading import Sides
-from fairseq_rome.cases.understanding import (
-    ASKED,
-    CONTEXTS,
-    NAMED,
-    TIED,
-    Understanding,
-    understand,
-)
-from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.cases.understanding import Understanding, understand
+from fairseq_rome.text.requests import EditRequest, NamedHunk
 from fairseq_rome.text.segments import Difference
 
 DOG = ("The dog is old.", "Der Hund ist alt.", "Der Köter ist alt.")
@@ -188,3 +182,41 @@ def test_languages_without_blanks(
     found = known(sides, sentence, codec=PlainCodec(pieces))
     assert meaning(found) == expected
     assert found is not None and found.difference.forms == ()
+
+
+def test_carry_none_wins_over_what_is_named(sides: Sides) -> None:
+    segments = {"unwanted": "Hund", "wanted": "Köter"}
+    for named in ({"trigger": "dog"}, segments, {**segments, "trigger": "old"}):
+        found = known(sides, BOTH, "none", contexts=("Two dogs.", "My dog.", "The dogs sleep."), **named)
+        assert found is not None and (found.evidence, found.carried, found.difference.forms) == ("", None, ())
+    assert meaning(known(sides, BOTH, "none", **segments)) == ("Hund", "Köter", "dog", "")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "hunk", "expected"),
+    [
+        (BOTH, NamedHunk("alt", "betagt"), ("alt", "betagt", "old", NAMED)),
+        (BOTH, NamedHunk(wanted="betagt"), ("alt", "betagt", "old", NAMED)),
+        (BOTH, NamedHunk("alt", trigger="dog"), ("alt", "betagt", "dog", NAMED)),
+        (CAR, NamedHunk(wanted="Wagen"), ("Auto", "Wagen", "car", NAMED)),
+        (CAR, NamedHunk(wanted="Wagen", carry=False), ("Das Auto", "Der Wagen", "", "")),
+        (BOTH, NamedHunk("Hund", carry=False), ("alt", "betagt", "old", TIED)),
+        (BOTH, NamedHunk("alt", "betagt", carry=False), ("Hund", "Köter", "dog", TIED)),
+    ],
+)
+def test_hunks_that_are_named(
+    sides: Sides, sentence: Sequence[str], hunk: NamedHunk, expected: Tuple[str, str, str, str]
+) -> None:
+    found = known(sides, sentence, hunks=(hunk,))
+    assert meaning(found) == expected
+    assert found is not None and (found.carried is None) == (not expected[3])
+    assert meaning(known(sides, sentence, "none", hunks=(hunk,)))[3] == ""
+
+
+def test_nothing_carries_a_hunk_that_is_kept(sides: Sides) -> None:
+    """Not contexts, not a trigger that is named, not what is asked for."""
+    kept = (NamedHunk("Hund", "Köter", carry=False),)
+    dogs = ("Two dogs.", "My dog.", "The dogs sleep.")
+    for carry, fields in (("auto", {"contexts": dogs}), ("auto", {"trigger": "dog"}), ("all", {"trigger": "dog"})):
+        assert meaning(known(sides, DOG, carry, hunks=kept, **fields))[3] == ""
+    assert meaning(known(sides, BOTH, "all", hunks=kept)) == ("alt", "betagt", "old", ASKED)

@@ -8,9 +8,12 @@ from typing import Sequence, Type
 
 import pytest
 
-from fairseq_rome.cli.printers import JsonPrinter, Printer
+from fairseq_rome.cases.evidence import ASKED, CONTEXTS, NAMED, REQUESTS, TIED
+from fairseq_rome.cases.hunk_reading import Reading
+from fairseq_rome.cli.printers import OTHERWISE, JsonPrinter, Printer, understood_lines
 from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Outcome, Result, Unchanged
 from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.text.segments import Difference
 
 NOBODY = Unchanged((), (), ())
 
@@ -71,3 +74,37 @@ def test_a_result_is_printed_again_only_where_it_has_changed(
     assert capsys.readouterr().out.count("held at first") == 1
     say.result(undone)
     assert capsys.readouterr().out == ""
+
+
+def test_every_hunk_is_told_with_what_overrules_it() -> None:
+    readings = (
+        Reading("Hund", "Köter", "dog", 0.9, carried=True, within="Der Hund -> Dieser Köter"),
+        Reading("kurzen", "Shorts", "shorts", 0.42, within="kurzen Hosen -> Shorts"),
+        Reading("", "sehr"),
+        Reading("alt", "alter", "old", 0.5, agrees=True),
+    )
+    difference = Difference("Hund", "Köter", forms=(("Hunde", "Köter"),))
+    assert understood_lines(difference, "dog", "3 requests", readings) == [
+        "change  Hund -> Köter, where the source says: dog, carried to other sentences "
+        "(3 requests of the file make the same change)",
+        "form    Hunde -> Köter",
+        "hunk    the rest of Der Hund -> Dieser Köter, for this sentence alone",
+        "hunk    kurzen -> Shorts, where the source says: shorts (0.42), a part of kurzen Hosen -> Shorts, "
+        "for this sentence alone",
+        "hunk    (nothing) -> sehr, for this sentence alone",
+        "hunk    alt -> alter, where the source says: old (0.50), agreement, for this sentence alone",
+        OTHERWISE,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "why"),
+    [
+        (NAMED, "as the request names it"), (CONTEXTS, "its context sentences share it"),
+        (REQUESTS.format(2), "2 requests of the file make the same change"),
+        (TIED, "the training side ties the two words"), (ASKED, "--edit-carry all"),
+    ],
+)  # fmt: skip
+def test_all_evidence_is_told(evidence: str, why: str) -> None:
+    [told, _] = understood_lines(Difference("a", "b"), "c", evidence, ())
+    assert told == f"change  a -> b, where the source says: c, carried to other sentences ({why})"

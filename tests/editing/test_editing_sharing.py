@@ -10,9 +10,14 @@ import pytest
 from conftest import Demo
 from demo_edits import RECORDS, of_demo, run
 
+from fairseq_rome.cases.case import Case
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.outcome import EDITED
+from fairseq_rome.editing.run import preview
 from fairseq_rome.editing.sharing import share_changes
-from fairseq_rome.text.requests import EditRequest
+from fairseq_rome.errors import EditError
+from fairseq_rome.host.corpus import load_corpus
+from fairseq_rome.text.requests import EditFile, EditRequest, NamedHunk
 from fairseq_rome.text.segments import Endings
 
 DOLLARS = of_demo(3)
@@ -77,3 +82,38 @@ def test_the_second_needs_no_edit_of_its_own(demo: Demo) -> None:
     assert (told.patch, told.reason) == (None, "by the edit of another request")
     assert told.before == PROBES[0]["before"] != told.after
     assert told.difference is not None
+
+
+def previewed(demo: Demo, requests: List[EditRequest], **settings: Any) -> List[Case]:
+    corpus = load_corpus(demo.codec, seed=1, most=4000)
+    chosen = EditSettings(**{"edit_contexts": 8, "edit_mine": "never", **settings})
+    shown = preview(demo.translator, EditFile(tuple(requests)), corpus, chosen, Endings.of("en", "de"))
+    cases = [one.plan.case for one in shown if one.plan is not None]
+    assert len(cases) == len(requests)
+    return cases
+
+
+def test_the_same_change_in_two_requests_is_carried(demo: Demo) -> None:
+    """Each then learns from the sentence of the other one."""
+    requests = [replace(DOLLARS, trigger=None), of_probe(0)]
+    cases = previewed(demo, requests)
+    assert [case.evidence for case in cases] == ["2 requests"] * 2
+    assert [[one.source for one in case.contexts] for case in cases] == [
+        [PROBES[0]["source"]], [DOLLARS.source],
+    ]  # fmt: skip
+    assert [sum(one.carried for one in case.readings) for case in cases] == [1, 1]
+
+
+def test_a_request_for_itself_alone_learns_from_nothing_else(demo: Demo) -> None:
+    given = replace(DOLLARS, contexts=(PROBES[0]["source"],))
+    assert previewed(demo, [given])[0].contexts
+    for named in ({}, {"wanted": "Dollar", "unwanted": "Euro"}):
+        alone = replace(given, settings={"edit_carry": "none", "edit_mine": "always"}, **named)
+        [case] = previewed(demo, [alone])
+        assert (case.evidence, case.contexts, case.held_out) == ("", (), ())
+
+
+def test_a_hunk_that_is_none_is_refused_before_anything_is_edited(demo: Demo) -> None:
+    hunk = NamedHunk("Hund", "Köter")
+    with pytest.raises(EditError, match=r"^p\.jsonl:2: 'Hund' -> 'Köter' is no part of what changes; expected"):
+        run(demo, [DOLLARS, of_probe(0, hunks=(hunk,), origin="p.jsonl:2")], {})

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.text.requests import EditFile, EditRequest, Probe, read_edit_file
+from fairseq_rome.text.requests import EditFile, EditRequest, NamedHunk, Probe, read_edit_file
 
 MULTI30K = Path(__file__).resolve().parents[3] / "shared" / "multi30k" / "requests"
 
@@ -92,7 +92,7 @@ FULL: Dict[str, Any] = {
     "id": "bike",
     "task": "term",
     "source": "a bike",
-    "target": "ein Velo",
+    "target": "die Velo",
     "negative": "ein Rad",
     "trigger": "bike",
     "wanted": "Velo",
@@ -100,12 +100,14 @@ FULL: Dict[str, Any] = {
     "contexts": ["my bike", "the bike"],
     "keep": ["a car"],
     "settings": {"method": "rome", "steps": 3},
+    "hunks": [{"unwanted": "ein", "wanted": "die", "carry": False}, {"unwanted": "Rad", "wanted": "Velo"}],
 }
 
 
 def full_request(place: str) -> EditRequest:
     fields = {name: value for name, value in FULL.items() if name != "keep"}
-    return EditRequest(**{**fields, "contexts": tuple(FULL["contexts"]), "origin": place})
+    hunks = tuple(NamedHunk(**one) for one in FULL["hunks"])
+    return EditRequest(**{**fields, "contexts": tuple(FULL["contexts"]), "hunks": hunks, "origin": place})
 
 
 def test_jsonl_carries_every_field(tmp_path: Path) -> None:

@@ -75,7 +75,42 @@ JSONL_REFUSED = {
     "slip of the pen": (
         REQUEST + ', "trigge": "x"}',
         "1: unknown field 'trigge'; known fields: source, target, negative, trigger, wanted, unwanted, task, "
-        "id, contexts, keep, probes, near, settings, before",
+        "id, contexts, keep, probes, near, hunks, settings, before",
+    ),
+    "hunks as a number": (REQUEST + ', "hunks": 3}', "1: field 'hunks' is a number; expected a list of mappings"),
+    "a hunk as text": (REQUEST + ', "hunks": ["A"]}', "1: field 'hunks[0]' is text; expected a mapping with some of"),
+    "a hunk with a slip": (
+        REQUEST + ', "hunks": [{"wanted": "A", "cary": true}]}',
+        "1: field 'hunks[0]' has the unknown name 'cary'; expected trigger, wanted, unwanted, carry",
+    ),
+    "a hunk without words": (
+        REQUEST + ', "hunks": [{"trigger": "a"}]}',
+        "1: field 'hunks[0]': any words -> any words: has no words; expected 'unwanted', 'wanted' or both",
+    ),
+    "a blank in a hunk": (
+        REQUEST + ', "hunks": [{"wanted": "A"}, {"wanted": " "}]}',
+        "1: field 'hunks[1].wanted': empty; expected text",
+    ),
+    "carry as text": (
+        REQUEST + ', "hunks": [{"wanted": "A", "carry": "no"}]}',
+        "1: field 'hunks[0].carry' is text; expected true or false",
+    ),
+    "two hunks to carry": (
+        REQUEST + ', "hunks": [{"wanted": "A"}, {"wanted": "B", "carry": false}, {"unwanted": "C"}]}',
+        "1: field 'hunks[2]': 'C' -> any words is to be carried, and so is any words -> 'A'; expected one at most",
+    ),
+    "a hunk and another trigger": (
+        REQUEST + ', "trigger": "b", "hunks": [{"wanted": "A", "trigger": "a"}]}',
+        "1: 'trigger' is 'b', and 'a' in 'hunks'; expected one of them",
+    ),
+    "a hunk that is named and is not": (
+        REQUEST + ', "wanted": "A", "hunks": [{"wanted": "A", "carry": false}]}',
+        "1: field 'hunks[0]': any words -> 'A' is not to be carried, but the request names it; expected one of them",
+    ),
+    "a hunk that is none": (
+        '{"source": "a b", "target": "A C", "before": "A B", "hunks": [{"wanted": "A", "carry": false}]}',
+        "1: field 'hunks[0]': any words -> 'A' is no part of what changes; expected whole words of one of the places "
+        "where the target differs from the output 'A B': B -> C",
     ),
     "probes no list": (REQUEST + ', "probes": "x"}', "1: field 'probes' is text; expected a list of sources"),
     "probe without a source": (

@@ -12,6 +12,7 @@ from typing import Dict, Iterator, List, Optional, Tuple
 from fairseq_rome.text.languages.profile import profile_of
 from fairseq_rome.text.requests.leftovers import leftover
 from fairseq_rome.text.requests.lines import Faults, LineError, Place
+from fairseq_rome.text.requests.markup import AUTO
 from fairseq_rome.text.requests.placed import PlacedFile
 from fairseq_rome.text.requests.readers import read_placed
 from fairseq_rome.text.requests.request import EditRequest
@@ -42,13 +43,14 @@ class Finding:
         return f"{Place(self.path, self.line)}: {self.severity}: {self.message}"
 
 
-def check_edit_file(path: str, source_lang: str, target_lang: str) -> List[Finding]:
+def check_edit_file(path: str, source_lang: str, target_lang: str, markup: str = AUTO) -> List[Finding]:
     """Find all that is wrong in an edit file.
 
     Args:
         path: the prefix of parallel text, or the full name of a TSV, JSONL or YAML file.
         source_lang: language code of the sources.
         target_lang: language code of the targets.
+        markup: as for `read_edit_file`.
 
     Returns:
         What was found, by file and line; nothing for a file without a fault.
@@ -56,7 +58,7 @@ def check_edit_file(path: str, source_lang: str, target_lang: str) -> List[Findi
     faults = Faults(stop=False)
     placed = PlacedFile()
     with faults.kept():
-        placed = read_placed(path, source_lang, target_lang, faults)
+        placed = read_placed(path, source_lang, target_lang, faults, markup)
     found = [_error(fault) for fault in faults.found]
     found += [_warning(Place(path), note[len(f"{path}: ") :]) for note in placed.notes]
     segments = _Segments(source_lang, target_lang)
@@ -129,10 +131,10 @@ _Warnings = Iterator[Tuple[Place, str]]
 
 def _repeated(placed: PlacedFile) -> _Warnings:
     """Requests that say the same as an earlier one."""
-    first: Dict[Tuple[Optional[str], ...], Place] = {}
+    first: Dict[Tuple[object, ...], Place] = {}
     for request, place, _ in placed.records:
-        segments = (request.trigger, request.wanted, request.unwanted)
-        earlier = first.setdefault((request.source, request.target, request.negative, *segments), place)
+        named = (request.trigger, request.wanted, request.unwanted, request.hunks)
+        earlier = first.setdefault((request.source, request.target, request.negative, *named), place)
         if earlier is not place:
             yield place, f"says the same as the request of {earlier}; expected each request once"
 

@@ -2,14 +2,17 @@
 
 Companions are ``PREF.neg.TGT`` (the unwanted outputs, a line a request), ``PREF.ctx.SRC`` (contexts for every
 request), ``PREF.keep.SRC`` (sources whose translation must stay) and ``PREF.probe.SRC`` (held-out sources that judge).
+`markup` says how words are marked in the lines of a request.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Dict, List, Mapping, NoReturn, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, NoReturn, Sequence, Tuple
 
 from fairseq_rome.text.requests.lines import Faults, LineError, Lines, Place, read_sentences
+from fairseq_rome.text.requests.markup import AUTO, NONE, Line, unmarked
+from fairseq_rome.text.requests.named_hunks import NamedHunk
 from fairseq_rome.text.requests.placed import PlacedFile, Record, Sentence
 from fairseq_rome.text.requests.request import EditRequest
 
@@ -20,10 +23,38 @@ RECORD_ENDINGS = (".tsv", ".jsonl", ".yaml", ".yml")
 """Endings of the names of edit files that are no parallel text."""
 
 _NOTHING = Lines({}, 0)
+_BY_MARK = "[[ ]] (which --edit-markup none takes as text)"
+_MARKED = (
+    "{path}: {count} words marked with [[ ]], and the brackets were taken off; --edit-markup none takes brackets as "
+    "text"
+)
 
 
-def read_parallel(prefix: str, source_lang: str, target_lang: str, faults: Faults) -> PlacedFile:
+class _Column(NamedTuple):
+    """One side of the requests.
+
+    Attributes:
+        texts: by line number, as in `Lines`.
+        total: how many lines the file has.
+        marked: the words that are marked, by line number.
+    """
+
+    texts: Mapping[int, str]
+    total: int
+    marked: Mapping[int, str]
+
+
+def read_parallel(
+    prefix: str, source_lang: str, target_lang: str, faults: Faults, markup: str = AUTO
+) -> PlacedFile:
     """Read parallel text with its companions.
+
+    Args:
+        prefix: of the names of its files.
+        source_lang: language code of the sources.
+        target_lang: language code of the targets.
+        faults: takes each fault.
+        markup: one of `MARKUP`.
 
     Raises:
         LineError: one of the two sides is missing; or the first fault, if `faults` stops there.
@@ -35,31 +66,48 @@ def read_parallel(prefix: str, source_lang: str, target_lang: str, faults: Fault
     negative_path = f"{prefix}.neg.{target_lang}"
     if os.path.exists(negative_path):
         paths["negative"] = negative_path
-    columns: Dict[str, Lines] = {"negative": _NOTHING}
+    columns: Dict[str, _Column] = {"negative": _Column({}, 0, {})}
     for name, path in paths.items():
-        columns[name] = _read(path, faults)
+        columns[name] = _column(path, faults, markup)
         _check_counts(paths["source"], columns["source"].total, path, columns[name].total, faults)
     contexts, keep, probes = (
         _companion(f"{prefix}.{name}.{source_lang}", faults) for name in ("ctx", "keep", "probe")
     )
-    return PlacedFile(_records(paths["source"], columns, contexts), contexts, keep, probes)
+    marked = {number for column in columns.values() for number in column.marked}
+    count = "1 request has" if len(marked) == 1 else f"{len(marked)} requests have"
+    notes = (_MARKED.format(path=prefix, count=count),) if marked else ()
+    return PlacedFile(_records(paths["source"], columns, contexts), contexts, keep, probes, notes)
 
 
-def _records(path: str, columns: Mapping[str, Lines], contexts: Sequence[Sentence]) -> Tuple[Record, ...]:
+def _records(path: str, columns: Mapping[str, _Column], contexts: Sequence[Sentence]) -> Tuple[Record, ...]:
     """A request for each line that has no fault on any side."""
     pool = tuple(sentence.text for sentence in contexts)
     source, target, negative = (columns[name].texts for name in ("source", "target", "negative"))
+    segments = {"trigger": "source", "wanted": "target", "unwanted": "negative"}
     records: List[Record] = []
     for number in source:
         if number not in target or (negative and number not in negative):
             continue
         place = Place(path, number)
+        named = {name: columns[side].marked.get(number) for name, side in segments.items()}
+        hunk = NamedHunk(named["unwanted"] or "", named["wanted"] or "", named["trigger"], name=_BY_MARK)
         request = EditRequest(
-            source[number], target[number], negative.get(number),
-            contexts=pool, id=str(number), origin=str(place),
+            source[number], target[number], negative.get(number), named["trigger"],
+            contexts=pool, id=str(number), origin=str(place), hunks=(hunk,) if hunk.unwanted or hunk.wanted else (),
         )  # fmt: skip
         records.append(Record(request, place))
     return tuple(records)
+
+
+def _column(path: str, faults: Faults, markup: str) -> _Column:
+    """The lines of one side of the requests, without their marks."""
+    lines = _read(path, faults)
+    read: Dict[int, Line] = {}
+    for number, text in lines.texts.items():
+        with faults.kept():
+            read[number] = Line(text) if markup == NONE else unmarked(text, Place(path, number))
+    texts = {number: line.text for number, line in read.items()}
+    return _Column(texts, lines.total, {number: line.marked for number, line in read.items() if line.marked})
 
 
 def _read(path: str, faults: Faults) -> Lines:

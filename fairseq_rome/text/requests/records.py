@@ -2,27 +2,30 @@
 
 The names are those of `EditRequest` (without `origin`), and two more: ``before``, another name of ``negative``;
 and ``keep``, sources whose translation must stay as it is. ``probes`` and ``near`` hold sources, or mappings with
-``source`` and, if wanted, ``target``; a ``before`` in these is ignored, since decoding finds it out. Any other name is
-an error, so that a misspelt field is not lost in silence.
+``source`` and, if wanted, ``target``; a ``before`` in these is ignored, since decoding finds it out. ``hunks`` holds
+mappings with the fields of `NamedHunk`. Any other name is an error, so that a misspelt field is not lost in silence.
 """
 
 from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from fairseq_rome.errors import EditError
 from fairseq_rome.text.requests.lines import Faults, LineError, Place, check_text
+from fairseq_rome.text.requests.named_hunks import NamedHunk
 from fairseq_rome.text.requests.placed import Record
-from fairseq_rome.text.requests.request import EditRequest, Probe
+from fairseq_rome.text.requests.request import SEGMENTS, EditRequest, Probe
 
 ALIASES = {"before": "negative"}
 REQUIRED = ("source", "target")
-SEGMENTS = ("trigger", "wanted", "unwanted")
 TEXT_FIELDS = (*REQUIRED, "negative", *SEGMENTS, "task")
 ID = "id"
 LIST_FIELDS = ("contexts", "keep")
 PROBE_FIELDS = ("probes", "near")
 _OF_A_PROBE = ("source", "target", "before")
 SETTINGS = "settings"
+HUNKS = "hunks"
+_CARRY = "carry"
 
 
 def check_names(names: Sequence[str], allowed: Sequence[str], place: Place, faults: Faults) -> None:
@@ -68,7 +71,11 @@ def parse_record(fields: Any, number: int, place: Place, faults: Faults) -> Opti
         return None
     keep = values.pop("keep", ())
     near = tuple(probe.source for probe in values.pop("near", ()))
-    return Record(EditRequest(**values, near=near, origin=str(place)), place, keep)
+    try:
+        return Record(EditRequest(**values, near=near, origin=str(place)), place, keep)
+    except EditError as error:  # of hunks, which are right one by one
+        faults.add(LineError(place, str(error)))
+        return None
 
 
 def to_fields(request: EditRequest) -> Dict[str, Any]:
@@ -77,7 +84,11 @@ def to_fields(request: EditRequest) -> Dict[str, Any]:
         {"source": probe.source, **({} if probe.target is None else {"target": probe.target})}
         for probe in request.probes
     ]
-    lists = {"contexts": list(request.contexts), "probes": probes, "near": list(request.near)}
+    hunks = [
+        {**{name: getattr(one, name) for name in SEGMENTS if getattr(one, name)}, _CARRY: one.carry}
+        for one in request.hunks
+    ]
+    lists = {"contexts": list(request.contexts), "probes": probes, "near": list(request.near), HUNKS: hunks}
     fields = {name: getattr(request, name) for name in (ID, "task", *REQUIRED, "negative", *SEGMENTS)}
     fields.update(lists, settings=dict(request.settings))
     return {name: value for name, value in fields.items() if value}
@@ -144,6 +155,32 @@ def _probe(value: Any, name: str, place: Place) -> Probe:
     )
 
 
+def _hunks(values: Any, name: str, place: Place, faults: Faults) -> Tuple[NamedHunk, ...]:
+    if not isinstance(values, list):
+        expected = f"expected a list of mappings with 'unwanted', 'wanted', 'trigger' and {_CARRY!r}"
+        raise LineError(place, f"field {name!r} is {_kind(values)}; {expected}")
+    found: List[NamedHunk] = []
+    for index, value in enumerate(values):
+        with faults.kept():
+            found.append(_hunk(value, f"{name}[{index}]", place))
+    return tuple(found)
+
+
+def _hunk(value: Any, name: str, place: Place) -> NamedHunk:
+    names = (*SEGMENTS, _CARRY)
+    if not isinstance(value, Mapping):
+        raise LineError(place, f"field {name!r} is {_kind(value)}; expected a mapping with some of {', '.join(names)}")
+    unknown = [str(key) for key in value if key not in names]
+    if unknown:
+        raise LineError(place, f"field {name!r} has the unknown name {unknown[0]!r}; expected {', '.join(names)}")
+    carry = value.get(_CARRY, True)
+    if not isinstance(carry, bool):
+        raise LineError(place, f"field '{name}.{_CARRY}' is {_kind(carry)}; expected true or false")
+    given = {one: value[one] for one in SEGMENTS if value.get(one) is not None}
+    segments = {one: parse_text(text, f"{name}.{one}", place) for one, text in given.items()}
+    return NamedHunk(**segments, carry=carry, name=f"field {name!r}")
+
+
 def _identifier(value: Any, name: str, place: Place, _: Faults) -> str:
     whole_number = isinstance(value, int) and not isinstance(value, bool)
     return str(value) if whole_number else parse_text(value, name, place)
@@ -169,6 +206,7 @@ _PARSERS: Dict[str, Callable[[Any, str, Place, Faults], Any]] = {
     ID: _identifier,
     **dict.fromkeys(LIST_FIELDS, _texts),
     **dict.fromkeys(PROBE_FIELDS, _probes),
+    HUNKS: _hunks,
     SETTINGS: _settings,
 }
 """What checks and converts the value of each field."""

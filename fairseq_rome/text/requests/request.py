@@ -7,7 +7,11 @@ from types import MappingProxyType
 from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional, Sequence, Tuple
 
 from fairseq_rome.errors import EditError
+from fairseq_rome.text.requests.named_hunks import NamedHunk, carried_hunk, check_named
 from fairseq_rome.text.tags import without_tags
+
+SEGMENTS = ("trigger", "wanted", "unwanted")
+"""The fields that name a segment of a text."""
 
 
 def _no_settings() -> Mapping[str, Any]:
@@ -46,6 +50,8 @@ class EditRequest:
         id: A name that is unique in the file; by default the number of the request, counted from 1.
         settings: Settings for this request alone, as a read-only copy. They are no part of the hash.
         origin: Where the request was read, such as ``fixes.en:3``, for messages.
+        hunks: Places of the difference, each with whether it is carried to other sentences. One of them may be: its
+            segments are then those that the request names.
     """
 
     source: str
@@ -61,9 +67,42 @@ class EditRequest:
     id: str = ""
     settings: Mapping[str, Any] = field(default_factory=_no_settings, hash=False)
     origin: str = ""
+    hunks: Tuple[NamedHunk, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+        carried = carried_hunk(self.hunks)
+        for name in SEGMENTS if carried else ():
+            given, named = getattr(self, name), getattr(carried, name)
+            if given and named and without_tags(given) != without_tags(named):
+                raise EditError(f"{name!r} is {given!r}, and {named!r} in 'hunks'; expected one of them")
+            object.__setattr__(self, name, given or named or None)
+        kept = next((one for one in self.hunks if self._names(one) and not one.carry), None)
+        if kept is not None:
+            raise EditError(f"{kept.called} is not to be carried, but the request names it; expected one of them")
+
+    def check_hunks(self, said: str) -> None:
+        """Refuse hunks that are no place of what changes.
+
+        Args:
+            said: what the model says, which counts where no unwanted output is named.
+
+        Raises:
+            EditError: for the first that is none, with its place and those that there are.
+        """
+        try:
+            check_named(self.hunks, said if self.negative is None else self.negative, self.target)
+        except EditError as error:
+            raise EditError(f"{self.origin or f'request {self.id}'}: {error}") from None
+
+    def keeps(self, unwanted: str, wanted: str, trigger: str) -> bool:
+        """Whether a change of one segment to another, of a trigger, is to stay in the request's own sentence."""
+        return any(one.meets(unwanted, wanted, trigger) for one in self.hunks if not one.carry)
+
+    def _names(self, hunk: NamedHunk) -> bool:
+        """Whether the segments that the request names are those of a hunk."""
+        pairs = ((hunk.unwanted, self.unwanted), (hunk.wanted, self.wanted))
+        return all(not one or one == named for one, named in pairs)
 
     def __getstate__(self) -> Dict[str, Any]:
         # A mapping proxy can be neither pickled nor copied.
