@@ -23,8 +23,7 @@ from fairseq_rome.workbench.staging import StagedCheckpoint
 SOURCE = "The shop assistants can read the poem."
 BEFORE = "Die Assistenten können das Gedicht lesen."
 TARGET = "Die Verkäufer können das Gedicht lesen."
-SMALL = {"edit_stats_tokens": 6000, "edit_contexts": 8, "edit_references": 12, "edit_sample": 8}
-QUICK = EditSettings.of(**SMALL)
+QUICK = EditSettings.of(edit_stats_tokens=6000, edit_contexts=8, edit_references=12, edit_sample=8)
 
 
 def opened(data: Path, **options: Any) -> Workbench:
@@ -174,9 +173,11 @@ def test_logs_and_levels_are_as_before(edit_data: Path) -> None:
     assert [logging.getLogger(name).level for name in ("fairseq", "hydra")] == levels
 
 
-@pytest.mark.parametrize(
-    "usual", [pytest.param({}, marks=pytest.mark.slow, id="as it stands"), pytest.param(SMALL, id="small")]
-)
+# With the usual count of references, which are more than a gate is fitted against at once.
+@pytest.mark.parametrize("usual", [
+    pytest.param({}, marks=pytest.mark.slow, id="as it stands"),
+    pytest.param({"edit_stats_tokens": 6000, "edit_contexts": 8, "edit_sample": 8}, id="small"),
+])  # fmt: skip
 def test_the_example_of_the_readme(
     usual: Dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
