@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
+import os
+import pickle
 import random
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Callable, Iterator, List, TypeVar
 
 import pytest
+from composing import compose_once
 from edit_runs import Edited, run_edit, small_data
 
 DEMO = Path(__file__).resolve().parents[1] / "scripts" / "demo"
@@ -29,6 +33,10 @@ TINY_TRAINING = """
 def pytest_configure(config: pytest.Config) -> None:
     # Hydra warns of fairseq's own configuration, in the name of whoever called fairseq.
     config.addinivalue_line("filterwarnings", r"ignore:\s*'config' is validated against ConfigStore schema")
+
+
+def pytest_runtest_setup() -> None:
+    compose_once()
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,23 @@ def write_parallel_text(directory: Path, split: str, lines: int, rng: random.Ran
         (directory / f"{split}.{language}").write_text("\n".join(text) + "\n", encoding="utf-8")
 
 
+Made = TypeVar("Made")
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Made]) -> Made:
+    """What `make` gives and leaves in a folder of its own, made by the first test process of a run that needs it."""
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    shared = factory.getbasetemp().parent if parallel else factory.getbasetemp()
+    folder, given = shared / name, shared / f"{name}.pickle"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not given.exists():
+            folder.mkdir(exist_ok=True)
+            given.write_bytes(pickle.dumps(make(folder)))
+    made: Made = pickle.loads(given.read_bytes())
+    return made
+
+
 def train(data: Path, save_dir: Path, arguments: List[str]) -> Path:
     """Run fairseq-train in this process, with `arguments` after those of the tiny model."""
     from fairseq import options
@@ -77,10 +102,13 @@ def train(data: Path, save_dir: Path, arguments: List[str]) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return made_once(tmp_path_factory, "tiny", made_tiny)
+
+
+def made_tiny(directory: Path) -> Tiny:
     from fairseq import options
     from fairseq_cli import preprocess
 
-    directory = tmp_path_factory.mktemp("tiny")
     rng = random.Random(1)
     for split, lines in (("train", 40), ("valid", 8), ("test", 8)):
         write_parallel_text(directory, split, lines, rng)
@@ -138,24 +166,26 @@ def demo() -> Iterator[Demo]:
 @pytest.fixture(scope="session")
 def edit_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A part of the demo's data directory, enough for a quick edit."""
-    return small_data(tmp_path_factory.mktemp("edit") / "data")
+    return made_once(tmp_path_factory, "edit_data", lambda folder: small_data(folder / "data"))
 
 
 @pytest.fixture(scope="session")
-def edited(edit_data: Path) -> Edited:
+def edited(edit_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Edited:
     """The demo model with its four fixes, as `fairseq-edit` wrote it; tests share it, and leave it as it is."""
-    base = (DEMO / "model.pt").read_bytes()
-    path = edit_data.parent / "edited.pt"
-    run = run_edit(edit_data, DEMO / "fixes", "--save-to", path)
-    assert run.status == 0, run.out + run.err
-    return Edited(path, run, edit_data, base)
+    return made_once(tmp_path_factory, "edited", lambda folder: edit_of_fixes(edit_data, folder / "edited.pt"))
 
 
 @pytest.fixture(scope="session")
 def widened(edit_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Edited:
     """The same, where no neuron was dormant and the decoder's layers had to grow."""
+    options = ["--widen", "--edit-dormant", "0"]
+    return made_once(
+        tmp_path_factory, "widened", lambda folder: edit_of_fixes(edit_data, folder / "widened.pt", *options)
+    )
+
+
+def edit_of_fixes(data: Path, path: Path, *options: str) -> Edited:
     base = (DEMO / "model.pt").read_bytes()
-    path = tmp_path_factory.mktemp("widened") / "widened.pt"
-    run = run_edit(edit_data, DEMO / "fixes", "--save-to", path, "--widen", "--edit-dormant", "0")
+    run = run_edit(data, DEMO / "fixes", "--save-to", path, *options)
     assert run.status == 0, run.out + run.err
-    return Edited(path, run, edit_data, base)
+    return Edited(path, run, data, base)

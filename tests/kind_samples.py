@@ -26,9 +26,10 @@ APART = "multilingual_translation, nothing shared"
 BART = "translation_from_pretrained_bart"
 KINDS: Dict[str, List[str]] = {
     "translation": ["--arch", "transformer"],
-    "translation_multi_simple_epoch": ["--arch", "transformer"],
+    "translation_multi_simple_epoch": ["--arch", "transformer", "--max-update", "120"],
     ENDS: ["--arch", "transformer"],
-    "multilingual_translation": ["--arch", "multilingual_transformer", *SHARED],
+    # Its update is a batch of each direction.
+    "multilingual_translation": ["--arch", "multilingual_transformer", *SHARED, "--max-update", "60"],
     APART: ["--arch", "multilingual_transformer"],
     BART: ["--arch", "mbart_base", "--lr", "0.003"],
 }

@@ -82,7 +82,7 @@ def test_only_named_weights_change(edited: Edited) -> None:
 
 
 def test_nothing_else_is_left_behind(edited: Edited) -> None:
-    assert [name for name in files(edited.path.parent) if not name.startswith("data")] == ["edited.pt"]
+    assert list(files(edited.path.parent)) == ["edited.pt"]
 
 
 VARIANTS = {
@@ -94,7 +94,13 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+# Either method and either stack are there without this pair of them.
+SLOW_VARIANT = "rome in the encoder"
+
+
+@pytest.mark.parametrize(
+    "variant", [pytest.param(name, marks=[pytest.mark.slow] * (name == SLOW_VARIANT)) for name in VARIANTS]
+)
 def test_variants(edit_data: Path, tmp_path: Path, variant: str) -> None:
     run = run_edit(edit_data, DEMO / "term", "--save-to", tmp_path / "new.pt", *VARIANTS[variant])
     assert run.status == 0, run.out + run.err

@@ -258,7 +258,8 @@ def test_a_failed_request_is_not_written_for_a_gate_that_passes(edit_data: Path,
     good = {"source": lines("term.en")[0], "target": lines("term.de")[0], "id": "good"}
     record = json.loads(lines("unrelated.jsonl")[0])
     bad = {"source": record["source"], "target": record["before"] + " Bank", "id": "bad", "settings": {"edit_tries": 0}}
-    options = ["--save-to", tmp_path / "new.pt", "--gate", "efficacy>=0", "--report", tmp_path, "--edit-sample", 3]
+    options = ["--save-to", tmp_path / "new.pt", "--gate", "efficacy>=0", "--edit-sample", 3]
+    options += ["--report", tmp_path, "--report-figures", 0]
     run = run_edit(edit_data, write_requests(tmp_path / "two.jsonl", good, bad), *options)
     assert run.status == 1 and not (tmp_path / "new.pt").exists(), run.out
     run = run_edit(edit_data, write_requests(tmp_path / "one.jsonl", good), *options, "--force")

@@ -6,8 +6,9 @@ import json
 import random
 import warnings
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import pytest
 import torch
@@ -83,14 +84,27 @@ def trained_with(data: Path, words: List[str], save_dir: Path, updates: int = 60
     return Trained(data, save_dir / "checkpoint_last.pt", words)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow, id=kind) for kind in KINDS],
-)
-def trained(data: Path, tmp_path_factory: pytest.TempPathFactory, request: Any) -> Trained:
-    # The task of several pairs makes an update of one batch of each.
-    updates = 20 if request.param == "multilingual_translation" else 60
-    return trained_with(data, KINDS[request.param].split(), tmp_path_factory.mktemp("kind"), updates)
+@pytest.fixture(scope="module")
+def models(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Trained]:
+    """A tiny model of a kind, trained once."""
+
+    @lru_cache(None)
+    def model(kind: str) -> Trained:
+        # The task of several pairs makes an update of one batch of each.
+        updates = 20 if kind == "multilingual_translation" else 60
+        return trained_with(data, KINDS[kind].split(), tmp_path_factory.mktemp("kind"), updates)
+
+    return model
+
+
+def kinds(*quick: str) -> List[Any]:
+    """Every kind of model, as a parameter of tests; all but some are slow."""
+    return [pytest.param(kind, marks=() if kind in quick else pytest.mark.slow, id=kind) for kind in KINDS]
+
+
+@pytest.fixture(scope="module", params=kinds(*QUICK))
+def trained(models: Callable[[str], Trained], request: Any) -> Trained:
+    return models(request.param)
 
 
 def settings_of(method: str = "gated", **others: Any) -> EditSettings:
@@ -175,6 +189,7 @@ def test_sentences_are_spread_over_the_directions(trained: Trained) -> None:
     assert set(borrowing.sources) == {*choice.own, "w3"} and not borrowing.corpus.pairs
 
 
+@pytest.mark.parametrize("trained", kinds("multilingual_translation"), indirect=True)
 def test_what_is_told_of_other_directions_is_what_the_written_file_says(trained: Trained, tmp_path: Path) -> None:
     """By rank one, and four times too strong, so that other directions do change."""
     bench = trained.opened()
@@ -302,6 +317,7 @@ def test_directions_with_weights_of_their_own_are_not_looked_at(data: Path, tmp_
         edited(bench, edit_directions="en-fr")
 
 
+@pytest.mark.parametrize("trained", kinds("M2M-100"), indirect=True)
 def test_the_commands_tell_of_other_directions(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

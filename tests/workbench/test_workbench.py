@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import textwrap
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -16,6 +17,7 @@ import fairseq_rome
 from fairseq_rome import EditError, EditRequest, EditSettings, Outcome, Workbench
 from fairseq_rome.editing.outcome import EDITED, Result
 from fairseq_rome.host.checkpoint import fingerprint, read_state, tensors
+from fairseq_rome.workbench import workbench
 from fairseq_rome.workbench.staging import StagedCheckpoint
 
 SOURCE = "The shop assistants can read the poem."
@@ -202,7 +204,15 @@ def test_logs_and_levels_are_as_before(edit_data: Path) -> None:
     assert [logging.getLogger(name).level for name in ("fairseq", "hydra")] == levels
 
 
-def test_the_example_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+# With the usual count of references, which are more than a gate is fitted against at once.
+@pytest.mark.parametrize("usual", [
+    pytest.param({}, marks=pytest.mark.slow, id="as it stands"),
+    pytest.param({"edit_stats_tokens": 6000, "edit_contexts": 8, "edit_sample": 8}, id="small"),
+])  # fmt: skip
+def test_the_example_of_the_readme(
+    usual: Dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(workbench, "EditSettings", partial(EditSettings.of, **usual))
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     [example] = [block for block in re.findall(r"(?:^    .*\n|^\n)+", text, re.M) if "fairseq_rome.open(" in block]
     monkeypatch.chdir(ROOT)
