@@ -121,7 +121,7 @@ def prepare(
     corpus = sides.association.corpus
     scoped = settings.edit_scope == "trigger"
     triggers = known.triggers or (known.trigger,)
-    example = make_example(codec, request.source, before, request.target, triggers)
+    example = make_example(codec, request.source, before, request.target, triggers, known.difference.wanted_forms)
     if scoped:
         corpus = corpus.with_rare(triggers, known.difference.unwanted_forms, endings.target)
     if is_whole(before.text, known.difference):

@@ -106,7 +106,7 @@ def _corrected(
     after = correct(before.text, difference)
     if after is None or after == before.text:
         return None
-    example = make_example(codec, source, before, after, triggers)
+    example = make_example(codec, source, before, after, triggers, difference.wanted_forms)
     if triggers and count(before.text, difference.unwanted_forms) > max(len(list(mentions(source, triggers))), 1):
         return None
     return example if example.spans else None

@@ -164,6 +164,11 @@ class EditProblem:
         return replace(self, case=replace(self.case, contexts=contexts))
 
     @property
+    def carries(self) -> bool:
+        """Whether one word is to take the place of another in other sentences too, and nothing else to be pushed."""
+        return bool(self.contexts) and not self.thorough and not any(one.free for one in self.contexts)
+
+    @property
     def example(self) -> Example:
         """The user's own corrected sentence."""
         return self.case.example
@@ -191,13 +196,13 @@ class EditProblem:
     @property
     def unwanted_token(self) -> int:
         """What the model says in the example where the wanted segment should begin."""
-        return self.example.said[0]
+        return self.example.spans[0].said
 
 
 def _changed(example: Example) -> Set[Tuple[int, ...]]:
     """The changed spans of an example's target, as tokens."""
     tokens = example.pair.target.tolist()
-    return {tuple(tokens[start:stop]) for start, stop in example.spans}
+    return {tuple(tokens[span.start : span.stop]) for span in example.spans}
 
 
 class Method(Generic[S]):

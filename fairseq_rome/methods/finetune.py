@@ -156,8 +156,8 @@ def _changed(batch: Batch, examples: Sequence[Example]) -> Tensor:
     """B x T, true at the changed tokens, each segment with the return to the sentence after it."""
     changed = batch.target.new_zeros(batch.target.shape).bool()
     for row, example in zip(changed, examples):
-        for start, stop in example.spans:
-            row[start : stop + 1] = True
+        for span in example.spans:
+            row[span.opening : span.rejoins + 1] = True
     return changed & batch.target_mask
 
 

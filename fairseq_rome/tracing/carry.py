@@ -137,7 +137,8 @@ def _gained(bad: Runs, cells: Sequence[Cell], judged: Sequence[int]) -> Tensor:
 def _wanted(codec: TextCodec, example: Example) -> Tuple[int, int]:
     """Where the first wanted segment stands in the target, to the end of its word."""
     target = example.pair.target
-    for start, stop in example.spans:
+    for span in example.spans:
+        start, stop = span.start, span.stop
         if stop > start:
             while stop < len(target) and _continues(codec, target, stop):
                 stop += 1

@@ -13,7 +13,7 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.codec import content
 from fairseq_rome.host.corpus import Corpus, load_corpus
 from fairseq_rome.host.decoding import Hypothesis
-from fairseq_rome.host.examples import Example, make_example
+from fairseq_rome.host.examples import Example, Span, make_example
 from fairseq_rome.text.segments import Difference, Endings
 from fairseq_rome.text.words import contains_trigger, count
 from fairseq_rome.tracing.attribution import find_trigger
@@ -40,11 +40,11 @@ def check(demo: Any, example: Example) -> None:
     assert demo.codec.source_text(example.pair.source) == example.source
     assert int(target[-1]) == dictionary.eos()
     assert int(target.eq(dictionary.eos()).sum()) == 1
-    assert len(example.said) == len(example.spans) > 0
+    assert example.spans
     ends = [0]
-    for start, stop in example.spans:
-        assert ends[-1] <= start <= stop <= len(target)
-        ends.append(stop)
+    for span in example.spans:
+        assert ends[-1] <= span.opening <= span.start <= span.stop <= span.rejoins <= len(target)
+        ends.append(span.rejoins)
     assert example.trigger == tuple(sorted(set(example.trigger)))
     assert all(position < len(example.pair.source) - 1 for position in example.trigger)
     assert "▁▁" not in pieces(demo, target)
@@ -76,7 +76,7 @@ def test_requests_of_the_demo(demo: Any, told: Dict[str, Hypothesis], request_: 
     # Up to the change the tokens are the model's own, and there it says something else.
     start = example.spans[0][0]
     assert torch.equal(example.pair.target[:start], before.tokens[:start])
-    assert example.said[0] == int(before.tokens[start])
+    assert example.spans[0].said == int(before.tokens[start])
     said = demo.codec.source_text(example.pair.source[list(example.trigger)])
     assert said.lower() == trigger.lower()
 
@@ -87,8 +87,9 @@ def test_spans_hold_what_changed(demo: Any) -> None:
     assert "Euro" in before.text
     after = before.text.replace("Euro", "Dollar")
     example = make_example(demo.codec, source, before, after, "dollars")
-    assert [pieces(demo, example.pair.target[start:stop]) for start, stop in example.spans] == ["▁Dollar"]
-    assert [demo.task.target_dictionary[token] for token in example.said] == ["▁Euro"]
+    (span,) = example.spans
+    assert pieces(demo, example.pair.target[span.start : span.stop]) == "▁Dollar"
+    assert demo.task.target_dictionary[span.said] == "▁Euro"
     assert [demo.task.source_dictionary[int(example.pair.source[i])] for i in example.trigger] == ["▁dollars"]
 
 
@@ -210,9 +211,9 @@ def test_said_otherwise(demo: Any) -> None:
         assert own not in example.after
         assert contains_trigger(example.source, "newsletter")
         assert example.free
-        assert example.spans == ((0, len(example.pair.target) - 1),)
-        assert example.said == (int(example.own.target[0]),)
-        assert int(example.pair.target[0]) != example.said[0]
+        last, said = len(example.pair.target) - 1, int(example.own.target[0])
+        assert example.spans == (Span(0, 0, last, last, len(example.own.target) - 1, said),)
+        assert int(example.pair.target[0]) != said
 
 
 def test_said_otherwise_never_gives_the_requests_own_sentence(demo: Any) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.decoding import Hypothesis
-from fairseq_rome.host.examples import Example, changed_whole, make_example
+from fairseq_rome.host.examples import Example, Span, changed_whole, make_example
 
 PIECES = ["这个", "软件", "程式", "很旧", "コーヒー", "电脑", "脑子", "个电"]
 
@@ -83,7 +83,8 @@ def test_without_blanks_the_models_own_subwords_stay_around_the_change(
     codec = codec_of()
     example = corrected(codec, said, after)
     assert symbols(codec, example.pair.target) == [*expected.split(), "</s>"]
-    assert list(example.spans) == spans
+    assert [(span.start, span.stop) for span in example.spans] == spans
+    assert all(span.opening == span.start and span.rejoins == span.stop for span in example.spans)
     assert codec.target_text(example.pair.target) == after
     assert codec.target_text(example.own.target) == example.before
 
@@ -91,9 +92,36 @@ def test_without_blanks_the_models_own_subwords_stay_around_the_change(
 def test_what_stands_where_a_span_begins_and_where_it_goes_on() -> None:
     codec = codec_of()
     example = corrected(codec, "▁ 这个 软件 很旧 。", "这个程式很旧。")
-    assert symbols(codec, torch.tensor(example.said)) == ["软件"]
-    assert example.resumes == (3,)
-    assert torch.equal(example.pair.target[example.spans[0][1] :], example.own.target[example.resumes[0] :])
+    (span,) = example.spans
+    assert symbols(codec, torch.tensor([span.said])) == ["软件"]
+    assert (span.rejoins, span.resumes) == (3, 3)
+    assert torch.equal(example.pair.target[span.rejoins :], example.own.target[span.resumes :])
+
+
+@pytest.mark.parametrize(
+    ("said", "after", "wanted", "expected"),
+    [
+        # A piece of an old subword before the wanted segment, one behind it, both, and none.
+        ("▁ 这 个电 脑 很旧 。", "这个车很旧。", "车", Span(1, 2, 3, 3, 4, 0)),
+        ("▁ 用 电 脑子 打 。", "用车子打。", "车", Span(2, 2, 3, 4, 4, 0)),
+        ("▁ 这 个电 脑子 打 。", "这个车子打。", "车", Span(1, 2, 3, 4, 4, 0)),
+        ("▁ 这个 软件 很旧 。", "这个程式很旧。", "程式", Span(2, 2, 3, 3, 3, 0)),
+        # A subword of the wanted segment that is one with what stands behind it can't be parted.
+        ("▁ 用 车 打 。", "用软件打。", "软", Span(2, 2, 3, 3, 3, 0)),
+        # Two wanted segments in one changed place leave it as it is.
+        ("▁ 用 电脑 打 。", "用车个车打。", "车", Span(2, 2, 5, 5, 3, 0)),
+    ],
+)
+def test_pieces_of_old_subwords_are_no_part_of_the_wanted_segment(
+    said: str, after: str, wanted: str, expected: Span
+) -> None:
+    codec = codec_of()
+    own = tokens_of(codec, said)
+    example = make_example(codec, "the software", Hypothesis(codec.target_text(own), own, 0.0), after, "", (wanted,))
+    (span,) = example.spans
+    assert span == expected._replace(said=int(own[span.opening]))
+    assert codec.target_text(example.pair.target) == after
+    assert torch.equal(example.pair.target[span.rejoins :], own[span.resumes :])
 
 
 some_text = st.text(st.sampled_from("这个软件程式很旧电脑子コーヒーab"), min_size=1, max_size=8)
@@ -109,9 +137,9 @@ def test_any_change_gives_the_wanted_text(before: str, after: str, whole: bool) 
     assert codec.target_text(example.pair.target) == after
     # Outside of the spans both say the same tokens.
     position = old = 0
-    for (start, stop), resumes in zip(example.spans, example.resumes):
-        assert target[position:start] == own[old : old + start - position]
-        position, old = stop, resumes
+    for span in example.spans:
+        assert target[position : span.opening] == own[old : old + span.opening - position]
+        position, old = span.rejoins, span.resumes
     assert target[position:] == own[old:]
 
 
@@ -120,9 +148,9 @@ def test_all_of_an_output_is_changed() -> None:
     example = corrected(codec, "▁ 这个 软件 很旧 。", "这个程式很旧。")
     for free in (True, False):
         whole = changed_whole(example, 0, free)
-        assert whole.spans == ((0, 5),), "all but the end symbol, the subwords that are alike too"
-        assert symbols(codec, torch.tensor(whole.said)) == ["▁"]
-        assert whole.resumes == (len(example.own.target) - 1,)
+        last = len(example.own.target) - 1
+        expected = Span(0, 0, 5, 5, last, int(example.own.target[0]))
+        assert whole.spans == (expected,), "all but the end symbol, the subwords that are alike too"
         assert whole.free is free
         assert whole.pair is example.pair and whole.own is example.own
     assert not example.free
@@ -135,8 +163,7 @@ def test_a_language_symbol_before_an_output_is_not_changed() -> None:
     example = make_example(codec, "the software", Hypothesis(codec.target_text(own), own, 0.0), "用茶打。", "")
     assert symbols(codec, example.pair.target) == ["[zh]", "▁", "用", "茶", "打", "。", "</s>"]
     whole = changed_whole(example, 1, free=True)
-    assert whole.spans == ((1, 6),)
-    assert symbols(codec, torch.tensor(whole.said)) == ["▁"]
+    assert whole.spans == (Span(1, 1, 6, 6, len(own) - 1, int(own[1])),)
 
 
 @pytest.mark.parametrize(

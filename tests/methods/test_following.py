@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Dict, List, Sequence, Tuple
 
 import pytest
@@ -12,8 +13,9 @@ from demo_edits import of_demo, run
 from fairseq_rome.editing.neuron_pool import NeuronPool
 from fairseq_rome.editing.outcome import EDITED, Result
 from fairseq_rome.host.batches import Pair
-from fairseq_rome.host.examples import Example
+from fairseq_rome.host.examples import Example, Span
 from fairseq_rome.host.sites import Site
+from fairseq_rome.methods.fitting import following
 from fairseq_rome.methods.fitting.following import Continuation, following_steps
 from fairseq_rome.patch import Patch, applied
 from fairseq_rome.statistics import Background
@@ -27,10 +29,9 @@ def example(
     own: Sequence[int], target: Sequence[int], spans: Sequence[Tuple[int, int]], resumes: Sequence[int]
 ) -> Example:
     source = torch.tensor([9, END])
-    return Example(
-        "", "", "", Pair(source, torch.tensor([*target, END])), tuple(spans), (0,) * len(spans), (),
-        Pair(source, torch.tensor([*own, END])), tuple(resumes),
-    )  # fmt: skip
+    places = tuple(Span(start, start, stop, stop, old, 0) for (start, stop), old in zip(spans, resumes))
+    pairs = (Pair(source, torch.tensor([*tokens, END])) for tokens in (target, own))
+    return Example("", "", "", next(pairs), places, (), next(pairs))
 
 
 def test_where_a_new_word_has_been_read() -> None:
@@ -42,8 +43,17 @@ def test_where_a_new_word_has_been_read() -> None:
         example([4, 10, 8], [4, 20, 21, 8], [(1, 3)], [2]),
     ]
     ((step, found),) = following_steps(examples, fitted=3)
-    assert found == [Continuation(0, 3, 2, 3), Continuation(1, 2, 1, 2), Continuation(3, 3, 2, 2)]
+    assert found == [Continuation(0, 3, 3, 2, 3), Continuation(1, 2, 2, 1, 2), Continuation(3, 3, 3, 2, 2)]
     assert step.places == ((0, 3), (1, 2), (3, 3))
+
+
+def test_a_piece_of_an_old_subword_behind_the_word() -> None:
+    # 10 holds the old word and what stands behind it; 30 is that.
+    one = example([5, 10, 6], [5, 20, 30, 6], [(1, 2)], [2])
+    one = replace(one, spans=(one.spans[0]._replace(rejoins=3),))
+    ((step, found),) = following_steps([one] * 3, fitted=3)
+    assert set(found) == {Continuation(number, 2, 3, 2, 2) for number in range(3)}
+    assert step.places == ((0, 2), (1, 2), (2, 2))
 
 
 def test_a_word_at_several_places_of_a_sentence() -> None:
@@ -157,7 +167,8 @@ def test_the_pool_takes_and_gets_back_both_sites(results: Dict[bool, Result]) ->
     assert free() == all_of
 
 
-def test_a_second_edit_takes_other_neurons_at_both_sites(demo: Demo) -> None:
+def test_a_second_edit_takes_other_neurons_at_both_sites(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_WELL", -1.0)  # behind the second word the model goes on well by itself
     outcome = run(demo, [of_demo(2), of_demo(0)], CARRIED)
     first, second = (patch_of(result) for result in outcome.results)
     for site in (FIRST, LAST):

@@ -108,7 +108,7 @@ def with_examples(problem: EditProblem, **changes: Any) -> EditProblem:
 
 def refused(problem: EditProblem) -> EditProblem:
     """A request of what the model says already, so that there is nothing to push."""
-    nothing = replace(problem.example, spans=(), said=())
+    nothing = replace(problem.example, spans=())
     return with_examples(problem, example=nothing, contexts=(), held_out=())
 
 
@@ -156,7 +156,7 @@ def test_values_from_examples_are_not_of_held_out_ones(ready: Ready) -> None:
     problem = with_examples(ready.problem(0), contexts=(), held_out=ready.problem(0).contexts)
     examples = [problem.example, *problem.held_out]
     readings = read_site(problem.translator, [example.pair for example in examples], DEEP)
-    own, unseen = ((number, example.spans[0][0]) for number, example in enumerate(examples[:2]))
+    own, unseen = ((number, example.spans[0].start) for number, example in enumerate(examples[:2]))
     token = int(problem.example.pair.target[own[1]])
     one, other = (
         values_from_examples(problem, [Step(token, places, places)], readings)

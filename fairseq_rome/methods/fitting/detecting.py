@@ -74,6 +74,9 @@ class Gate:
     step: Step
     detector: Detector
     margin: float
+    def response(self, inputs: Tensor) -> Tensor:
+        """How far it opens at rows of inputs (n x d): length n."""
+        return self.detector(inputs).clamp_min(0)
 
 
 def fit_gates(
@@ -147,7 +150,7 @@ def _sides(
     near = _near_misses(problem)
     edited = {place for step in steps for place in step.places}
     # Where a decoder wants to say the unwanted segment at another place, opening a gate does no harm either.
-    said = {token for example in examples for token in example.said} if problem.site.in_decoder else set()
+    said = {span.said for example in examples for span in example.spans} if problem.site.in_decoder else set()
     rest = _rows(readings, [
         (number, position)
         for number, seen in enumerate(readings[:fitted])

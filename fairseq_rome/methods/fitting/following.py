@@ -12,18 +12,17 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import kl_div
+from torch.nn.functional import kl_div, one_hot
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.examples import Example
-from fairseq_rome.host.readings import SiteReading, read_site, reading_places
-from fairseq_rome.host.sites import add_to_value, parameter_names
+from fairseq_rome.host.readings import SiteReading, read_site
 from fairseq_rome.methods.base import EditProblem, ValueSettings
 from fairseq_rome.methods.fitting.detecting import Gate, Tolerance, fit_gates
+from fairseq_rome.methods.fitting.matching import Aim, distributions, match
 from fairseq_rome.methods.fitting.neurons import as_changes, spare_neurons
 from fairseq_rome.methods.fitting.steps import Step
-from fairseq_rome.methods.fitting.values import added, forward, no_gradients, padded
 from fairseq_rome.patch import Change
 
 # Share of the examples that must have a word, and how many, for a gate behind it. Lower fits rarer forms, with a neuron
@@ -34,11 +33,9 @@ _SHARE, _LEAST = 0.1, 3
 _FITTED, _TOKENS = 24, 6
 # Contexts that gates are fitted on. More generalise better, and are read at one more site.
 _READ = 80
-# Uses of the wanted word for other source words from which the model knows how to go on behind it. More adds gates
-# behind words that need none, and that other sentences hold.
-_KNOWN = 40
-# Of Adam, in units of the site's root mean square value, and weight of an addition's squared length in the same unit.
-_LEARNING_RATE, _NORM_WEIGHT = 0.3, 1e-4
+# Divergence in nats a token, up to which the model goes on well enough by itself. Higher leaves more to chance; lower
+# adds gates behind words that need none, and that other sentences hold.
+_WELL = 0.02
 _GRADIENT_STEPS = 20
 _ANY = -1
 
@@ -49,12 +46,15 @@ class Continuation(NamedTuple):
     Args:
         example: number of the example.
         position: target position of the first token behind the new word.
-        resumes: position of the same token behind the old word.
+        rejoins: from which on the tokens are the same as behind the old word; beyond `position` where a piece of an old
+            subword stands between.
+        resumes: the position of `rejoins` behind the old word.
         length: tokens that are the same from there on.
     """
 
     example: int
     position: int
+    rejoins: int
     resumes: int
     length: int
 
@@ -69,11 +69,11 @@ def following_steps(examples: Sequence[Example], fitted: int) -> List[Tuple[Step
     places: Dict[Tuple[int, ...], List[Continuation]] = {}
     for number, example in enumerate(examples):
         new, old = example.pair.target.tolist(), example.own.target.tolist()
-        for (start, stop), resumes in zip(example.spans, example.resumes):
-            length = _alike(new[stop:], old[resumes:])
-            if start < stop and length:
-                found = Continuation(number, stop, resumes, length)
-                places.setdefault(tuple(new[start:stop]), []).append(found)
+        for span in example.spans:
+            length = _alike(new[span.rejoins :], old[span.resumes :])
+            if span.start < span.stop and length:
+                found = Continuation(number, span.stop, span.rejoins, span.resumes, length)
+                places.setdefault(tuple(new[span.start : span.stop]), []).append(found)
     least = max(_LEAST, _SHARE * len(examples))
     often = [where for where in places.values() if len(where) >= least and any(one.example < fitted for one in where)]
     return [(_step([(one.example, one.position) for one in where]), where) for where in often]
@@ -96,23 +96,22 @@ def _alike(new: Sequence[int], old: Sequence[int]) -> int:
 def following_changes(
     problem: EditProblem, settings: ValueSettings, tolerance: Tolerance
 ) -> Tuple[Change, ...]:
-    """The changes of one gate behind each new word that enough examples share; none behind a word that is well known.
+    """The changes of one gate behind each new word that enough examples share, and behind which the model goes astray.
 
-    None either where no gate can be had.
+    None where no gate can be had.
 
     Args:
         problem: the request, at an early site of the decoder.
         settings: how the values are fitted.
         tolerance: how much may open a gate that should not.
     """
-    if len(problem.case.other_uses) >= _KNOWN:
-        return ()
     # Where a word has been read is easily told, so that fewer examples will do than for where it is to be said.
     case = replace(problem.case, contexts=problem.contexts[:_READ])
     # Where the same word is said of another source word it goes on well by itself.
     problem = replace(problem, case=case, keep=(*problem.keep, *case.other_uses))
     examples = [problem.example, *problem.contexts, *problem.held_out]
     found = following_steps(examples, 1 + len(problem.contexts))
+    found = [(step, where) for step, where in found if _astray(problem, where) > _WELL]
     if not found:
         return ()
     steps, continuations = zip(*found)
@@ -135,6 +134,7 @@ def following_values(
     """What each gate adds (G x d), so that the model goes on behind the new word as it does behind the old one.
 
     Minimises the divergence of the next tokens' distributions from those of the model behind the old word, by Adam.
+    What is left of an old subword between the two is pushed: the model never says it by itself.
 
     Args:
         problem: the request, at the site of these gates.
@@ -142,62 +142,41 @@ def following_values(
         continuations: of each gate, in all examples.
         readings: of all examples.
     """
-    fitted = 1 + len(problem.contexts)
-    chosen = [[one for one in several if one.example < fitted] for several in continuations]
+    numbers, aim = _aim(problem, continuations)
+    opened = [
+        torch.stack([gate.response(readings[n].inputs[: len(pair.target)].cpu()) for gate in gates], dim=1)
+        for n, pair in zip(numbers, aim.pairs)
+    ]
+    scale = float(torch.cat([readings[number].values for number in numbers]).square().mean().sqrt())
+    return match(problem.translator, problem.site, replace(aim, activations=opened), scale, _GRADIENT_STEPS)
+
+
+def _astray(problem: EditProblem, continuations: Sequence[Continuation]) -> float:
+    """How far the model by itself goes on otherwise than behind the old word, in nats a token."""
+    _, aim = _aim(problem, [continuations])
+    now = distributions(problem.translator, problem.site, aim.pairs, aim.places)
+    return float(kl_div(now.log(), aim.wanted, reduction="none").sum(-1).mean())
+
+
+def _aim(problem: EditProblem, continuations: Sequence[Sequence[Continuation]]) -> Tuple[List[int], Aim]:
+    """What the model is to say behind new words in some of the fitted examples, and the numbers of these examples."""
+    examples = [problem.example, *problem.contexts]
+    chosen = [[one for one in several if one.example < len(examples)] for several in continuations]
     share = max(_FITTED // len(chosen), 1)
     used = [one for several in chosen for one in several[:: max(-(-len(several) // share), 1)]]
     numbers = sorted({one.example for one in used})
-    examples = [problem.example, *problem.contexts]
-    opened = [
-        torch.stack([gate.detector(readings[number].inputs.cpu()).clamp_min(0) for gate in gates], dim=1)
-        for number in numbers
-    ]
     rows = {number: row for row, number in enumerate(numbers)}
-    new = [(rows[one.example], one.position + step) for one in used for step in range(one.length)]
+    pieces = [(rows[one.example], place) for one in used for place in range(one.position, one.rejoins)]
+    new = [(rows[one.example], one.rejoins + step) for one in used for step in range(one.length)]
     old = [(rows[one.example], one.resumes + step) for one in used for step in range(one.length)]
-    pairs = [_until(examples[number].pair, new, row) for row, number in enumerate(numbers)]
+    pairs = [_until(examples[number].pair, [*pieces, *new], row) for row, number in enumerate(numbers)]
     before = [_until(examples[number].own, old, row) for row, number in enumerate(numbers)]
-    reference = _reference(problem, before, old)
-    scale = float(torch.cat([readings[number].values for number in numbers]).square().mean().sqrt())
-    opened = [row[: len(pair.target)] for row, pair in zip(opened, pairs)]
-    return _fitted(problem, pairs, opened, new, reference, scale)
+    told = distributions(problem.translator, problem.site, before, old)
+    pushed = torch.tensor([int(pairs[row].target[position]) for row, position in pieces], dtype=torch.long)
+    wanted = torch.cat([one_hot(pushed, told.shape[1]).to(told), told])
+    return numbers, Aim(pairs, (), [*pieces, *new], wanted, torch.ones(len(wanted)))
 
 
 def _until(pair: Pair, places: Sequence[Tuple[int, int]], row: int) -> Pair:
     """A pair as far as its target is looked at, which saves the rest of a long sentence."""
     return Pair(pair.source, pair.target[: 1 + max(position for where, position in places if where == row)])
-
-
-def _reference(problem: EditProblem, pairs: Sequence[Pair], places: Sequence[Tuple[int, int]]) -> Tensor:
-    batch = problem.translator.batcher.batch(pairs)
-    with torch.no_grad():
-        scores = forward(problem.translator.model, batch, problem.site)(torch.tensor(places))
-    return scores.log_softmax(-1)
-
-
-def _fitted(
-    problem: EditProblem,
-    pairs: Sequence[Pair],
-    activations: Sequence[Tensor],
-    places: Sequence[Tuple[int, int]],
-    reference: Tensor,
-    scale: float,
-) -> Tensor:
-    translator, site = problem.translator, problem.site
-    batch = translator.batcher.batch(pairs)
-    opened = padded(activations, reading_places(translator, batch, site))
-    where = torch.tensor(places)
-    width = translator.model.get_parameter(parameter_names(translator.model, site)["fc2.bias"]).numel()
-    delta = torch.zeros(opened.shape[2], width, device=opened.device, requires_grad=True)
-    optimiser = torch.optim.Adam([delta], lr=_LEARNING_RATE)
-    run = forward(translator.model, batch, site)
-    with no_gradients(translator.model), torch.enable_grad():
-        for _ in range(_GRADIENT_STEPS):
-            with add_to_value(translator.model, site, lambda value: added(opened, delta * scale, value)):
-                scores = run(where).log_softmax(-1)
-            drift = kl_div(scores, reference, log_target=True, reduction="none").sum(-1).mean()
-            loss = drift + _NORM_WEIGHT * delta.square().sum(-1).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-    return (delta.detach() * scale).cpu()

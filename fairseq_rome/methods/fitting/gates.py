@@ -11,6 +11,7 @@ from fairseq_rome.host.readings import SiteReading, read_site
 from fairseq_rome.methods.base import EditProblem, ValueSettings
 from fairseq_rome.methods.fitting.detecting import Gate, Tolerance, fit_gates
 from fairseq_rome.methods.fitting.neurons import as_changes, spare_neurons
+from fairseq_rome.methods.fitting.replacing import replacing_values
 from fairseq_rome.methods.fitting.steps import (
     examples_to_push,
     pushed_values,
@@ -51,10 +52,11 @@ def _fit_values(
     steps = [gate.step for gate in gates]
     if settings.edit_value == "example":
         return values_from_examples(problem, steps, readings)
+    if problem.carries:
+        return replacing_values(problem, gates, readings, settings.edit_steps)
     chosen = examples_to_push(steps, 1 + len(problem.contexts))
     responses = [
-        torch.stack([gate.detector(readings[i].inputs.cpu()).clamp_min(0) for gate in gates], dim=1)
-        for i in chosen
+        torch.stack([gate.response(readings[i].inputs.cpu()) for gate in gates], dim=1) for i in chosen
     ]
     # What is added must do at the weakest openings and at the widest.
     limits = torch.tensor([1.0 if step.token >= 0 else float("inf") for step in steps])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
-from fairseq_rome.host.examples import Example
+from fairseq_rome.host.examples import Example, Span
 from fairseq_rome.host.readings import SiteReading
 from fairseq_rome.host.sites import Site
 from fairseq_rome.methods.base import EditProblem, ValueSettings
@@ -44,7 +44,7 @@ _SMALLEST_SHARE = 0.1
 # A decoder has lost its thread where it holds the next token below this log-probability in this share of the examples.
 # Higher pushes the return to the sentence more often.
 _LOST, _LOST_SHARE = math.log(0.05), 0.25
-_WHATEVER_FOLLOWS = -1
+_WHATEVER_FOLLOWS, _BEHIND_A_PIECE = -1, -2
 # How many examples values are fitted on: in all, and at least for one step. More generalise better, and take time.
 _PUSHED, _PUSHED_AT_LEAST = 12, 4
 
@@ -76,14 +76,12 @@ def segment_steps(
     for number, example in enumerate(examples):
         tokens = example.pair.target.tolist()
         if free:
-            places.setdefault((_WHATEVER_FOLLOWS,), []).append((number, example.spans[0][0]))
+            places.setdefault((_WHATEVER_FOLLOWS,), []).append((number, example.spans[0].opening))
             continue
-        for (start, stop), said in zip(example.spans, example.said):
-            begins = number == 0 or int(readings[number].best[start]) == said
-            for position in range(start if begins else start + 1, stop):
-                places.setdefault(tuple(tokens[start : position + 1]), []).append((number, position))
-            if stop < len(tokens):
-                places.setdefault((*tokens[start:stop], _WHATEVER_FOLLOWS), []).append((number, stop))
+        for span in example.spans:
+            begins = number == 0 or int(readings[number].best[span.opening]) == span.said
+            for label, position in _labels(tokens, span)[0 if begins else 1 :]:
+                places.setdefault(label, []).append((number, position))
     bound = _UNSURE_THOROUGH if thorough else _UNSURE
     labels = [
         label
@@ -101,6 +99,19 @@ def segment_steps(
     return found
 
 
+def _labels(tokens: Sequence[int], span: Span) -> List[Tuple[Label, int]]:
+    """The positions of a span, each with what it has in common with others: what of the segment has been said before.
+
+    A segment behind a piece of an old subword begins where the model did not mean to say it, unlike any other.
+    """
+    opening = [(tuple(tokens[span.opening : i + 1]), i) for i in range(span.opening, span.start)]
+    inside = [(tuple(tokens[span.start : i + 1]), i) for i in range(span.start, span.stop)]
+    if opening and inside:
+        inside[0] = (_BEHIND_A_PIECE, *inside[0][0]), span.start
+    behind = [((*tokens[span.start : span.stop], _WHATEVER_FOLLOWS), span.stop)] if span.stop < len(tokens) else []
+    return [*opening, *inside, *behind]
+
+
 def _needed(
     label: Label,
     where: Sequence[Tuple[int, int]],
@@ -115,7 +126,7 @@ def _needed(
         (number, position)
         for number, position in where
         if float(readings[number].log_probs[position]) < limit
-        or (follows and int(readings[number].best[position]) in examples[number].said)
+        or (follows and int(readings[number].best[position]) in {span.said for span in examples[number].spans})
     ]
     if not follows and any(number == 0 for number, _ in unsure):
         return True
@@ -137,9 +148,15 @@ def _at_trigger(examples: Sequence[Example], steps: Sequence[Step]) -> List[Step
     return [Step(steps[0].token, places, pushed)] if steps and places else []
 
 
-def examples_to_push(steps: Sequence[Step], fitted: int) -> List[int]:
-    """Numbers of some fitted examples, evenly spread, the first among them, such that every step is in several."""
-    share = max(_PUSHED // len(steps), _PUSHED_AT_LEAST)
+def examples_to_push(steps: Sequence[Step], fitted: int, most: int = _PUSHED) -> List[int]:
+    """Numbers of some fitted examples, evenly spread, the first among them, such that every step is in several.
+
+    Args:
+        steps: the steps.
+        fitted: how many examples the fit may see.
+        most: examples in all, as long as every step is in several.
+    """
+    share = max(most // len(steps), _PUSHED_AT_LEAST)
     chosen = {0}
     for step in steps:
         numbers = sorted({number for number, _ in step.pushed if number < fitted})
