@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
 from itertools import chain
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -16,27 +15,10 @@ from fairseq_rome.host.checkpoint.tensors import bits_of, is_marker, tensor_fing
 _WORDS = 1 << 16
 
 
-class _Stood(NamedTuple):
-    """A tensor as it stood: its memory, which is not given to another as long as this is kept, and torch's count."""
-
-    tensor: Tensor
-    version: int
-
-    @classmethod
-    def of(cls, tensor: Tensor) -> _Stood:
-        return cls(tensor.detach(), tensor._version)
-
-    def still(self, tensor: Tensor) -> bool:
-        """Whether a tensor is this memory, which nobody has written to since."""
-        one = self.tensor
-        same_place = (one.data_ptr(), one.dtype, one.shape, one.stride(), one.device) == (
-            tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device,
-        )  # fmt: skip
-        return same_place and self.version == tensor._version
-
-
 class OpenedWeights:
     """Knows the weights of a model, and whatever else of it edits touch, as they were when it was opened.
+
+    It holds none of the weights themselves, which would keep their memory.
 
     Args:
         model: as it was opened.
@@ -47,17 +29,14 @@ class OpenedWeights:
         self._hooks = _hooks(model)
         tensors = _tensors(model)
         self._checks = _checks(tensors)
-        self._stood = {name: _Stood.of(tensor) for name, tensor in tensors.items()}
+        self._digests = {name: tensor_fingerprint(tensor) for name, tensor in tensors.items()}
+        self._places = {name: _place(tensor) for name, tensor in tensors.items()}
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, over names and tensors as they were opened."""
         told = (f"{name} {digest}\n" for name, digest in sorted(self._digests.items()))
         return hashlib.sha256("".join(told).encode()).hexdigest()
-
-    @cached_property
-    def _digests(self) -> Dict[str, str]:
-        return {name: tensor_fingerprint(stood.tensor) for name, stood in self._stood.items()}
 
     def unchanged(self) -> bool:
         """Whether the model is what it was: the same weights bit for bit, no other hooks, and in eval mode.
@@ -69,17 +48,22 @@ class OpenedWeights:
         if any(module.training for module in self.model.modules()) or _hooks(self.model) != self._hooks:
             return False
         tensors = _tensors(self.model)
-        if tensors.keys() != self._stood.keys():
+        if tensors.keys() != self._places.keys():
             return False
-        moved = {name: tensor for name, tensor in tensors.items() if not self._stood[name].still(tensor)}
+        moved = {name: tensor for name, tensor in tensors.items() if self._places[name] != _place(tensor)}
         rest = {name: tensor for name, tensor in tensors.items() if name not in moved}
         for part in (moved, rest):  # those first in which an edit would be
             if any(self._checks[name] != check for name, check in _checks(part).items()):
                 return False
         if any(tensor_fingerprint(tensor) != self._digests[name] for name, tensor in moved.items()):
             return False
-        self._stood.update((name, _Stood.of(tensor)) for name, tensor in moved.items())
+        self._places.update((name, _place(tensor)) for name, tensor in moved.items())
         return True
+
+
+def _place(tensor: Tensor) -> Tuple[Any, ...]:
+    """Where a tensor lies and how it is read, and how often it was written to as far as torch counts."""
+    return tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device, tensor._version
 
 
 def _tensors(model: nn.Module) -> Dict[str, Tensor]:
