@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
 import zlib
@@ -73,7 +74,7 @@ class DecodingFile:
     def find(self, keys: Sequence[bytes]) -> Dict[bytes, Said]:
         """Those of some keys that are there, which count as used now."""
         found: Dict[bytes, Said] = {}
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             return found
         with suppress(sqlite3.Error, OSError), self._open() as file:
             for part in _parts(keys):
@@ -111,7 +112,7 @@ class DecodingFile:
 
     def held(self) -> Optional[List[Kept]]:
         """What is there of each model, the most first; None for a file that can't be read."""
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             return []
         try:
             with self._open() as file:

@@ -23,9 +23,9 @@ from fairseq_rome.version import __version__
 _FORMAT = 1
 # Bytes of a key: too many for two sources to have one by chance.
 _KEY = 16
-# Bytes that a decoding takes in memory besides its tokens and theirs, about.
+# Bytes that a decoding takes in memory, about: its own, and those of each of its tokens, which are numbers of Python's.
 _OVERHEAD = 300
-_TOKEN = 8
+_TOKEN = 36
 
 
 @dataclass

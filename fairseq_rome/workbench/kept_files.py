@@ -55,8 +55,9 @@ def kept_files(folder: str) -> KeptFiles:
     statistics: List[Path] = []
     decodings: List[Path] = []
     for place in _places(folder):
-        statistics += [path for path in sorted(place.iterdir()) if _STATISTICS.fullmatch(path.name)]
-        decodings += [place / FILE] if (place / FILE).exists() else []
+        files = _listed(place)
+        statistics += [path for path in files if _STATISTICS.fullmatch(path.name)]
+        decodings += [path for path in files if path.name == FILE]
     held = {path: DecodingFile(path, 0).held() for path in decodings}
     return KeptFiles(
         folder,
@@ -86,13 +87,16 @@ def clear_kept(found: KeptFiles) -> None:
 def _places(folder: str) -> List[Path]:
     """The folder, and those in it that runs with other settings of a model have; none where there is none."""
     place = Path(folder)
-    if not place.exists():
+    if not os.path.exists(place):
         return []
+    return [place, *(one for one in _listed(place) if _OF_OVERRIDES.fullmatch(one.name) and one.is_dir())]
+
+
+def _listed(folder: Path) -> List[Path]:
     try:
-        inner = [one for one in sorted(place.iterdir()) if _OF_OVERRIDES.fullmatch(one.name) and one.is_dir()]
+        return sorted(folder.iterdir())
     except OSError as error:
         raise EditError(f"{folder}: can't be read: {error.strerror}, expected a cache folder") from error
-    return [place, *inner]
 
 
 def _files(path: Path) -> List[Path]:

@@ -17,6 +17,7 @@ from fairseq_rome.host.adapters import TaskAdapter
 from fairseq_rome.host.decoding_file import FILE, DecodingFile
 from fairseq_rome.host.sites import Site, prepared
 from fairseq_rome.patch import LowRankChange, Patch
+from fairseq_rome.text.requests import Probe
 
 SOURCES = ["The shop assistants can read the poem.", "He sees a tall tree.", "The girls can read."]
 TARGET = "Die Verkäufer können das Gedicht lesen."
@@ -180,3 +181,16 @@ def test_an_edit_is_the_same_with_and_without_memory(edit_data: Path, tmp_path: 
         ]
         assert (one.sample, one.keep) == (plain.sample, plain.keep)
     assert counts[0] > counts[1] > counts[2]
+
+
+def test_an_evaluation_decodes_the_unedited_model_once(edit_data: Path, tmp_path: Path, decoded: List[int]) -> None:
+    request = EditRequest(SOURCES[0], TARGET, id="1", probes=(Probe(SOURCES[1]), Probe(SOURCES[2])))
+    edits = opened(edit_data, tmp_path, cache_size=0).edit([request], QUICK).patches
+    reports, counts = [], []
+    for _ in range(2):
+        bench = opened(edit_data, tmp_path)
+        before = sum(decoded)
+        reports.append(bench.evaluate(edits, [request], sample=10))
+        counts.append(sum(decoded) - before)
+    assert counts[0] - counts[1] >= 13
+    assert reports[0].evaluation.metrics() == reports[1].evaluation.metrics()
