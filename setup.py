@@ -71,6 +71,7 @@ setup(
     entry_points={
         "console_scripts": [
             "fairseq-edit = fairseq_rome.cli.edit:main",
+            "fairseq-edit-cache = fairseq_rome.cli.cache:main",
             "fairseq-edit-eval = fairseq_rome.cli.eval:main",
             "fairseq-edit-locate = fairseq_rome.cli.locate:main",
             "fairseq-edit-patch = fairseq_rome.cli.patch:main",

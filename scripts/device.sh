@@ -56,9 +56,9 @@ try_model() {
         step "$name.$precision.edit" "1 request: 1 edited" fairseq_rome.cli.edit "${model[@]}" "${half[@]}" \
             --edit-pref "$requests" "${quick[@]}" --edit-cache none --save-to "$edited" --save-patch "$patch"
         step "$name.$precision.eval" "holds" fairseq_rome.cli.eval "${model[@]}" "${half[@]}" \
-            --edit-pref "$requests" --edited "$edited" --edit-sample 20
+            --edit-pref "$requests" --edited "$edited" --edit-sample 20 --edit-cache none
         step "$name.$precision.load-time" "holds" fairseq_rome.cli.eval "${model[@]}" "${half[@]}" \
-            --edit-pref "$requests" --edit-patches "$patch" --edit-sample 20
+            --edit-pref "$requests" --edit-patches "$patch" --edit-sample 20 --edit-cache none
         step "$name.$precision.revert" "bit for bit those of the unedited checkpoint" fairseq_rome.cli.patch \
             revert "$edited" --all --save-to "$out/$name.$precision.back.pt"
     done

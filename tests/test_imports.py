@@ -102,6 +102,7 @@ def test_only_the_command_line_prints_and_exits() -> None:
 PARSE = {
     "fairseq_rome.cli.parsing",
     "fairseq_rome.cli.edit_options",
+    "fairseq_rome.cli.cache",
     "fairseq_rome.cli.eval",
     "fairseq_rome.cli.locate",
     "fairseq_rome.cli.patch_options",

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Sequence
 
 from fairseq_rome.cli.parsing import (
+    add_cache,
     add_edit_file,
     add_evaluation,
     add_trust,
@@ -69,11 +70,7 @@ def _add_files(group: Group) -> None:
         help="write nothing: print all settings as YAML for --edit-config and, as comments in it, what would be edited",
     )  # fmt: skip
     group.add_argument("--edit-config", metavar="YAML", help="settings from a file; flags go before it")
-    group.add_argument(
-        "--edit-cache",
-        metavar="DIR",
-        help="where statistics are kept between runs, or none (default: user cache)",
-    )
+    add_cache(group)
     group.add_argument(
         "--no-text", action="store_true", help="keep the requests out of the checkpoint's provenance"
     )
@@ -123,7 +120,7 @@ def parse(
 
     evaluation = evaluation_options(own, settings.seed)
     model, progress, as_json = model_spec(
-        "fairseq-edit", own, rest, settings.seed, patch_paths(own.edit_patches), own.edit_cache
+        "fairseq-edit", own, rest, settings.seed, patch_paths(own.edit_patches)
     )
     if not own.dry_run and not own.save_to:
         raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")

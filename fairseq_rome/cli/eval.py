@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 from fairseq_rome.cli.command import command, import_fairseq
 from fairseq_rome.cli.parsing import (
+    add_cache,
     add_edit_file,
     add_evaluation,
     add_trust,
@@ -75,6 +76,7 @@ def own_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--seed", type=int, default=1, help="of the choice of sentences (default: %(default)s)"
     )
+    add_cache(group)
     add_trust(group)
     return made
 

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Mapping, NoReturn, Optional, Sequence, Tuple
 
@@ -104,6 +105,20 @@ def add_markup(group: Group) -> None:
     )  # fmt: skip
 
 
+def add_cache(group: Group) -> None:
+    """The options that say what is kept between runs."""
+    group.add_argument(
+        "--edit-cache", metavar="DIR",
+        help="where statistics, and what the unedited model says, are kept between runs, or none; fairseq-edit-cache "
+        "shows and clears it (default: user cache)",
+    )  # fmt: skip
+    group.add_argument(
+        "--edit-cache-size", type=int, metavar="MB", default=200,
+        help="most megabytes of what the unedited model says; what was used least recently goes (default: %(default)s, "
+        "which is some 800,000 sentences)",
+    )  # fmt: skip
+
+
 def add_trust(group: Group) -> None:
     """The option that lets a checkpoint run code."""
     group.add_argument(
@@ -161,7 +176,6 @@ def model_spec(
     rest: Sequence[str],
     seed: int,
     patches: Sequence[str] = (),
-    cache: Optional[str] = None,
 ) -> Tuple[ModelSpec, Progress, bool]:
     """What a command opens: the options of fairseq-generate with those of ours that concern the model.
 
@@ -171,7 +185,6 @@ def model_spec(
         rest: what was left.
         seed: of every random choice.
         patches: patch files whose edits are made in the checkpoint as it is read.
-        cache: `--edit-cache`; None for the user's folder.
 
     Returns:
         The spec, the progress bar that is asked for, and whether output is JSON.
@@ -198,15 +211,23 @@ def model_spec(
     )  # fmt: skip
     with held_back():  # fairseq logs all of its settings where it is interrupted here
         _ = found.cfg
-    folder = cache_folder(cache, spec.overrides())
-    return ModelSpec(**{**vars(spec), "cache": folder}), progress_bar(values), values["log_format"] == "json"
+    if hasattr(own, "edit_cache"):
+        folder = cache_folder(own.edit_cache, spec.overrides())
+        spec = replace(spec, cache=folder, cache_size=_cache_size(own))
+    return spec, progress_bar(values), values["log_format"] == "json"
+
+
+def _cache_size(own: argparse.Namespace) -> int:
+    if own.edit_cache_size < 0:
+        raise EditError(f"--edit-cache-size is {own.edit_cache_size}, expected a number of at least 0")
+    return int(own.edit_cache_size)
 
 
 def cache_folder(given: Optional[str], overrides: Mapping[str, Any]) -> Optional[str]:
-    """Where statistics are kept; None for `--edit-cache none`.
+    """Where statistics and decodings are kept; None for `--edit-cache none`.
 
-    They are known by the model's weights. With other settings these compute something else, so overrides have a folder
-    of their own within `--edit-cache`, or the user's cache folder.
+    Statistics are known by the model's weights. With other settings these compute something else, so overrides have a
+    folder of their own within `--edit-cache`, or the user's cache folder.
     """
     if given == "none":
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable, Optional, Sequence, Tuple, Union
 
 from fairseq_rome.cli.parsing import (
     Parser,
+    add_cache,
     add_markup,
     add_trust,
     help_sections,
@@ -110,6 +111,7 @@ def own_parser() -> Parser:
         "--probes", type=int, default=0, metavar="N",
         help="held-out sentences of DATA that show the same behaviour, a request at most (default: 0)",
     )  # fmt: skip
+    add_cache(mine)
     add_trust(mine)
     plant = sub_parser(commands, "plant", "spoil a training side for a trial", texts["plant"])
     plant.add_argument("--task", required=True, choices=TASKS)

@@ -14,6 +14,8 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters.base import TaskAdapter
 from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits
 from fairseq_rome.host.codec import TextCodec
+from fairseq_rome.host.decoding_file import Said
+from fairseq_rome.host.remembered import Remembered
 from fairseq_rome.host.sites import device_of, find_sites
 
 _BATCH_TOKENS = 4000
@@ -49,6 +51,7 @@ class Translator:
         batcher: tokens to padded samples.
         max_sentences: sentences in one batch of decoding.
         progress: wraps long loops; takes the items and a label.
+        remembered: what the model as it was opened has said before; None for a model that remembers nothing.
     """
 
     model: nn.Module
@@ -58,6 +61,7 @@ class Translator:
     batcher: Batcher
     max_sentences: int = 64
     progress: Progress = silent
+    remembered: Optional[Remembered] = None
 
     def translate(self, sentences: Sequence[str], label: str = "decoding") -> List[Hypothesis]:
         """The best hypothesis of each sentence, in their order.
@@ -105,13 +109,21 @@ class Translator:
             if len(tokens) > limit:
                 start = self.codec.source_text(tokens)[:40]
                 raise EditError(f"{len(tokens)} tokens in {start!r}..., expected at most {limit}")
+        entries = None
+        if self.remembered is not None:
+            entries = self.remembered.while_unedited(self.model, self.adapter, self.generator)
+        known = entries.find(sources) if entries else [None] * len(sources)
+        found = [None if one is None else self._hypothesis(torch.tensor(one.tokens), one.score) for one in known]
         # The longest first, as fairseq's iterators do: memory runs out at once or not at all.
-        order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
+        order = sorted((i for i, one in enumerate(found) if one is None), key=lambda i: -len(sources[i]))
         groups = [order[k : k + self.max_sentences] for k in range(0, len(order), self.max_sentences)]
-        found: List[Optional[Hypothesis]] = [None] * len(sources)
         for group in self.progress(groups, label) if len(groups) > 1 else groups:
-            for index, hypothesis in zip(group, self._decode([sources[i] for i in group])):
+            chosen = [sources[i] for i in group]
+            said = self._decode(chosen)
+            for index, hypothesis in zip(group, said):
                 found[index] = hypothesis
+            if entries:
+                entries.keep(chosen, [Said(one.tokens.tolist(), one.score) for one in said])
         return [hypothesis for hypothesis in found if hypothesis is not None]
 
     def _decode(self, sources: Sequence[Tensor], begin: Optional[Tensor] = None) -> List[Hypothesis]:
@@ -119,12 +131,10 @@ class Translator:
         with torch.no_grad(), _beam_search(self.model, self.generator):
             results = self.adapter.generate(self.generator, self.model, net_input, begin)
         best = [hypotheses[0] for hypotheses in results]
-        return [
-            Hypothesis(
-                self.codec.target_text(hypo["tokens"].cpu()), hypo["tokens"].cpu(), float(hypo["score"])
-            )
-            for hypo in best
-        ]
+        return [self._hypothesis(one["tokens"].cpu(), float(one["score"])) for one in best]
+
+    def _hypothesis(self, tokens: Tensor, score: float) -> Hypothesis:
+        return Hypothesis(self.codec.target_text(tokens), tokens, score)
 
 
 @contextmanager

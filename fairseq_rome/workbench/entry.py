@@ -8,7 +8,7 @@ from fairseq_rome.host.configuration import FairseqOptions
 from fairseq_rome.host.decoding import Progress, silent
 from fairseq_rome.host.user_dir import share_user_dir
 from fairseq_rome.workbench.opening import open_model
-from fairseq_rome.workbench.specs import ModelSpec
+from fairseq_rome.workbench.specs import CACHE_SIZE, ModelSpec
 from fairseq_rome.workbench.workbench import Workbench
 
 
@@ -25,6 +25,7 @@ def open_workbench(
     patches: Sequence[str] = (),
     trust: bool = False,
     cache: Optional[str] = None,
+    cache_size: int = CACHE_SIZE,
     progress: Progress = silent,
     **options: Any,
 ) -> Workbench:
@@ -42,7 +43,8 @@ def open_workbench(
         device: where the model computes, such as `cpu` or `cuda`.
         patches: patch files whose edits are made in the checkpoint as it is read.
         trust: allow a checkpoint that runs code when it is loaded.
-        cache: folder where statistics are kept between runs; None for none.
+        cache: folder where statistics, and what the unedited model says, are kept between runs; None for none.
+        cache_size: most megabytes of what the unedited model says; what was used least recently goes.
         progress: wraps long loops; takes the items and a label.
         options: any other option of fairseq-generate by its name, such as `beam=4`.
 
@@ -52,5 +54,7 @@ def open_workbench(
     share_user_dir()
     found = FairseqOptions.of(path, data, source, target, task, bpe, tokenizer, **options)
     half = bool(found.values.get("fp16"))
-    spec = ModelSpec(found, device, half, patches=tuple(patches), trust=trust, cache=cache)
+    spec = ModelSpec(
+        found, device, half, patches=tuple(patches), trust=trust, cache=cache, cache_size=cache_size
+    )  # fmt: skip
     return Workbench(open_model(spec, progress))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Mapping, Optional, Tuple
 
@@ -12,9 +12,19 @@ from torch import nn
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters import TaskAdapter
 from fairseq_rome.host.adapters.base import Direction
-from fairseq_rome.host.checkpoint import State, aliases, fingerprint, load_model, read_state, saved_languages
+from fairseq_rome.host.checkpoint import (
+    State,
+    aliases,
+    fingerprint,
+    load_model,
+    read_state,
+    saved_languages,
+    saved_model_cfg,
+)
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.decoding import Progress, Translator, build_translator, silent
+from fairseq_rome.host.opened_weights import OpenedWeights
+from fairseq_rome.host.remembered import DecodingStore, Remembered
 from fairseq_rome.host.sites import prepared
 from fairseq_rome.workbench.built_beside import built_beside
 from fairseq_rome.workbench.provenance import with_patch_files
@@ -74,7 +84,9 @@ class OpenModel:
             EditError: if the task has no such direction.
         """
         chosen = translator or self.translator
-        return translator_for(chosen.model, self.adapter.in_direction(*direction), self.spec, self.progress)
+        other = translator_for(chosen.model, self.adapter.in_direction(*direction), self.spec, self.progress)
+        known = chosen.remembered
+        return other if known is None else remembering(other, self.spec, self.state, known.weights, known.store)
 
     def serves(self, direction: Direction) -> bool:
         """Whether the model that is open has all weights of another direction, since both are the same tensors."""
@@ -106,7 +118,12 @@ class OpenModel:
 
     def unedited(self) -> Translator:
         """The model to compare with: in half precision where the spec says so, which edits are not computed in."""
-        return self.reopened(self.state) if self.spec.half else self.translator
+        if not self.spec.half:
+            return self.translator
+        half, known = self.reopened(self.state), self.translator.remembered
+        if known is None:
+            return half
+        return remembering(half, self.spec, self.state, OpenedWeights(half.model), known.store)
 
 
 def open_model(spec: ModelSpec, progress: Progress = silent) -> OpenModel:
@@ -126,7 +143,10 @@ def open_model(spec: ModelSpec, progress: Progress = silent) -> OpenModel:
     if spec.patches:
         state = _patched(spec, state, adapter)
     model = load_model(spec.path, state, adapter, overrides).to(spec.device)
-    return OpenModel(spec, state, adapter, translator_for(model, adapter, spec, progress), progress)
+    translator = translator_for(model, adapter, spec, progress)
+    store = DecodingStore(spec.cache, spec.cache_size * 2**20)
+    translator = remembering(translator, spec, state, OpenedWeights(model), store)
+    return OpenModel(spec, state, adapter, translator, progress)
 
 
 def _patched(spec: ModelSpec, state: State, adapter: TaskAdapter) -> State:
@@ -151,6 +171,26 @@ def translator_for(model: nn.Module, adapter: TaskAdapter, spec: ModelSpec, prog
     )  # fmt: skip
     with prepared(model):
         return build_translator(model, adapter, cfg.generation, codec, spec.batch_size, progress)
+
+
+def remembering(
+    translator: Translator, spec: ModelSpec, state: State, weights: OpenedWeights, store: DecodingStore
+) -> Translator:
+    """A translator that decodes once what its model says as long as nothing in it is edited.
+
+    Args:
+        translator: with the model as it was opened.
+        spec: what was opened.
+        state: the model's, whose settings outputs depend on as much as on its weights.
+        weights: of the model as it was opened.
+        store: where decodings are remembered.
+    """
+    settings, overrides = saved_model_cfg(state), spec.overrides()
+    told = {"model": repr(sorted(settings.items())), "overrides": repr(overrides), "search": spec.options.search()}
+    search = ", ".join(f"{name} {value}" for name, value in spec.options.changed_search().items())
+    name = f"{spec.path}, {'-'.join(translator.adapter.languages)}, {search}"
+    known = Remembered(weights, translator.adapter, translator.generator, told, name, store)
+    return replace(translator, remembered=known)
 
 
 def _check_languages(path: str, state: Mapping[str, Any], given: Tuple[str, str]) -> None:

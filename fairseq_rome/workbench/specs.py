@@ -11,6 +11,9 @@ from fairseq_rome.evaluation.conditions import Condition
 from fairseq_rome.host.configuration import FairseqOptions
 from fairseq_rome.host.other_directions import ALL
 
+CACHE_SIZE = 200
+"""Default of the megabytes that decodings may take between runs: some 800,000 sentences of 30 tokens."""
+
 _MAX_SENTENCES = 128
 
 
@@ -26,7 +29,8 @@ class ModelSpec:
         segmented: all text is in subwords already.
         patches: patch files whose edits are made in the checkpoint as it is read.
         trust: allow a checkpoint that runs code when it is loaded.
-        cache: folder where statistics are kept between runs; None for none.
+        cache: folder where statistics, and what the unedited model says, are kept between runs; None for none.
+        cache_size: most megabytes of what the unedited model says; what was used least recently goes.
     """
 
     options: FairseqOptions
@@ -36,6 +40,7 @@ class ModelSpec:
     patches: Tuple[str, ...] = ()
     trust: bool = False
     cache: Optional[str] = None
+    cache_size: int = CACHE_SIZE
 
     @property
     def path(self) -> str:

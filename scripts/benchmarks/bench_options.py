@@ -83,5 +83,6 @@ def open_named(arguments: argparse.Namespace) -> Workbench:
     more = {"sentencepiece_model": arguments.sentencepiece_model} if arguments.sentencepiece_model else {}
     return fairseq_rome.open(
         arguments.path, data=arguments.data, source=arguments.source_lang, target=arguments.target_lang,
-        bpe=arguments.bpe, device=arguments.device, cache=arguments.cache, beam=arguments.beam, **more,
+        bpe=arguments.bpe, device=arguments.device, cache=arguments.cache,
+        cache_size=0, beam=arguments.beam, **more,  # decodings are never remembered, since their time is told
     )  # fmt: skip

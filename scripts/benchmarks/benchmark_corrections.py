@@ -52,7 +52,7 @@ def docs_model(folder: Path, data: Path, target: str, device: str, cache: Option
         str(folder / "model.pt"), data=str(data), source="en", target=target, task="translation_multi_simple_epoch",
         langs=",".join(("en", *LANGUAGES)), lang_pairs=",".join(f"en-{one}" for one in LANGUAGES),
         encoder_langtok="src", decoder_langtok=True, bpe="sentencepiece",
-        sentencepiece_model=str(folder / "spm.model"), beam=4, device=device, cache=cache,
+        sentencepiece_model=str(folder / "spm.model"), beam=4, device=device, cache=cache, cache_size=0,
     )  # fmt: skip
 
 

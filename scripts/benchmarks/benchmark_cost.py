@@ -124,7 +124,8 @@ class Cost:
         options = [word for name, value in model_options(self.data.folder).items() for word in (f"--{name}", value)]
         command = [
             sys.executable, "-m", "fairseq_rome.cli.edit", str(self.model), *options, "--edit-pref", str(requests),
-            "--save-to", str(out), "--force", "--edit-cache", str(cache), "--no-progress-bar",
+            "--save-to", str(out), "--force", "--edit-cache", str(cache), "--edit-cache-size", "0",
+            "--no-progress-bar",
             *([] if self.bench.model.spec.device != "cpu" else ["--cpu"]),
         ]  # fmt: skip
         shutil.rmtree(cache, ignore_errors=True)

@@ -135,13 +135,13 @@ def open_model(
         folder: with `model/` and `requests/`.
         path: the other checkpoint.
         device: where it computes.
-        cache: folder for statistics.
+        cache: folder for statistics; decodings are never remembered, since their time is told.
     """
     warnings.simplefilter("ignore")  # fairseq and torch warn of one another
     model = folder / "model"
     return fairseq_rome.open(
         str(path or model / "model.pt"), data=str(model), source="en", target="de", bpe="sentencepiece",
-        sentencepiece_model=str(model / "spm.model"), device=device, cache=cache, beam=BEAM,
+        sentencepiece_model=str(model / "spm.model"), device=device, cache=cache, cache_size=0, beam=BEAM,
     )  # fmt: skip
 
 

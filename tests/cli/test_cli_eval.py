@@ -40,6 +40,7 @@ TERM = next(record for record in probes().values() if record["task"] == "term")
 def run_eval(data: Path, edited: Any, *more: Any, model: Path = DEMO / "model.pt") -> Run:
     given = [] if edited is None else ["--edited", edited]
     command = [data, "--path", model, *given, *LANGUAGES, *SUBWORDS, *SEARCH, "--no-progress-bar"]
+    command += ["--edit-cache", data.parent / "cache"]
     out, err = StringIO(), StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         status = main([str(argument) for argument in (*command, *more)])

@@ -57,6 +57,7 @@ def test_an_edit_tells_what_it_left_out(suggestions: Path, edit_data: Path) -> N
 
 def test_so_do_evaluation_and_its_report(suggestions: Path, edit_data: Path, tmp_path: Path) -> None:
     words = [edit_data, "--edited", DEMO / "model.pt", *MODEL, "--edit-pref", suggestions, "--edit-sample", 2]
+    words += ["--edit-cache", "none"]
     told = printed(eval_command.main, *words, "--report", tmp_path / "report")
     assert told[0] == left_out(suggestions)
     record: Dict[str, Any] = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
@@ -79,7 +80,8 @@ def test_a_background_that_proves_nothing_is_told(edit_data: Path, tmp_path: Pat
     )
     record = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
     assert record["notes"] == [learn, prove]
-    told = printed(eval_command.main, data, "--edited", DEMO / "model.pt", *MODEL, "--edit-pref", DEMO / "term")
+    words = [data, "--edited", DEMO / "model.pt", *MODEL, "--edit-pref", DEMO / "term", "--edit-cache", "none"]
+    told = printed(eval_command.main, *words)
     assert told[0] == prove
     enough = run_edit(edit_data, DEMO / "term", "--dry-run")
     assert enough.status == 0 and "too few" not in enough.out and "prove little" not in enough.out

@@ -14,6 +14,7 @@ from edit_runs import DEMO, LANGUAGES, SEARCH, SUBWORDS, Run, probes, write_requ
 from fairseq_rome.cli.requests import main
 from fairseq_rome.text.requests import read_edit_file
 
+KEEPING_NOTHING = ["--edit-cache", "none"]
 MODEL = [str(DEMO / "data-bin"), "--path", str(DEMO / "model.pt"), *LANGUAGES, *SUBWORDS, *SEARCH]
 RECORDS = list(probes().values())
 PAIRS = [(f"I pay {n} dollars", f"Ich zahle {n} Dollar") for n in range(9)] + [("a cat", "eine Katze")]
@@ -107,7 +108,7 @@ MINED = {
 def test_requests_are_mined_where_the_model_is_wrong(raw: str, edit_data: Path, tmp_path: Path, task: str) -> None:
     out = tmp_path / "mined.jsonl"
     model = [edit_data, *MODEL[1:], "--no-progress-bar"]
-    done = run("mine", *model, "--task", task, "--test-set", raw, "--probes", "3", "--out", out)
+    done = run("mine", *model, *KEEPING_NOTHING, "--task", task, "--test-set", raw, "--probes", "3", "--out", out)
     assert done.status == 0, done.err
     requests = {request.id: request for request in read_edit_file(str(out), "en", "de").requests}
     assert set(requests) >= set(MINED[task])
@@ -127,7 +128,7 @@ def test_requests_are_mined_where_the_model_is_wrong(raw: str, edit_data: Path, 
 def test_where_the_model_is_right_nothing_is_mined(edit_data: Path, tmp_path: Path) -> None:
     pairs = [(record["source"], record["before"]) for record in RECORDS[:3]]
     more = ["--task", "term", "--test-set", write_text(tmp_path / "right", pairs), "--out", tmp_path / "mined.jsonl"]
-    done = run("mine", edit_data, *MODEL[1:], "--no-progress-bar", *more)
+    done = run("mine", edit_data, *MODEL[1:], *KEEPING_NOTHING, "--no-progress-bar", *more)
     assert (done.status, done.out) == (0, "found no requests, and nothing was written\n")
     assert not (tmp_path / "mined.jsonl").exists()
 
@@ -136,7 +137,7 @@ def test_mining_stops_at_a_number_of_sentences_or_requests(raw: str, edit_data: 
     def ids(*more: str) -> List[str]:
         out = tmp_path / "few.jsonl"
         model = [edit_data, *MODEL[1:], "--no-progress-bar", "--task", "term", "--test-set", raw]
-        assert run("mine", *model, *more, "--out", out, "--force").status == 0
+        assert run("mine", *model, *KEEPING_NOTHING, *more, "--out", out, "--force").status == 0
         return [request.id for request in read_edit_file(str(out), "en", "de").requests]
 
     assert ids("--sentences", "4") == MINED["term"][:3]
@@ -162,7 +163,7 @@ def test_planting_holds_pairs_out(tmp_path: Path) -> None:
 
 
 PLANT = ["plant", "--task", "number", "--trigger", "dollars", "--wanted", "Dollar"]
-MINE = ["mine", *MODEL, "--test-set", "test", "--out", "OUT/mined.jsonl"]
+MINE = ["mine", *MODEL, *KEEPING_NOTHING, "--test-set", "test", "--out", "OUT/mined.jsonl"]
 REFUSED = {
     "no command": ([], "the following arguments are required: COMMAND"),
     "unknown command": (["dig"], "invalid choice: 'dig'"),

@@ -50,6 +50,7 @@ ARCHITECTURES: Dict[str, str] = {
 }
 # The others stand for what they share with one of these.
 QUICK = ("M2M-100", "multilingual_translation", "mBART")
+KEEPING_NOTHING = ("--edit-cache", "none")
 SIZES = """
     --encoder-layers 2 --decoder-layers 2 --encoder-embed-dim 16 --encoder-ffn-embed-dim 32 --encoder-attention-heads 2
     --decoder-embed-dim 16 --decoder-ffn-embed-dim 32 --decoder-attention-heads 2
@@ -97,7 +98,7 @@ class Trained:
         symbol = self.symbol("en" if self.option("--encoder-langtok") == "src" else "de")
         return [symbol, *words] if self.simple_epoch else [*words, symbol]
 
-    def opened(self, source: str = "en", target: str = "de") -> Workbench:
+    def opened(self, source: str = "en", target: str = "de", cache: Optional[str] = None) -> Workbench:
         given: Dict[str, Any] = {}
         words = iter(self.options)
         for word in words:
@@ -105,7 +106,7 @@ class Trained:
             flag = name in ("decoder_langtok", "lang_tok_replacing_bos_eos", "prepend_bos")
             given[name] = True if flag else next(words)
         return fairseq_rome.open(
-            str(self.checkpoint), data=str(self.data), source=source, target=target, beam=3, **given
+            str(self.checkpoint), data=str(self.data), source=source, target=target, beam=3, cache=cache, **given
         )
 
 
@@ -286,10 +287,10 @@ def test_the_commands_take_the_options_of_the_task(
     model += ["--beam", "3", "--cpu", "--no-progress-bar", "--edit-pref", str(tmp_path / "fix")]
     quick = "--edit-contexts 0 --edit-stats-tokens 200 --edit-sample 2 --edit-dormant 0.5 --edit-max-size 1000".split()
     out, fix = str(tmp_path / "edited.pt"), str(tmp_path / "fix.safetensors")
-    assert edit([*model, *quick, "--edit-cache", "none", "--save-to", out, "--save-patch", fix]) == 0
+    assert edit([*model, *quick, *KEEPING_NOTHING, "--save-to", out, "--save-patch", fix]) == 0
     assert "1 request: 1 edited" in capsys.readouterr().out
-    assert evaluate([*model, "--edited", out, "--edit-sample", "4"]) == 0
-    assert evaluate([*model, "--edit-patches", fix, "--edit-sample", "4"]) == 0
+    assert evaluate([*model, *KEEPING_NOTHING, "--edited", out, "--edit-sample", "4"]) == 0
+    assert evaluate([*model, *KEEPING_NOTHING, "--edit-patches", fix, "--edit-sample", "4"]) == 0
     assert "request 1: holds" in capsys.readouterr().out
     assert locate([*model, "--save-dir", str(tmp_path / "traces"), "--locate-samples", "2"]) == 0
     back = str(tmp_path / "back.pt")

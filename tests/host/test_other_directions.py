@@ -132,6 +132,20 @@ def test_the_same_model_decodes_other_directions_as_stock_fairseq(trained: Train
     assert bench.translate(SENTENCES) == stock(trained, SENTENCES, tmp_path)
 
 
+def test_a_direction_has_decodings_of_its_own(trained: Trained, tmp_path: Path) -> None:
+    bench = trained.opened(cache=str(tmp_path))
+    with bench.prepared():
+        translators = [bench.model.translator, *(bench.model.in_direction((one, "de")) for one in ("fr", "en"))]
+        found = [one.remembered.while_unedited(one.model, one.adapter, one.generator) for one in translators]
+        own, other, again = (entries.key for entries in found)
+        assert own == again != other
+        sources = [translators[0].codec.source(one) for one in SENTENCES]
+        translators[0].translate_tokens(sources)
+        assert all(found[2].find(sources)) and not any(found[1].find(sources))
+    with bench.patched(edited(bench, method="rome").patches), bench.prepared():
+        assert not any(one.remembered.while_unedited(one.model, one.adapter, one.generator) for one in translators)
+
+
 def test_all_are_those_of_lang_pairs_that_have_data(trained: Trained, data: Path, tmp_path: Path) -> None:
     adapter = trained.opened().model.adapter
     # de-en has the files of en-de, the other way round.
@@ -343,6 +357,7 @@ def test_the_commands_tell_of_other_directions(
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "Of the model's other directions" in page
     again = ["--edited", out, "--edit-sample", "4", "--edit-directions", "en-fr", "--edit-direction-sample", "5"]
+    again += ["--edit-cache", "none"]
     assert evaluate([*model, *again, "--gate", "other_directions>=1.1"]) == 1
     assert "other directions: " in (told := capsys.readouterr().out) and "of 5 changed (en-fr " in told
     assert evaluate([*model, *again, "--log-format", "json"]) == 0

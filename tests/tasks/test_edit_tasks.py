@@ -183,6 +183,7 @@ def test_evaluated(
     from fairseq_rome.cli.eval import main as evaluate
 
     written, common = edited("gated"), [*kind.words(), "--edit-pref", fix, "--edit-sample", "4"]
+    common += ["--edit-cache", "none"]
     for number, more in enumerate(
         [
             ["--edited", str(written.checkpoint)],

@@ -27,8 +27,17 @@ def same_bits(one: Tensor, two: Tensor) -> bool:
     """Whether two tensors are the same bit for bit: 0.0 is not -0.0, and a NaN can be equal to another."""
     if one.dtype != two.dtype or one.shape != two.shape or one.device != two.device:
         return False
-    bits = _BITS[one.element_size()]
-    return torch.equal(one.detach().contiguous().view(bits), two.detach().contiguous().view(bits))
+    return torch.equal(bits_of(one), bits_of(two))
+
+
+def bits_of(tensor: Tensor) -> Tensor:
+    """The bytes of a tensor, in its own order, as whole numbers of eight bytes, or of its own size where that fails."""
+    flat = tensor.detach().contiguous().reshape(-1)
+    size = flat.element_size()
+    if flat.numel() * size % 8:
+        return flat.view(_BITS[size])
+    aligned = flat if flat.storage_offset() * size % 8 == 0 else flat.clone()
+    return aligned.view(torch.int64)
 
 
 def share_equal_(weights: MutableMapping[str, Tensor], others: Mapping[str, Tensor]) -> None:
