@@ -51,7 +51,7 @@ class RunSettings(Settings):
     edit_max_size: float = setting(
         10.0,
         "an attempt that changes more has failed: a gate by what it adds to its site's values in the request's own "
-        "sentence, in units of their norm; any other change by the weight, in units of its norm",
+        "sentence, in units of ten times their norm; any other change by the weight, in units of its norm",
     )
     edit_sample: int = setting(
         100, "other sentences that are decoded before and after, to see what else changed"
