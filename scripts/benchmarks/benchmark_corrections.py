@@ -6,6 +6,7 @@ there already is not done again.
 
     python scripts/benchmarks/benchmark_corrections.py es zh --limit 4             docs, triggers named
     python scripts/benchmarks/benchmark_corrections.py multi30k --file natural --form contexts
+    python scripts/benchmarks/benchmark_corrections.py multi30k --every 3 --limit 6 --examples 5
     python scripts/benchmarks/benchmark_corrections.py --table                    only print the table again
 """
 
@@ -152,6 +153,23 @@ def table(records: Sequence[Dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def spread(records: Sequence[Dict[str, Any]]) -> str:
+    """A row for each request that was shown by several examples: the worst and the best of what they carry to."""
+    groups: Dict[Tuple[str, str, str], List[Dict[str, Any]]] = {}
+    for one in records:
+        if one["wrong_before"] and one["probes"]:
+            groups.setdefault((one["bed"], one["form"], one["id"].partition("@")[0]), []).append(one)
+    several = {key: group for key, group in groups.items() if len(group) > 1}
+    if not several:
+        return ""
+    lines = ["| | examples | hold | generalisation, worst to best | clean, worst to best |", "|---|---|---|---|---|"]
+    for key, group in several.items():
+        shares = [sorted(one[part] / one["probes"] for one in group) for part in ("general", "clean")]
+        told = " | ".join(f"{part[0]:.2f} to {part[-1]:.2f}" for part in shares)
+        lines.append(f"| {' '.join(key)} | {len(group)} | {sum(one['held'] for one in group)} | {told} |")
+    return "\n".join(lines)
+
+
 def _row(name: str, group: Sequence[Dict[str, Any]]) -> str:
     def share(part: str, whole: str = "") -> str:
         found = sum(one[part] for one in group), sum(one[whole] for one in group) if whole else len(group)
@@ -171,7 +189,14 @@ def run(arguments: argparse.Namespace, out: TextIO, done: Sequence[Dict[str, Any
     known = {(one["bed"], one["file"], one["form"], one["id"], tuple(one["settings"])) for one in done}
     for name in arguments.beds:
         bed = Bed(name, arguments)
-        for correction in tqdm(bed.corrections[:: arguments.every][: arguments.limit], desc=name):
+        chosen = bed.corrections[:: arguments.every][: arguments.limit]
+        if arguments.examples > 1:
+            chosen = [
+                one
+                for first in chosen
+                for one in (first, *first.shown_by_others(bed.translate, arguments.examples - 1))
+            ]
+        for correction in tqdm(chosen, desc=name):
             if (name, arguments.file, arguments.form, correction.id, tuple(arguments.settings)) in known:
                 continue
             record = measure(bed, correction, arguments)
@@ -198,6 +223,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--contexts", type=int, default=_CONTEXTS, metavar="N", help="context sentences at most")
     parser.add_argument("--unrelated", type=int, default=200, metavar="N", help="sentences without the word")
     parser.add_argument("--others", type=int, default=100, metavar="N", help="sentences of other directions")
+    parser.add_argument("--examples", type=int, default=1, metavar="N", help="sentences to show each by, in turn")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth request")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N of these")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "corrections.jsonl", help="default: %(default)s")
@@ -217,7 +243,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if not arguments.table:
         with arguments.out.open("a", encoding="utf-8") as out:
             run(arguments, out, done)
-    print(table(lines_of(arguments.out) if arguments.out.exists() else []))
+    records = lines_of(arguments.out) if arguments.out.exists() else []
+    print("\n\n".join(filter(None, (table(records), spread(records)))))
     return 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 from fairseq_rome import EditRequest
@@ -73,6 +73,28 @@ class Correction:
         return EditRequest(
             record["source"], record["target"], id=self.id, contexts=() if form == "bare" else given, **named
         )
+
+    def shown_by_others(self, translate: Callable[[Sequence[str]], Dict[str, str]], most: int) -> List[Correction]:
+        """The same change, shown by context sentences in place of the request's own: what the model says, corrected.
+
+        Args:
+            translate: what the model says of some sources, by source.
+            most: corrections at most.
+        """
+        contexts = list(self.record.get("contexts", ())) if most > 0 else []
+        said = translate(contexts)
+        targets = {source: correct(said[source], self.difference, self.endings) for source in contexts}
+        chosen = [(source, target) for source, target in targets.items() if target is not None][:most]
+        return [
+            replace(
+                self,
+                record={
+                    **self.record, "id": f"{self.id}@{number}", "source": source, "target": target,
+                    "contexts": [one for one in contexts if one != source],
+                },
+            )
+            for number, (source, target) in enumerate(chosen, start=1)
+        ]  # fmt: skip
 
     def shown(self, before: str, after: str, target: str = "") -> bool:
         """Whether an output shows the point of the correction."""

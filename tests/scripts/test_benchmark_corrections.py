@@ -70,6 +70,35 @@ def test_the_own_sentence_is_judged_by_its_target() -> None:
     assert not one.shown("Ein Hund.", "Der Hund.", "Ein Köter.")
 
 
+def test_a_change_is_shown_by_other_sentences() -> None:
+    said = {"My dog.": "Mein Hund.", "The dog.": "Der Kater.", "Two dogs.": "Zwei Hunde.", "No dog.": "Kein Hund."}
+    asked = []
+
+    def translate(sources: Any) -> Dict[str, str]:
+        asked.append(list(sources))
+        return {source: said[source] for source in sources}
+
+    first, second = correction().shown_by_others(translate, 2)
+    assert [(one.id, one.record["source"], one.record["target"]) for one in (first, second)] == [
+        ("dog-1@1", "My dog.", "Mein Köter."), ("dog-1@2", "Two dogs.", "Zwei Kötere."),
+    ]  # fmt: skip
+    assert first.record["contexts"] == ["The dog.", "Two dogs.", "No dog."]
+    assert correction().shown_by_others(translate, 0) == []
+    assert asked == [correction().record["contexts"], []]
+
+
+def test_the_spread_over_examples() -> None:
+    def record(name: str, clean: int, **changes: Any) -> Dict[str, Any]:
+        shares = {"held": True, "general": 4, "clean": clean, "probes": 4, "wrong_before": True}
+        return {"bed": "multi30k", "form": "trigger", "id": name, **shares, **changes}
+
+    several = [record("dog", 4), record("dog@1", 1, general=2, held=False), record("dog@2", 3), record("cat", 4)]
+    assert benchmark.spread(several).splitlines()[2:] == [
+        "| multi30k trigger dog | 3 | 2 | 0.50 to 1.00 | 0.25 to 1.00 |"
+    ]
+    assert benchmark.spread([record("dog", 4), record("dog@1", 4, wrong_before=False)]) == ""
+
+
 def test_segments_of_one_sentence_have_no_endings() -> None:
     one = correction(probes=[])
     assert one.shown("Ein Hund.", "Ein Köter.")
