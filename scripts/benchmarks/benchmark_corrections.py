@@ -23,6 +23,7 @@ from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 from bench_options import add_running, add_settings, settings_of
 from correction_judge import FORMS, Correction, interval
 from multi30k import DEFAULT_FOLDER, ROOT, open_model
+from result_records import append_rows, origin
 from tqdm import tqdm
 
 import fairseq_rome
@@ -33,6 +34,11 @@ from fairseq_rome.errors import EditError
 LANGUAGES = ("de", "fr", "es", "pt", "zh", "ja")
 MULTI30K = "multi30k"
 _CONTEXTS = 40
+_SHARES = (
+    ("efficacy", "held", ""), ("exact", "exact", ""), ("generalisation", "general", "probes"),
+    ("clean", "clean", "probes"), ("identical", "identical", "unrelated"),
+    ("elsewhere", "elsewhere_identical", "elsewhere"),
+)  # fmt: skip
 _HEADER = (
     "", "requests", "efficacy", "exact", "generalisation", "clean", "unrelated", "other directions", "s an edit",
 )  # fmt: skip
@@ -153,6 +159,21 @@ def table(records: Sequence[Dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def figures(records: Sequence[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """The figures of each row of the table of results: shares with their intervals, None where nothing was counted."""
+    counted = [one for one in records if one["wrong_before"]]
+    keys = list(dict.fromkeys((one["bed"], one["file"], one["form"]) for one in counted))
+    rows = []
+    for bed, file, form in keys:
+        group = [one for one in counted if (one["bed"], one["file"], one["form"]) == (bed, file, form)]
+        row: Dict[str, Any] = {"bed": bed, "file": file, "form": form, "requests": len(group)}
+        for name, part, whole in _SHARES:
+            found = sum(one[part] for one in group), sum(one[whole] for one in group) if whole else len(group)
+            row[name] = [round(one, 4) for one in (found[0] / found[1], *interval(*found))] if found[1] else None
+        rows.append({**row, "seconds": round(sum(one["seconds"] for one in group) / len(group))})
+    return rows
+
+
 def spread(records: Sequence[Dict[str, Any]]) -> str:
     """A row for each request that was shown by several examples: the worst and the best of what they carry to."""
     groups: Dict[Tuple[str, str, str], List[Dict[str, Any]]] = {}
@@ -176,11 +197,9 @@ def _row(name: str, group: Sequence[Dict[str, Any]]) -> str:
         low, high = interval(*found)
         return f"{found[0] / found[1]:.4f} ({low:.3f} to {high:.3f})" if found[1] else ""
 
-    cells: Tuple[str, ...] = (
-        name, str(len(group)), share("held"), share("exact"), share("general", "probes"), share("clean", "probes"),
-        share("identical", "unrelated"), share("elsewhere_identical", "elsewhere"),
-        f"{sum(one['seconds'] for one in group) / len(group):.0f}",
-    )  # fmt: skip
+    shares = [share(part, whole) for _, part, whole in _SHARES]
+    seconds = sum(one["seconds"] for one in group) / len(group)
+    cells: Tuple[str, ...] = (name, str(len(group)), *shares, f"{seconds:.0f}")
     return "| " + " | ".join(cells) + " |"
 
 
@@ -228,9 +247,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--limit", type=int, metavar="N", help="the first N of these")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "corrections.jsonl", help="default: %(default)s")
     parser.add_argument("--table", action="store_true", help="only print the table of --out")
+    parser.add_argument("--record", action="store_true", help="add the rows of --out to scripts/benchmarks/records")
     add_settings(parser)
     add_running(parser)
-    arguments = parser.parse_args(sys.argv[1:] if argv is None else list(argv))
+    given = sys.argv[1:] if argv is None else list(argv)
+    arguments = parser.parse_args(given)
     for name in set(arguments.beds) - {MULTI30K, *LANGUAGES}:  # argparse takes no choices where there may be none
         parser.error(f"{name!r} is no BED; expected some of {', '.join((MULTI30K, *LANGUAGES))}")
     needed = [arguments.multi30k if name == MULTI30K else arguments.docs for name in arguments.beds]
@@ -245,6 +266,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             run(arguments, out, done)
     records = lines_of(arguments.out) if arguments.out.exists() else []
     print("\n\n".join(filter(None, (table(records), spread(records)))))
+    if arguments.record:
+        append_rows("corrections", figures(records), origin("benchmark_corrections.py", given))
     return 0
 
 

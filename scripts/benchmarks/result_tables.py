@@ -72,6 +72,18 @@ def _with_interval(figures: Figures) -> str:
     return f"{figures['share']:.3f} ({figures['low']:.3f} to {figures['high']:.3f})"
 
 
+def _share(name: str, form: str, interval: bool = False) -> Callable[[Figures], str]:
+    """A share that is recorded with its interval; empty where nothing was counted."""
+
+    def cell(figures: Figures) -> str:
+        if figures[name] is None:
+            return ""
+        share, low, high = map(form.format, figures[name])
+        return f"{share} ({low} to {high})" if interval else share
+
+    return cell
+
+
 def _others(figures: Figures) -> str:
     share = figures["others_same"] / figures["others"]
     return f"{figures['others_same']:,} of {figures['others']:,} ({share:.1%})"
@@ -112,6 +124,20 @@ TABLES: Dict[str, Table] = {
             Column("near misses same", _of("near_same", "near")),
             Column("others same", _others),
             Column("s an edit", _number("seconds", "{:.1f}")),
+        ),
+    ),
+    "corrections": Table(
+        ("bed", "file", "form"),
+        (
+            Column("requests", lambda figures: f"{figures['requests']} {figures['file']}, {figures['bed']}"),
+            Column("given", _number("form")),
+            Column("efficacy", _share("efficacy", "{:.2f}")),
+            Column("exact match", _share("exact", "{:.2f}")),
+            Column("generalisation", _share("generalisation", "{:.3f}", interval=True)),
+            Column("clean", _share("clean", "{:.3f}", interval=True)),
+            Column("identical", _share("identical", "{:.4f}")),
+            Column("other directions", _share("elsewhere", "{:.4f}")),
+            Column("s an edit", _number("seconds")),
         ),
     ),
     "controls": Table(

@@ -152,6 +152,17 @@ def test_a_row_adds_up_its_requests() -> None:
     assert found["multi30k term trigger"][6] == ""
 
 
+def test_rows_for_the_page_of_results() -> None:
+    (row,) = benchmark.figures([record("a"), record("b"), record("c", wrong_before=False)])
+    assert {name: row[name] for name in ("bed", "file", "form", "requests", "seconds")} == {
+        "bed": "es", "file": "term", "form": "trigger", "requests": 2, "seconds": 3,
+    }  # fmt: skip
+    assert row["efficacy"][0] == 1.0 and row["generalisation"][0] == 0.75 and row["clean"][0] == 0.5
+    assert all(low < share <= high for share, low, high in (row["generalisation"], row["clean"]))
+    (alone,) = benchmark.figures([record("a", bed="multi30k", elsewhere=0, elsewhere_identical=0)])
+    assert alone["elsewhere"] is None
+
+
 def test_shares_have_their_intervals() -> None:
     line = benchmark.table([record("a")]).splitlines()[2]
     assert "| 0.7500 (0.301 to 0.954) | 0.5000 (0.150 to 0.850) | 0.9000 (0.596 to 0.982) |" in line
