@@ -33,9 +33,9 @@ _SHARE, _LEAST = 0.1, 3
 _FITTED, _TOKENS = 24, 6
 # Contexts that gates are fitted on. More generalise better, and are read at one more site.
 _READ = 80
-# Divergence in nats a token, up to which the model goes on well enough by itself; the second where the training side has
-# so many uses of the word for other source words, behind which the gate might open too. Higher leaves more to chance;
-# lower adds gates behind words that need none.
+# Divergence in nats a token, up to which the model goes on well enough by itself; the second where the training side
+# has so many uses of the word for other source words, behind which the gate might open too. Higher leaves more to
+# chance; lower adds gates behind words that need none.
 _WELL, _WELL_IF_KNOWN, _KNOWN = 0.02, 0.2, 40
 _GRADIENT_STEPS = 20
 _ANY = -1
