@@ -132,10 +132,7 @@ def prepare(
     alike = [index for index in saying if opens_with(corpus.sources[index], tags)]
     concerned = corpus.with_trigger(triggers) if scoped else alike
     mined = concerned if _mines(known, settings) else []
-    # Requests that make the same change have sentences to learn from, as contexts are.
-    carried = None if known.carried is None else known.readings[known.carried]
-    alike_in_file = () if same is None or carried is None else same.sources(carried)
-    taught = replace(request, contexts=tuple(dict.fromkeys((*request.contexts, *alike_in_file))))
+    taught = _taught(request, known, same)
     contexts, held_out = _more_examples(
         translator, taught, before.text, known.difference, triggers if scoped else (), corpus, mined, settings
     )
@@ -156,6 +153,14 @@ def prepare(
         near, frozenset(ignored), endings, tuple(notes), triggers, known.evidence, known.readings, uses,
         word_check(sides.association.corpus),
     )  # fmt: skip
+
+
+def _taught(request: EditRequest, known: Understanding, same: Optional[SameChanges]) -> EditRequest:
+    """A request with the sentences of those that make the same change among its contexts, to learn from likewise."""
+    if same is None or known.carried is None:
+        return request
+    alike = same.sources(known.readings[known.carried])
+    return replace(request, contexts=tuple(dict.fromkeys((*request.contexts, *alike))))
 
 
 def _apart(corpus: Corpus, indices: Sequence[int], related: Collection[int]) -> Tuple[Pair, ...]:

@@ -18,7 +18,7 @@ from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import Patch, applied
 
 # What a gate adds acts where it opens alone, so that it may be so many times larger than what acts on every token. At
-# 1 good edits of compound words failed, which say the word twice in their sentence; larger lets more violent ones pass.
+# 1 the good edit of a compound word failed, which its sentence says twice; larger lets more violent ones pass.
 _UNIT_OF_A_GATE = 10.0
 
 

@@ -44,7 +44,8 @@ def replacing_values(
         steps: gradient steps.
     """
     numbers = examples_to_push([gate.step for gate in gates], 1 + len(problem.contexts), _FITTED)
-    examples = [[problem.example, *problem.contexts][number] for number in numbers]
+    fitted = [problem.example, *problem.contexts]
+    examples = [fitted[number] for number in numbers]
     rows = {number: row for row, number in enumerate(numbers)}
     pushed = [(rows[n], position) for gate in gates for n, position in gate.step.pushed if n in rows]
     kept = _others(examples, set(pushed))

@@ -8,7 +8,7 @@ mappings with the fields of `NamedHunk`. Any other name is an error, so that a m
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.text.requests.lines import Faults, LineError, Place, check_text
@@ -26,6 +26,8 @@ _OF_A_PROBE = ("source", "target", "before")
 SETTINGS = "settings"
 HUNKS = "hunks"
 _CARRY = "carry"
+
+Item = TypeVar("Item")
 
 
 def check_names(names: Sequence[str], allowed: Sequence[str], place: Place, faults: Faults) -> None:
@@ -120,25 +122,29 @@ def _text(value: Any, name: str, place: Place, _: Faults) -> str:
     return parse_text(value, name, place)
 
 
-def _texts(values: Any, name: str, place: Place, faults: Faults) -> Tuple[str, ...]:
+def _several(
+    values: Any, name: str, place: Place, faults: Faults, parse: Callable[[Any, str, Place], Item], expected: str
+) -> Tuple[Item, ...]:
+    """What `parse` makes of each item of a list; items with a fault are left out.
+
+    Raises:
+        LineError: there is no list; or the first fault, if `faults` stops there.
+    """
     if not isinstance(values, list):
-        raise LineError(place, f"field {name!r} is {_kind(values)}; expected a list of texts")
-    found: List[str] = []
+        raise LineError(place, f"field {name!r} is {_kind(values)}; {expected}")
+    found: List[Item] = []
     for index, value in enumerate(values):
         with faults.kept():
-            found.append(parse_text(value, f"{name}[{index}]", place))
+            found.append(parse(value, f"{name}[{index}]", place))
     return tuple(found)
+
+
+def _texts(values: Any, name: str, place: Place, faults: Faults) -> Tuple[str, ...]:
+    return _several(values, name, place, faults, parse_text, "expected a list of texts")
 
 
 def _probes(values: Any, name: str, place: Place, faults: Faults) -> Tuple[Probe, ...]:
-    if not isinstance(values, list):
-        expected = "expected a list of sources, or of mappings with 'source'"
-        raise LineError(place, f"field {name!r} is {_kind(values)}; {expected}")
-    found: List[Probe] = []
-    for index, value in enumerate(values):
-        with faults.kept():
-            found.append(_probe(value, f"{name}[{index}]", place))
-    return tuple(found)
+    return _several(values, name, place, faults, _probe, "expected a list of sources, or of mappings with 'source'")
 
 
 def _probe(value: Any, name: str, place: Place) -> Probe:
@@ -156,14 +162,8 @@ def _probe(value: Any, name: str, place: Place) -> Probe:
 
 
 def _hunks(values: Any, name: str, place: Place, faults: Faults) -> Tuple[NamedHunk, ...]:
-    if not isinstance(values, list):
-        expected = f"expected a list of mappings with 'unwanted', 'wanted', 'trigger' and {_CARRY!r}"
-        raise LineError(place, f"field {name!r} is {_kind(values)}; {expected}")
-    found: List[NamedHunk] = []
-    for index, value in enumerate(values):
-        with faults.kept():
-            found.append(_hunk(value, f"{name}[{index}]", place))
-    return tuple(found)
+    expected = f"expected a list of mappings with 'unwanted', 'wanted', 'trigger' and {_CARRY!r}"
+    return _several(values, name, place, faults, _hunk, expected)
 
 
 def _hunk(value: Any, name: str, place: Place) -> NamedHunk:
