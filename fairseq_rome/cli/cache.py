@@ -54,7 +54,7 @@ def _parse_and_run(argv: Sequence[str]) -> int:
 
 
 def _text(found: KeptFiles) -> str:
-    models = [f"  {one.sentences:>9,}  {one.told}" for one in found.models]
+    models = [f"  {one.sentences:>9,}  {one.told}" for one in (*found.models, *found.sites)]
     broken = [
         f"{path}: can't be read, and runs go on as if it were empty; clear deletes it"
         for path in found.unreadable

@@ -139,6 +139,7 @@ class Printer(Listener):
         text = f"{label}: {len(others.sources) - len(changed)} of {len(others.sources)} decode identically"
         if others.wanted:
             text += f", {len(others.wanted)} changed as wanted, {len(others.damaged)} otherwise"
+        text += _by_certificate(others.proven)
         self.line(text)
         self.changed([("", others, index) for index in changed])
 
@@ -147,7 +148,8 @@ class Printer(Listener):
         counts = {name: (len(one.sources) - len(one.changed), len(one.sources)) for name, one in directions.items()}
         told = ", ".join(f"{name} {same} of {total}" for name, (same, total) in counts.items())
         same, total = (sum(column) for column in zip(*counts.values()))
-        self.line(f"other directions: {same} of {total} decode identically ({told})")
+        proven = _by_certificate(sum(one.proven for one in directions.values()))
+        self.line(f"other directions: {same} of {total} decode identically ({told}){proven}")
         self.changed([(name, one, index) for name, one in directions.items() for index in one.changed])
 
     def changed(self, sentences: Sequence[Tuple[str, Unchanged, int]]) -> None:
@@ -319,6 +321,11 @@ def _plan_lines(plan: Optional[Plan]) -> List[str]:
     ]
 
 
+def _by_certificate(proven: int) -> str:
+    """How many sentences were not decoded again; empty for none."""
+    return f"; {proven} by certificate" if proven else ""
+
+
 def _set_record(others: Unchanged) -> Dict[str, Any]:
     """Sentences before and after, as JSON tells them."""
     changed = [
@@ -331,7 +338,7 @@ def _set_record(others: Unchanged) -> Dict[str, Any]:
         for i in others.changed
     ]
     counts = {"total": len(others.sources), "identical": len(others.sources) - len(changed)}
-    return {**counts, "changed_as_wanted": len(others.wanted), "changed": changed}
+    return {**counts, "proven": others.proven, "changed_as_wanted": len(others.wanted), "changed": changed}
 
 
 def _counts(outcome: Outcome) -> Dict[str, int]:

@@ -97,9 +97,14 @@ class ModelUnderEdit:
         self.neurons.take(patch)
         self.patches.append(patch)
 
+    @property
+    def own_patches(self) -> List[Patch]:
+        """The patches of this run."""
+        return self.patches[self._earlier :]
+
     def roll_back(self, kept: int) -> None:
         """Take out all of this run's patches but the first `kept`."""
-        own = self.patches[self._earlier :]
+        own = self.own_patches
         restore_(self.translator.model, {name: self._saved[name] for patch in own for name in patch.names})
         self.patches = self.patches[: self._earlier]
         for patch in own:
@@ -128,7 +133,7 @@ class ModelUnderEdit:
         """As `NeuronPool.left`, also of sites where all gates are from an interrupted run; none where layers grow."""
         if self._widens:
             return {}
-        own = self.patches[self._earlier :]
+        own = self.own_patches
         for site in dict.fromkeys(site for patch in own for site in patch.taken):
             self.spare_neurons(site, settings)  # which makes the pool count the site
         return self.neurons.left()

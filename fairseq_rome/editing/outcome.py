@@ -94,12 +94,14 @@ class Unchanged:
         after: hypotheses of the edited model.
         wanted: indices of the sentences that changed as wanted: they hold the trigger of an edit that is to hold in
             other sentences too, and its segment was replaced in them and nothing else.
+        proven: how many of them a certificate of locality proves to be the same, without decoding them again.
     """
 
     sources: Tuple[str, ...]
     before: Tuple[str, ...]
     after: Tuple[str, ...]
     wanted: Tuple[int, ...] = ()
+    proven: int = 0
 
     @property
     def changed(self) -> List[int]:

@@ -19,11 +19,13 @@ from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Check, Outcome
 from fairseq_rome.editing.sharing import share_changes
 from fairseq_rome.editing.site_plan import plan, sites_of
 from fairseq_rome.editing.surroundings import Surroundings
+from fairseq_rome.host.before_after import Before
+from fairseq_rome.host.certificate import Certificate
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.sites import Site, find_sites, prepared
 from fairseq_rome.methods.registry import method_named
-from fairseq_rome.patch import preserved
+from fairseq_rome.patch import Patch, applied, preserved
 from fairseq_rome.text.replacements import Replacement, changed_as_wanted
 from fairseq_rome.text.requests import EditFile, EditRequest
 from fairseq_rome.text.segments import Endings, holds, wanted_difference
@@ -86,26 +88,19 @@ def edit(
         with preserved(translator.model) as saved:
             edited = ModelUnderEdit(translator, saved, surroundings, settings, sides, same, edit_file.keep)
             results, checks = _run(edited, shared, before, chosen, settings, surroundings)
-            after = _texts(translator, sources)
-            others_after = _texts(translator, others)
-            directions_after = _in_directions(surroundings)
-            keep_after = _texts(translator, edit_file.keep)
+            after = [hypothesis.text for hypothesis in translator.translate(sources, "decoding the requests")]
+            certificate = Certificate.between(translator.model, saved)
             neurons_left = edited.neurons_left(settings)
-        others_before = _texts(translator, others)
-        directions_before = _in_directions(surroundings)
-        keep_before = _texts(translator, edit_file.keep)
+        sets = [(translator, others), (translator, edit_file.keep)]
+        sets += [(one.translator, one.sources) for one in surroundings.directions]
+        sample, keep, *directions = _unchanged(sets, certificate, edited.own_patches)
     final = [
         _judged(result, request, said.text, says, surroundings.endings)
         for result, request, said, says in zip(results, requests, before, after)
     ]
-    sample = _sample(others, others_before, others_after, final, surroundings.endings)
-    keep = Unchanged(edit_file.keep, keep_before, keep_after)
-    directions = {
-        one.name: Unchanged(one.sources, old, new)
-        for one, old, new in zip(surroundings.directions, directions_before, directions_after)
-        if one.sources
-    }
-    return Outcome(tuple(final), sample, keep, tuple(checks), neurons_left, directions)
+    sample = _with_wanted(sample, final, surroundings.endings)
+    named = {one.name: found for one, found in zip(surroundings.directions, directions) if one.sources}
+    return Outcome(tuple(final), sample, keep, tuple(checks), neurons_left, named)
 
 
 def preview(
@@ -200,30 +195,47 @@ def _others(corpus: Corpus, requests: Sequence[EditRequest], most: int) -> List[
     return others.without_triggers(triggers, most)
 
 
-def _texts(translator: Translator, sources: Sequence[str]) -> Tuple[str, ...]:
-    return tuple(hypo.text for hypo in translator.translate(sources, "decoding other sentences"))
+def _unchanged(
+    sets: Sequence[Tuple[Translator, Sequence[str]]], certificate: Optional[Certificate], patches: Sequence[Patch]
+) -> List[Unchanged]:
+    """Sets of sentences before and after the edits of a run.
+
+    Args:
+        sets: the unedited model in the direction of a set, and its sentences.
+        certificate: of the model with the edits; None for none.
+        patches: the edits.
+    """
+    label = "decoding other sentences"
+    firsts = [
+        Before.of(translator, [translator.codec.source(source) for source in sources], certificate, label)
+        for translator, sources in sets
+    ]
+    model = sets[0][0].model
+    with applied(model, *patches):
+        seconds = [first.after(translator, label) for first, (translator, _) in zip(firsts, sets)]
+    return [
+        Unchanged(tuple(sources), _texts(first.hypotheses), _texts(second), proven=sum(first.proven))
+        for (_, sources), first, second in zip(sets, firsts, seconds)
+    ]
 
 
-def _in_directions(surroundings: Surroundings) -> List[Tuple[str, ...]]:
-    """What the model says now for the sentences of each other direction."""
-    return [_texts(one.translator, one.sources) for one in surroundings.directions]
+def _texts(hypotheses: Sequence[Hypothesis]) -> Tuple[str, ...]:
+    return tuple(hypothesis.text for hypothesis in hypotheses)
 
 
-def _sample(
-    sources: Sequence[str], before: Sequence[str], after: Sequence[str], results: Sequence[Result], endings: Endings
-) -> Unchanged:
+def _with_wanted(sample: Unchanged, results: Sequence[Result], endings: Endings) -> Unchanged:
     """Other sentences; those are told apart that edits which are to hold in other sentences too changed as wanted."""
     replacements = [
         Replacement(one.triggers or (one.trigger,), one.difference)
         for one in results
         if one.patch and one.trigger and one.difference and one.contexts + one.held_out
     ]
-    wanted = [
+    wanted = tuple(
         index
-        for index, said in enumerate(zip(sources, before, after))
+        for index, said in enumerate(zip(sample.sources, sample.before, sample.after))
         if changed_as_wanted(*said, replacements, endings)
-    ]
-    return Unchanged(tuple(sources), tuple(before), tuple(after), tuple(wanted))
+    )
+    return replace(sample, wanted=wanted)
 
 
 def _judged(result: Result, request: EditRequest, before: str, after: str, endings: Endings) -> Result:

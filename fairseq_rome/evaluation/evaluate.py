@@ -1,14 +1,15 @@
-"""Two models side by side: everything is decoded with both, in the same batches, and judged."""
+"""Two models side by side: everything is decoded with both and judged, but for what is proven to be the same."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from fairseq_rome.evaluation.judged import DIRECTION, KEEP, SAMPLE, Evaluation, JudgedRequest, JudgedSet
 from fairseq_rome.evaluation.request_judging import decode_both, judge_requests, sources_of
 from fairseq_rome.evaluation.sentence_sets import Expectation, SentenceSet, judge_set, plain_set
+from fairseq_rome.host.certificate import Certificate
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.text.checkers import TASKS, Checker, build_checker
@@ -49,7 +50,10 @@ class EvaluationPlan:
         sample: sources that no request speaks of.
         test_sets: from `load_test_set`.
         checkers: by task, from `checkers_for`.
+        carried: what edits carry to other sentences, by request id.
+        is_word: whether a word is known to the training side.
         directions: other directions of the models.
+        certificate: proves that the edited model says of some sentences what the other one says; None for none.
     """
 
     edit_file: EditFile
@@ -61,6 +65,7 @@ class EvaluationPlan:
     carried: Mapping[str, Replacement] = field(default_factory=dict)
     is_word: Callable[[str], bool] = lambda word: True
     directions: Tuple[ComparedDirection, ...] = ()
+    certificate: Optional[Certificate] = None
 
 
 def checkers_for(languages: Tuple[str, str], corpus: Corpus) -> Dict[str, Checker]:
@@ -99,11 +104,12 @@ def evaluate(before: Translator, after: Translator, plan: EvaluationPlan) -> Eva
     for one in (*own, *plan.test_sets):
         # A sentence to keep is to stay whatever it holds.
         wanted = Expectation() if one.kind == KEEP else expected
-        sets.append(judge_set(before, after, one, wanted, checkers, plan.languages[1]))
+        sets.append(judge_set(before, after, one, wanted, checkers, plan.languages[1], plan.certificate))
     for other in plan.directions:
         chosen = plain_set(other.name, DIRECTION, other.sources, other.before.codec)
         # Checkers know the languages of the edited direction alone.
-        sets.append(judge_set(other.before, other.after, chosen, Expectation(), {}, other.name.partition("-")[2]))
+        target = other.name.partition("-")[2]
+        sets.append(judge_set(other.before, other.after, chosen, Expectation(), {}, target, plan.certificate))
     return Evaluation(judged, tuple(sets), time.perf_counter() - started)
 
 

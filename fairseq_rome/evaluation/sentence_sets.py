@@ -12,6 +12,8 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.evaluation.judged import TEST, Change, JudgedSet
 from fairseq_rome.evaluation.scores import compare_scores, length_ratio, sentence_chrf
 from fairseq_rome.host.batches import Pair
+from fairseq_rome.host.before_after import Before
+from fairseq_rome.host.certificate import Certificate
 from fairseq_rome.host.codec import TextCodec, content
 from fairseq_rome.host.decoding import Translator, bits_a_token
 from fairseq_rome.text.checkers import Checker, Observation
@@ -128,6 +130,7 @@ def judge_set(
     expected: Expectation,
     checkers: Mapping[str, Checker],
     target_lang: str,
+    certificate: Optional[Certificate] = None,
 ) -> JudgedSet:
     """Decode a set with both models and measure all that can be measured on it.
 
@@ -138,12 +141,12 @@ def judge_set(
         expected: which changes are no damage.
         checkers: reference-free checkers by task.
         target_lang: language of the hypotheses.
+        certificate: of the edited model; None where all is to be decoded.
     """
     label = f"decoding {chosen.name}"
-    old, new = (
-        [hypothesis.text for hypothesis in model.translate_tokens(chosen.tokens, f"{label}, {state}")]
-        for model, state in ((before, "before"), (after, "after"))
-    )
+    first = Before.of(before, chosen.tokens, certificate, f"{label}, before")
+    second = first.after(after, f"{label}, after")
+    old, new = ([hypothesis.text for hypothesis in said] for said in (first.hypotheses, second))
     changes = _changes(chosen, old, new, expected)
     asked = sum(map(expected.related, chosen.sources)) + sum(one.as_wanted and not one.related for one in changes)
     judged = JudgedSet(
@@ -151,6 +154,7 @@ def judge_set(
         changes=changes,
         repetition=(_repetition(chosen.sources, old), _repetition(chosen.sources, new)),
         faults=_faults(checkers, chosen.sources, old, new),
+        proven=sum(first.proven),
     )  # fmt: skip
     if chosen.references is None or not chosen.sources:
         return judged

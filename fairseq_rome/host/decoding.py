@@ -14,8 +14,7 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters.base import TaskAdapter
 from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits
 from fairseq_rome.host.codec import TextCodec
-from fairseq_rome.host.decoding_file import Said
-from fairseq_rome.host.remembered import Remembered
+from fairseq_rome.host.remembered import Entries, Remembered, Said
 from fairseq_rome.host.sites import device_of, find_sites
 
 _BATCH_TOKENS = 4000
@@ -83,7 +82,7 @@ class Translator:
         for start in range(0, len(pairs), self.max_sentences):
             part = pairs[start : start + self.max_sentences]
             begins = self._other_beginnings(part)
-            tried = [self._decode([pair.source for pair in part], begin) for begin in begins]
+            tried = [self.decode_batch([pair.source for pair in part], begin) for begin in begins]
             found += [max(several, key=lambda one: one.score) for several in zip(*tried)]
         return found
 
@@ -104,36 +103,61 @@ class Translator:
         Raises:
             EditError: if a sentence is longer than the model takes.
         """
-        limit = self.adapter.longest_source(self.model)
-        for tokens in sources:
-            if len(tokens) > limit:
-                start = self.codec.source_text(tokens)[:40]
-                raise EditError(f"{len(tokens)} tokens in {start!r}..., expected at most {limit}")
-        entries = None
-        if self.remembered is not None:
-            entries = self.remembered.while_unedited(self.model, self.adapter, self.generator)
+        self.check_lengths(sources)
+        entries = self.entries()
         known = entries.find(sources) if entries else [None] * len(sources)
-        found = [None if one is None else self._hypothesis(torch.tensor(one.tokens), one.score) for one in known]
-        # The longest first, as fairseq's iterators do: memory runs out at once or not at all.
-        order = sorted((i for i, one in enumerate(found) if one is None), key=lambda i: -len(sources[i]))
-        groups = [order[k : k + self.max_sentences] for k in range(0, len(order), self.max_sentences)]
+        found = [None if one is None else self.hypothesis(torch.tensor(one.tokens), one.score) for one in known]
+        groups = self.groups(sources, [index for index, one in enumerate(found) if one is None])
         for group in self.progress(groups, label) if len(groups) > 1 else groups:
-            chosen = [sources[i] for i in group]
-            said = self._decode(chosen)
+            chosen = [sources[index] for index in group]
+            said = self.decode_batch(chosen)
             for index, hypothesis in zip(group, said):
                 found[index] = hypothesis
             if entries:
                 entries.keep(chosen, [Said(one.tokens.tolist(), one.score) for one in said])
         return [hypothesis for hypothesis in found if hypothesis is not None]
 
-    def _decode(self, sources: Sequence[Tensor], begin: Optional[Tensor] = None) -> List[Hypothesis]:
+    def check_lengths(self, sources: Sequence[Tensor]) -> None:
+        """Refuse sources (token ids) that the model can't take.
+
+        Raises:
+            EditError: if a sentence is longer than the model takes.
+        """
+        limit = self.adapter.longest_source(self.model)
+        for tokens in sources:
+            if len(tokens) > limit:
+                start = self.codec.source_text(tokens)[:40]
+                raise EditError(f"{len(tokens)} tokens in {start!r}..., expected at most {limit}")
+
+    def entries(self) -> Optional[Entries]:
+        """What is remembered of the model; None if it is edited or nothing is remembered of it."""
+        if self.remembered is None:
+            return None
+        return self.remembered.while_unedited(self.model, self.adapter, self.generator)
+
+    def groups(self, sources: Sequence[Tensor], indices: Iterable[int]) -> List[List[int]]:
+        """Indices of some of the sources in batches.
+
+        The longest come first, as in fairseq's iterators: memory runs out at once or not at all.
+        """
+        order = sorted(indices, key=lambda index: -len(sources[index]))
+        return [order[start : start + self.max_sentences] for start in range(0, len(order), self.max_sentences)]
+
+    def decode_batch(self, sources: Sequence[Tensor], begin: Optional[Tensor] = None) -> List[Hypothesis]:
+        """The best hypothesis of each source (token ids) of one batch, whatever is remembered.
+
+        Args:
+            sources: token ids with the end symbol.
+            begin: B x T, the target tokens that each hypothesis has to begin with; None for the task's own.
+        """
         net_input = self.batcher.sources(sources)
         with torch.no_grad(), _beam_search(self.model, self.generator):
             results = self.adapter.generate(self.generator, self.model, net_input, begin)
         best = [hypotheses[0] for hypotheses in results]
-        return [self._hypothesis(one["tokens"].cpu(), float(one["score"])) for one in best]
+        return [self.hypothesis(one["tokens"].cpu(), float(one["score"])) for one in best]
 
-    def _hypothesis(self, tokens: Tensor, score: float) -> Hypothesis:
+    def hypothesis(self, tokens: Tensor, score: float) -> Hypothesis:
+        """A hypothesis of token ids, with its text."""
         return Hypothesis(self.codec.target_text(tokens), tokens, score)
 
 

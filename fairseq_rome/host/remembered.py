@@ -1,74 +1,67 @@
-"""What the model as it was opened says is decoded once: remembered in memory, and in a file between runs."""
+"""What the model as it was opened says is decoded once: remembered in memory, and in files between runs."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 import json
-from collections import OrderedDict
-from dataclasses import dataclass, field
+import struct
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
 
 import torch
 from torch import Tensor
 
 from fairseq_rome.host.adapters.base import TaskAdapter
-from fairseq_rome.host.decoding_file import FILE, DecodingFile, Said
+from fairseq_rome.host.kept_store import KeptStore
 from fairseq_rome.host.opened_weights import OpenedWeights
+from fairseq_rome.host.sites import Site
 from fairseq_rome.version import __version__
+
+DECODINGS, STATES = "decodings.sqlite", "states.sqlite"
+"""The names of the files in a cache folder: of what models say, and of the states that beam search visits for it."""
 
 # Counted up where what is kept changes.
 _FORMAT = 1
 # Bytes of a key: too many for two sources to have one by chance.
 _KEY = 16
-# Bytes that a decoding takes in memory, about: its own, and those of each of its tokens, which are numbers of Python's.
-_OVERHEAD = 300
-_TOKEN = 36
 
 
-@dataclass
-class DecodingStore:
-    """Where decodings are remembered: in memory, the last that were used; and in a file if there is a folder.
+class Said(NamedTuple):
+    """What a model says for a source: token ids, and the score of the hypothesis."""
+
+    tokens: Sequence[int]
+    score: float
+
+    def packed(self) -> bytes:
+        """It as bytes."""
+        return struct.pack(f"<d{len(self.tokens)}i", self.score, *self.tokens)
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> Said:
+        """What `packed` made bytes of."""
+        score, *tokens = struct.unpack(f"<d{(len(content) - 8) // 4}i", content)
+        return cls(tokens, score)
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where a run remembers what the unedited model does.
 
     Args:
-        folder: of the file; None for memory alone.
-        most: bytes at most, of each of both.
+        decodings: what it says.
+        states: the inputs of sites in the states that beam search visits.
     """
 
-    folder: Optional[str]
-    most: int
-    _recent: OrderedDict[bytes, Said] = field(default_factory=OrderedDict, repr=False)
-    _bytes: int = 0
+    decodings: KeptStore
+    states: KeptStore
 
-    @property
-    def _file(self) -> Optional[DecodingFile]:
-        return None if self.folder is None else DecodingFile(Path(self.folder) / FILE, self.most)
-
-    def find(self, keys: Sequence[bytes]) -> Dict[bytes, Said]:
-        """Those of some keys that are remembered."""
-        found = {key: self._recent[key] for key in keys if key in self._recent}
-        missing = [key for key in keys if key not in found]
-        if missing and self._file:
-            found.update(self._file.find(missing))
-        self._note(found)
-        return found
-
-    def keep(self, model: str, told: str, said: Mapping[bytes, Said]) -> None:
-        """Remember some decodings; arguments as for `DecodingFile.keep`."""
-        self._note(said)
-        if self._file:
-            self._file.keep(model, told, said)
-
-    def _note(self, said: Mapping[bytes, Said]) -> None:
-        for key, one in said.items():
-            if key not in self._recent:
-                self._bytes += _size(one)
-            self._recent[key] = one
-            self._recent.move_to_end(key)
-        while self._bytes > self.most:
-            self._bytes -= _size(self._recent.popitem(last=False)[1])
+    @classmethod
+    def of(cls, folder: Optional[str], most: int) -> Stores:
+        """Those of a folder, None for memory alone, with so many bytes each at most."""
+        return cls(KeptStore(folder, DECODINGS, most), KeptStore(folder, STATES, most))
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ class Remembered:
         generator: what searches.
         told: whatever else outputs depend on, in plain values: settings of the model and of the search.
         name: the model, the direction and the search, for a person.
-        store: where decodings are.
+        stores: where it is remembered.
     """
 
     weights: OpenedWeights
@@ -89,7 +82,7 @@ class Remembered:
     generator: Any
     told: Mapping[str, Any]
     name: str
-    store: DecodingStore
+    stores: Stores
 
     def while_unedited(self, model: Any, adapter: TaskAdapter, generator: Any) -> Optional[Entries]:
         """The decodings of a model with what decodes; None if these are others, or anything of the model is edited.
@@ -98,7 +91,7 @@ class Remembered:
         read nor write them. Their keys hold the weights once more.
         """
         same = model is self.weights.model and adapter is self.adapter and generator is self.generator
-        return Entries(self._key(), self.name, self.store) if same and self.weights.unchanged() else None
+        return Entries(self._key(), self.name, self.stores) if same and self.weights.unchanged() else None
 
     def _key(self) -> str:
         """SHA-256, in hexadecimal, over all that a hypothesis depends on besides the source's tokens."""
@@ -124,34 +117,53 @@ class Remembered:
 
 @dataclass(frozen=True)
 class Entries:
-    """The decodings that a model's `Remembered` gives out.
+    """What a model's `Remembered` gives out.
 
     Args:
-        key: what they depend on besides the source.
+        key: what it depends on besides the source.
         name: the model, the direction and the search, for a person.
-        store: where they are.
+        stores: where it is.
     """
 
     key: str
     name: str
-    store: DecodingStore
+    stores: Stores
 
     def find(self, sources: Sequence[Tensor]) -> List[Optional[Said]]:
         """What is remembered for each of some sources (token ids); None for what is not."""
         keys = [self._of(source) for source in sources]
-        found = self.store.find(keys)
-        return [found.get(key) for key in keys]
+        found = self.stores.decodings.find(keys)
+        return [Said.unpacked(found[key]) if key in found else None for key in keys]
 
     def keep(self, sources: Sequence[Tensor], said: Sequence[Said]) -> None:
         """Remember what the model says for some sources (token ids)."""
-        self.store.keep(self.key, self.name, {self._of(source): one for source, one in zip(sources, said)})
+        rows = {self._of(source): one.packed() for source, one in zip(sources, said)}
+        self.stores.decodings.keep(self.key, self.name, rows)
 
-    def _of(self, source: Tensor) -> bytes:
-        return hashlib.sha256(f"{self.key} {source.tolist()}".encode()).digest()[:_KEY]
+    def find_states(self, sources: Sequence[Tensor], site: Site) -> List[Optional[Tensor]]:
+        """The site's inputs (n x d, half precision) in all states visited for each source; None where not known."""
+        keys = [self._of(source, site) for source in sources]
+        found = self.stores.states.find(keys)
+        return [_unpacked(found[key]) if key in found else None for key in keys]
+
+    def keep_states(self, sources: Sequence[Tensor], site: Site, states: Sequence[Tensor]) -> None:
+        """Remember the site's inputs for some sources; arguments as `find_states` gives them."""
+        rows = {self._of(source, site): _packed(one) for source, one in zip(sources, states)}
+        self.stores.states.keep(f"{self.key} {site}", f"{self.name}, states at {site}", rows)
+
+    def _of(self, source: Tensor, site: Optional[Site] = None) -> bytes:
+        of_site = "" if site is None else f" {site}"
+        return hashlib.sha256(f"{self.key}{of_site} {source.tolist()}".encode()).digest()[:_KEY]
 
 
-def _size(said: Said) -> int:
-    return _OVERHEAD + _TOKEN * len(said.tokens)
+def _packed(states: Tensor) -> bytes:
+    """Rows in half precision as bytes, their length first."""
+    return struct.pack("<i", states.shape[1]) + bytes(states.contiguous().numpy().tobytes())
+
+
+def _unpacked(content: bytes) -> Tensor:
+    (width,) = struct.unpack_from("<i", content)
+    return torch.frombuffer(bytearray(content[4:]), dtype=torch.float16).view(-1, width)
 
 
 def _plain(one: Any) -> Dict[str, Any]:

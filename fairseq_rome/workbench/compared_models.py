@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
-from fairseq_rome.host.checkpoint import fingerprint, read_state, share_equal_
+from fairseq_rome.host.certificate import Certificate
+from fairseq_rome.host.checkpoint import fingerprint, read_state, saved_model_cfg, share_equal_
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.sites import prepared
@@ -26,11 +27,20 @@ class ComparedModel:
         translator: the model, and what decodes with it.
         edits: a record for each of its edits, as its checkpoint tells them.
         told: what a report tells of it.
+        alike: whether it differs from the unedited model in its weights alone, and not in settings or by hooks.
     """
 
     translator: Translator
     edits: Tuple[Mapping[str, Any], ...]
     told: Mapping[str, Any]
+    alike: bool = True
+
+    def certificate(self, before: Translator) -> Optional[Certificate]:
+        """What proves that it says of a sentence what the unedited model says; None where nothing can."""
+        if not self.alike:
+            return None
+        old = {name: parameter.detach() for name, parameter in before.model.named_parameters()}
+        return Certificate.between(self.translator.model, old)
 
 
 def unedited(model: OpenModel) -> ComparedModel:
@@ -51,7 +61,8 @@ def of_checkpoint(model: OpenModel, path: str) -> ComparedModel:
     state = read_state(path, trust=model.spec.trust)
     share_equal_(state["model"], model.state["model"])
     told = {"edited": {"path": path, "fingerprint": fingerprint(state)}}
-    return ComparedModel(model.reopened(state), tuple(edits_in(state)), told)
+    alike = saved_model_cfg(state) == saved_model_cfg(model.state)
+    return ComparedModel(model.reopened(state), tuple(edits_in(state)), told, alike)
 
 
 def with_edits(model: OpenModel, patches: Sequence[Patch]) -> ComparedModel:
@@ -104,4 +115,4 @@ def with_hooks(model: OpenModel, paths: Sequence[str], corpus: Corpus) -> Compar
     hooked = HookedPatches.of(translator.model, patches, keys)
     hooked.enter(translator.model)
     told = {"patches": list(paths), "held by": "hooks beside the model"}
-    return ComparedModel(translator, tuple(history(patches)["edits"]), told)
+    return ComparedModel(translator, tuple(history(patches)["edits"]), told, alike=False)

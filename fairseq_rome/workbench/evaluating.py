@@ -159,6 +159,7 @@ def make_report(
         checkers_for(model.languages, corpus),
         comparison.carried, word_check(corpus),
         compared_directions(model, before, edited.translator, comparison.directions),
+        edited.certificate(before),
     )  # fmt: skip
     with prepared(before.model), prepared(edited.translator.model):
         found = evaluate(before, edited.translator, plan)

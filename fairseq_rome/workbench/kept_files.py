@@ -1,4 +1,4 @@
-"""What is kept between runs in a cache folder: statistics of sites, and decodings of unedited models."""
+"""What is kept between runs in a cache folder: statistics of sites, and what unedited models say and visit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import List, Tuple
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.host.decoding_file import FILE, DecodingFile, Kept
+from fairseq_rome.host.kept_file import Kept, KeptFile
+from fairseq_rome.host.remembered import DECODINGS, STATES
 
 # Runs with --model-overrides have a folder of their own in the folder.
 _OF_OVERRIDES = re.compile(r"[0-9a-f]{16}")
@@ -28,15 +29,19 @@ class KeptFiles:
         folder: the folder.
         statistics: files of statistics.
         decodings: files of decodings; those that SQLite has beside them are not named.
+        states: files of the states that beam search visits; likewise.
         models: what the files of decodings hold of each model with its settings.
-        unreadable: those files of decodings that can't be read.
+        sites: what the files of states hold of each model with its settings and of each site.
+        unreadable: those files of decodings and of states that can't be read.
         size: bytes of all.
     """
 
     folder: str
     statistics: Tuple[str, ...]
     decodings: Tuple[str, ...]
+    states: Tuple[str, ...]
     models: Tuple[Kept, ...]
+    sites: Tuple[Kept, ...]
     unreadable: Tuple[str, ...]
     size: int
 
@@ -54,18 +59,22 @@ def kept_files(folder: str) -> KeptFiles:
     """
     statistics: List[Path] = []
     decodings: List[Path] = []
+    states: List[Path] = []
     for place in _places(folder):
         files = _listed(place)
         statistics += [path for path in files if _STATISTICS.fullmatch(path.name)]
-        decodings += [path for path in files if path.name == FILE]
-    held = {path: DecodingFile(path, 0).held() for path in decodings}
+        decodings += [path for path in files if path.name == DECODINGS]
+        states += [path for path in files if path.name == STATES]
+    held = {path: KeptFile(path, 0).held() for path in (*decodings, *states)}
     return KeptFiles(
         folder,
         tuple(map(str, statistics)),
         tuple(map(str, decodings)),
-        tuple(one for found in held.values() for one in found or ()),
+        tuple(map(str, states)),
+        tuple(one for path in decodings for one in held[path] or ()),
+        tuple(one for path in states for one in held[path] or ()),
         tuple(str(path) for path, found in held.items() if found is None),
-        sum(_size(path) for path in (*statistics, *(one for path in decodings for one in _files(path)))),
+        sum(_size(path) for path in (*statistics, *(one for path in held for one in _files(path)))),
     )
 
 
@@ -75,7 +84,8 @@ def clear_kept(found: KeptFiles) -> None:
     Raises:
         EditError: if a file can't be deleted.
     """
-    for name in (*found.statistics, *(str(one) for path in found.decodings for one in _files(Path(path)))):
+    files = (str(one) for path in (*found.decodings, *found.states) for one in _files(Path(path)))
+    for name in (*found.statistics, *files):
         try:
             os.remove(name)
         except FileNotFoundError:

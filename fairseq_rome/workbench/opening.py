@@ -24,7 +24,7 @@ from fairseq_rome.host.checkpoint import (
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.decoding import Progress, Translator, build_translator, silent
 from fairseq_rome.host.opened_weights import OpenedWeights
-from fairseq_rome.host.remembered import DecodingStore, Remembered
+from fairseq_rome.host.remembered import Remembered, Stores
 from fairseq_rome.host.sites import prepared
 from fairseq_rome.workbench.built_beside import built_beside
 from fairseq_rome.workbench.provenance import with_patch_files
@@ -86,7 +86,7 @@ class OpenModel:
         chosen = translator or self.translator
         other = translator_for(chosen.model, self.adapter.in_direction(*direction), self.spec, self.progress)
         known = chosen.remembered
-        return other if known is None else remembering(other, self.spec, self.state, known.weights, known.store)
+        return other if known is None else remembering(other, self.spec, self.state, known.weights, known.stores)
 
     def serves(self, direction: Direction) -> bool:
         """Whether the model that is open has all weights of another direction, since both are the same tensors."""
@@ -123,7 +123,7 @@ class OpenModel:
         half, known = self.reopened(self.state), self.translator.remembered
         if known is None:
             return half
-        return remembering(half, self.spec, self.state, OpenedWeights(half.model), known.store)
+        return remembering(half, self.spec, self.state, OpenedWeights(half.model), known.stores)
 
 
 def open_model(spec: ModelSpec, progress: Progress = silent) -> OpenModel:
@@ -144,8 +144,8 @@ def open_model(spec: ModelSpec, progress: Progress = silent) -> OpenModel:
         state = _patched(spec, state, adapter)
     model = load_model(spec.path, state, adapter, overrides).to(spec.device)
     translator = translator_for(model, adapter, spec, progress)
-    store = DecodingStore(spec.cache, spec.cache_size * 2**20)
-    translator = remembering(translator, spec, state, OpenedWeights(model), store)
+    stores = Stores.of(spec.cache, spec.cache_size * 2**20)
+    translator = remembering(translator, spec, state, OpenedWeights(model), stores)
     return OpenModel(spec, state, adapter, translator, progress)
 
 
@@ -174,7 +174,7 @@ def translator_for(model: nn.Module, adapter: TaskAdapter, spec: ModelSpec, prog
 
 
 def remembering(
-    translator: Translator, spec: ModelSpec, state: State, weights: OpenedWeights, store: DecodingStore
+    translator: Translator, spec: ModelSpec, state: State, weights: OpenedWeights, stores: Stores
 ) -> Translator:
     """A translator that decodes once what its model says as long as nothing in it is edited.
 
@@ -183,13 +183,13 @@ def remembering(
         spec: what was opened.
         state: the model's, whose settings outputs depend on as much as on its weights.
         weights: of the model as it was opened.
-        store: where decodings are remembered.
+        stores: where it is remembered.
     """
     settings, overrides = saved_model_cfg(state), spec.overrides()
     told = {"model": repr(sorted(settings.items())), "overrides": repr(overrides), "search": spec.options.search()}
     search = ", ".join(f"{name} {value}" for name, value in spec.options.changed_search().items())
     name = f"{spec.path}, {'-'.join(translator.adapter.languages)}, {search}"
-    known = Remembered(weights, translator.adapter, translator.generator, told, name, store)
+    known = Remembered(weights, translator.adapter, translator.generator, told, name, stores)
     return replace(translator, remembered=known)
 
 

@@ -34,6 +34,8 @@ from fairseq_rome.errors import EditError
 LANGUAGES = ("de", "fr", "es", "pt", "zh", "ja")
 MULTI30K = "multi30k"
 _CONTEXTS = 40
+# Megabytes of what the unedited model says and visits: all that a run of this script decodes.
+_REMEMBERED = 1000
 _SHARES = (
     ("efficacy", "held", ""), ("exact", "exact", ""), ("generalisation", "general", "probes"),
     ("clean", "clean", "probes"), ("identical", "identical", "unrelated"),
@@ -59,7 +61,7 @@ def docs_model(folder: Path, data: Path, target: str, device: str, cache: Option
         str(folder / "model.pt"), data=str(data), source="en", target=target, task="translation_multi_simple_epoch",
         langs=",".join(("en", *LANGUAGES)), lang_pairs=",".join(f"en-{one}" for one in LANGUAGES),
         encoder_langtok="src", decoder_langtok=True, bpe="sentencepiece",
-        sentencepiece_model=str(folder / "spm.model"), beam=4, device=device, cache=cache, cache_size=0,
+        sentencepiece_model=str(folder / "spm.model"), beam=4, device=device, cache=cache, cache_size=_REMEMBERED,
     )  # fmt: skip
 
 

@@ -127,7 +127,7 @@ def model_options(folder: Path) -> Dict[str, str]:
 
 
 def open_model(
-    folder: Path, path: Optional[Path] = None, device: str = "cpu", cache: Optional[str] = None
+    folder: Path, path: Optional[Path] = None, device: str = "cpu", cache: Optional[str] = None, cache_size: int = 0
 ) -> Workbench:
     """The workbench with the model in a folder, or with another checkpoint of its data directory.
 
@@ -135,13 +135,14 @@ def open_model(
         folder: with `model/` and `requests/`.
         path: the other checkpoint.
         device: where it computes.
-        cache: folder for statistics; decodings are never remembered, since their time is told.
+        cache: folder for statistics.
+        cache_size: megabytes of decodings that are remembered; none by default, where their time is told.
     """
     warnings.simplefilter("ignore")  # fairseq and torch warn of one another
     model = folder / "model"
     return fairseq_rome.open(
         str(path or model / "model.pt"), data=str(model), source="en", target="de", bpe="sentencepiece",
-        sentencepiece_model=str(model / "spm.model"), device=device, cache=cache, cache_size=0, beam=BEAM,
+        sentencepiece_model=str(model / "spm.model"), device=device, cache=cache, cache_size=cache_size, beam=BEAM,
     )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ import pytest
 from edit_runs import Run
 
 from fairseq_rome.cli.cache import main
-from fairseq_rome.host.decoding_file import FILE, DecodingFile, Said
+from fairseq_rome.host.kept_file import KeptFile
+from fairseq_rome.host.remembered import DECODINGS, STATES
 
 STATISTICS = "decoder.3-50000-0123456789abcdef.safetensors"
 OF_OVERRIDES = "fedcba9876543210"
@@ -29,10 +30,11 @@ def cache(tmp_path: Path) -> Path:
     for folder in (tmp_path, tmp_path / OF_OVERRIDES):
         folder.mkdir(exist_ok=True)
         (folder / STATISTICS).write_bytes(b"0" * 2**20)
-    said = {bytes([number]) * 16: Said((1, 2), 0.5) for number in range(4)}
-    DecodingFile(tmp_path / FILE, 10**6).keep("one", "model.pt, en-de, beam 4", said)
-    one = dict(list(said.items())[:1])
-    DecodingFile(tmp_path / OF_OVERRIDES / FILE, 10**6).keep("two", "model.pt, en-de, beam 5", one)
+    rows = {bytes([number]) * 16: b"content" for number in range(4)}
+    KeptFile(tmp_path / DECODINGS, 10**6).keep("one", "model.pt, en-de, beam 4", rows)
+    KeptFile(tmp_path / STATES, 10**6).keep("one decoder.1", "model.pt, en-de, beam 4, states at decoder.1", rows)
+    one = dict(list(rows.items())[:1])
+    KeptFile(tmp_path / OF_OVERRIDES / DECODINGS, 10**6).keep("two", "model.pt, en-de, beam 5", one)
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "other.safetensors").write_text("mine")
     (tmp_path / "inner").mkdir()
@@ -53,7 +55,11 @@ def test_what_is_kept_is_shown(cache: Path) -> None:
     assert (done.status, done.err) == (0, "")
     head, *models = done.out.splitlines()
     assert head.startswith(f"{cache}: 2 files of statistics, 5 decodings, 2.")
-    assert models == ["          4  model.pt, en-de, beam 4", "          1  model.pt, en-de, beam 5"]
+    assert models == [
+        "          4  model.pt, en-de, beam 4",
+        "          1  model.pt, en-de, beam 5",
+        "          4  model.pt, en-de, beam 4, states at decoder.1",
+    ]
     record = json.loads(run("show", "--edit-cache", cache, "--json").out)
     assert record["models"][0] == {"told": "model.pt, en-de, beam 4", "sentences": 4}
     assert record["size"] > 2 * 2**20 and len(record["statistics"]) == len(record["decodings"]) == 2
@@ -69,9 +75,9 @@ def test_what_is_kept_is_cleared_and_nothing_else(cache: Path) -> None:
 
 
 def test_a_corrupt_file_is_told_and_cleared(cache: Path) -> None:
-    (cache / FILE).write_text("no database, and longer than any header of one is")
+    (cache / DECODINGS).write_text("no database, and longer than any header of one is")
     done = run("show", "--edit-cache", cache)
-    assert done.status == 1 and f"{cache / FILE}: can't be read" in done.out
+    assert done.status == 1 and f"{cache / DECODINGS}: can't be read" in done.out
     assert run("clear", "--edit-cache", cache).status == 0
     assert names(cache) == sorted([*MINE, OF_OVERRIDES])
 

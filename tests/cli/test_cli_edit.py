@@ -207,7 +207,9 @@ def test_json_is_one_object_a_line_with_sentences_to_keep(edit_data: Path, tmp_p
     assert {"site", "size", "seconds", "tries", "trigger", "general"} <= set(one)
     assert (one["before"], one["wanted"]) == (TERM["before"], TERM["target"]) and one["after"] == TERM["target"]
     assert sample["other sentences"]["total"] == 8
-    assert keep == {"sentences to keep": {"total": 1, "identical": 1, "changed_as_wanted": 0, "changed": []}}
+    kept = keep["sentences to keep"]
+    assert 0 <= kept.pop("proven") <= 1
+    assert kept == {"total": 1, "identical": 1, "changed_as_wanted": 0, "changed": []}
     assert room["room"] == "decoder.2" and 0 < room["left"] <= room["total"] < 384
     assert [one["room"] for one in early] == ["decoder.0"]  # of the gate behind the new word
     assert counts == {"requests": 1, EDITED: 1, NOTHING: 0, FAILED: 0, "as_wanted": 1}

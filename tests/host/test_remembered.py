@@ -14,7 +14,8 @@ from edit_runs import DEMO, needs_halves
 import fairseq_rome
 from fairseq_rome import EditRequest, EditSettings, Workbench
 from fairseq_rome.host.adapters import TaskAdapter
-from fairseq_rome.host.decoding_file import FILE, DecodingFile
+from fairseq_rome.host.kept_file import KeptFile
+from fairseq_rome.host.remembered import DECODINGS
 from fairseq_rome.host.sites import Site, prepared
 from fairseq_rome.patch import LowRankChange, Patch
 from fairseq_rome.text.requests import Probe
@@ -122,7 +123,7 @@ def test_an_edited_model_neither_reads_nor_writes(edit_data: Path, tmp_path: Pat
     assert taken(decoded, lambda: bench.translate(SOURCES)) == 0
     assert bench.translate(SOURCES) == before == opened(edit_data, tmp_path).translate(SOURCES)
     assert taken(decoded, lambda: bench.translate(["Another sentence."])) == 1
-    assert sum(one.sentences for one in DecodingFile(tmp_path / FILE, 0).held() or ()) == 4
+    assert sum(one.sentences for one in KeptFile(tmp_path / DECODINGS, 0).held() or ()) == 4
 
 
 def test_a_model_that_was_never_unedited_neither_reads_nor_writes(edit_data: Path, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_what_changed_as_wanted_is_told_apart_from_damage() -> None:
     assert [row["as_wanted"] for row in changed_rows(record)] == [False, *[True] * 8]
     page = Page(render_html(record))
     assert "1 of 92 unrelated sentences changed; 8 more changed as wanted" in page.text  # the tile
-    assert "other sentences10098921" in "".join(page.text.split("\n"))  # the table
+    assert "other sentences100098921" in "".join(page.text.split("\n"))  # the table
     assert page.text.count("; changed as wanted") == 8
     assert len([one for one in page.all("article") if "data-related" in one]) == 8
     card = render_card(record)
@@ -115,6 +115,15 @@ def test_what_changed_as_wanted_is_told_apart_from_damage() -> None:
     lines = list(verdict_lines(record))
     place = lines.index("other sentences: 9 of 100 changed: 8 as wanted, 1 that should have stayed")
     assert lines[place + 2] == "  source  a dog 2"  # damage first
+
+
+def test_what_is_proven_is_told_apart_from_what_was_decoded() -> None:
+    record = report_record(report(request(), sets=(replace(APART, proven=80),)))
+    page = Page(render_html(record))
+    assert "other sentences1008098921" in "".join(page.text.split("\n"))
+    assert "same of 80 of them by certificate" in page.text and "It decoded the other 20." in page.text
+    plain = Page(render_html(report_record(report(request(), sets=(APART,)))))
+    assert "decoded by both models" in plain.text and "It decoded" not in plain.text
 
 
 def test_without_such_changes_nothing_is_said_of_them() -> None:

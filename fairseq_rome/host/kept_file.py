@@ -1,49 +1,38 @@
-"""Decodings kept between runs, in a file of bounded size that several processes may use at once."""
+"""Rows of bytes kept between runs, in a file of bounded size that several processes may use at once."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import struct
 import zlib
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
-
-FILE = "decodings.sqlite"
-"""The name of the file in its folder."""
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence
 
 # Seconds that one process waits for another. A write of a batch takes milliseconds.
 _PATIENCE = 5.0
-# Bytes that a decoding takes in the file besides its tokens, the two indices included.
+# Bytes that a row takes in the file besides its content, the two indices included.
 _OVERHEAD = 130
-# Share of the decodings that go at a time when the file is full. More makes it full less often.
+# Share of the rows that go at a time when the file is full. More makes it full less often.
 _GOING = 20
 # Keys of one query; SQLite takes 999 at most in old versions.
 _AT_A_TIME = 500
 
 _SCHEMA = f"""
     CREATE TABLE IF NOT EXISTS model (id INTEGER PRIMARY KEY, key TEXT UNIQUE NOT NULL, told TEXT NOT NULL);
-    CREATE TABLE IF NOT EXISTS said (
-        key BLOB UNIQUE NOT NULL, model INTEGER NOT NULL, tokens BLOB NOT NULL, score REAL NOT NULL,
-        crc INTEGER NOT NULL, used INTEGER NOT NULL
+    CREATE TABLE IF NOT EXISTS kept (
+        key BLOB UNIQUE NOT NULL, model INTEGER NOT NULL, content BLOB NOT NULL, crc INTEGER NOT NULL,
+        used INTEGER NOT NULL
     );
-    CREATE INDEX IF NOT EXISTS by_use ON said (used);
+    CREATE INDEX IF NOT EXISTS by_use ON kept (used);
     CREATE TABLE IF NOT EXISTS total (bytes INTEGER NOT NULL);
     INSERT INTO total SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM total);
-    CREATE TRIGGER IF NOT EXISTS came AFTER INSERT ON said
-        BEGIN UPDATE total SET bytes = bytes + {_OVERHEAD} + length(NEW.tokens); END;
-    CREATE TRIGGER IF NOT EXISTS went AFTER DELETE ON said
-        BEGIN UPDATE total SET bytes = bytes - {_OVERHEAD} - length(OLD.tokens); END;
+    CREATE TRIGGER IF NOT EXISTS came AFTER INSERT ON kept
+        BEGIN UPDATE total SET bytes = bytes + {_OVERHEAD} + length(NEW.content); END;
+    CREATE TRIGGER IF NOT EXISTS went AFTER DELETE ON kept
+        BEGIN UPDATE total SET bytes = bytes - {_OVERHEAD} - length(OLD.content); END;
 """
-
-
-class Said(NamedTuple):
-    """What a model says for a source: token ids, and the score of the hypothesis."""
-
-    tokens: Sequence[int]
-    score: float
 
 
 @dataclass(frozen=True)
@@ -52,7 +41,7 @@ class Kept:
 
     Args:
         told: the model and its settings, for a person.
-        sentences: how many decodings.
+        sentences: how many rows.
     """
 
     told: str
@@ -60,8 +49,8 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class DecodingFile:
-    """The decodings of a folder. A file that can't be read or written, or that others hold too long, is as if empty.
+class KeptFile:
+    """Rows by key. A file that can't be read or written, or that others hold too long, is as if empty.
 
     Args:
         path: the file.
@@ -71,32 +60,28 @@ class DecodingFile:
     path: Path
     most: int
 
-    def find(self, keys: Sequence[bytes]) -> Dict[bytes, Said]:
-        """Those of some keys that are there, which count as used now."""
-        found: Dict[bytes, Said] = {}
+    def find(self, keys: Sequence[bytes]) -> Dict[bytes, bytes]:
+        """The content of those of some keys that are there, which count as used now."""
+        found: Dict[bytes, bytes] = {}
         if not os.path.exists(self.path):
             return found
         with suppress(sqlite3.Error, OSError), self._open() as file:
             for part in _parts(keys):
                 marks = ",".join("?" * len(part))
-                rows = file.execute(f"SELECT key, tokens, score, crc FROM said WHERE key IN ({marks})", part)
-                found.update(
-                    (key, _read(tokens, score))
-                    for key, tokens, score, crc in rows
-                    if crc == _crc(tokens, score)
-                )
+                rows = file.execute(f"SELECT key, content, crc FROM kept WHERE key IN ({marks})", part)
+                found.update((key, content) for key, content, crc in rows if crc == zlib.crc32(content))
             with _written(file):
                 now = _now(file)
-                file.executemany("UPDATE said SET used = ? WHERE key = ?", [(now, key) for key in found])
+                file.executemany("UPDATE kept SET used = ? WHERE key = ?", [(now, key) for key in found])
         return found
 
-    def keep(self, model: str, told: str, said: Mapping[bytes, Said]) -> None:
-        """Keep some decodings.
+    def keep(self, model: str, told: str, rows: Mapping[bytes, bytes]) -> None:
+        """Keep some rows.
 
         Args:
             model: what they depend on besides the source.
             told: the model and its settings, for a person.
-            said: by key.
+            rows: by key.
         """
         with suppress(sqlite3.Error, OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,10 +89,12 @@ class DecodingFile:
                 file.execute("INSERT OR IGNORE INTO model (key, told) VALUES (?, ?)", (model, told))
                 (number,) = file.execute("SELECT id FROM model WHERE key = ?", (model,)).fetchone()
                 now = _now(file)
-                rows = [(key, number, *_row(one), now) for key, one in said.items()]
                 # Not by REPLACE, which no trigger hears of.
-                file.executemany("DELETE FROM said WHERE key = ?", [(key,) for key in said])
-                file.executemany("INSERT INTO said VALUES (?, ?, ?, ?, ?, ?)", rows)
+                file.executemany("DELETE FROM kept WHERE key = ?", [(key,) for key in rows])
+                file.executemany(
+                    "INSERT INTO kept VALUES (?, ?, ?, ?, ?)",
+                    [(key, number, one, zlib.crc32(one), now) for key, one in rows.items()],
+                )
                 _make_room(file, self.most)
 
     def held(self) -> Optional[List[Kept]]:
@@ -116,7 +103,7 @@ class DecodingFile:
             return []
         try:
             with self._open() as file:
-                counted = "SELECT model, count(*) AS many FROM said GROUP BY model"
+                counted = "SELECT model, count(*) AS many FROM kept GROUP BY model"
                 rows = file.execute(
                     f"SELECT told, many FROM ({counted}) JOIN model ON model.id = model ORDER BY many DESC"
                 )
@@ -149,32 +136,19 @@ def _written(file: sqlite3.Connection) -> Iterator[None]:
 def _make_room(file: sqlite3.Connection, most: int) -> None:
     """Drop what was used least recently until at most so many bytes are there."""
     while file.execute("SELECT bytes FROM total").fetchone()[0] > most:
-        (count,) = file.execute("SELECT count(*) FROM said").fetchone()
-        going = "SELECT rowid FROM said ORDER BY used, rowid LIMIT ?"
-        file.execute(f"DELETE FROM said WHERE rowid IN ({going})", (max(1, count // _GOING),))
-        file.execute("DELETE FROM model WHERE id NOT IN (SELECT DISTINCT model FROM said)")
+        (count,) = file.execute("SELECT count(*) FROM kept").fetchone()
+        going = "SELECT rowid FROM kept ORDER BY used, rowid LIMIT ?"
+        file.execute(f"DELETE FROM kept WHERE rowid IN ({going})", (max(1, count // _GOING),))
+        file.execute("DELETE FROM model WHERE id NOT IN (SELECT DISTINCT model FROM kept)")
         if not count:
             return
 
 
 def _now(file: sqlite3.Connection) -> int:
     """A number above those of all earlier uses."""
-    return int(file.execute("SELECT coalesce(max(used), 0) + 1 FROM said").fetchone()[0])
+    return int(file.execute("SELECT coalesce(max(used), 0) + 1 FROM kept").fetchone()[0])
 
 
 def _parts(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     for start in range(0, len(keys), _AT_A_TIME):
         yield keys[start : start + _AT_A_TIME]
-
-
-def _row(said: Said) -> Tuple[bytes, float, int]:
-    tokens = struct.pack(f"<{len(said.tokens)}i", *said.tokens)
-    return tokens, said.score, _crc(tokens, said.score)
-
-
-def _read(tokens: bytes, score: float) -> Said:
-    return Said(struct.unpack(f"<{len(tokens) // 4}i", tokens), score)
-
-
-def _crc(tokens: bytes, score: float) -> int:
-    return zlib.crc32(tokens + struct.pack("<d", score))
