@@ -30,6 +30,9 @@ import fairseq_rome
 from fairseq_rome import Workbench
 from fairseq_rome.cases.association import word_check
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.before_after import Before
+from fairseq_rome.host.certificate import Certificate
+from fairseq_rome.patch import Patch
 
 LANGUAGES = ("de", "fr", "es", "pt", "zh", "ja")
 MULTI30K = "multi30k"
@@ -103,6 +106,20 @@ class Bed:
         return dict(zip(sources, self.bench.translate(list(sources))))
 
 
+    def unrelated_after(self, patches: Sequence[Patch]) -> Dict[str, str]:
+        """What the model says with edits of each unrelated sentence; only what may have changed is decoded again."""
+        translator = self.bench.model.translator
+        with self.bench.prepared():
+            old = {name: one.detach().clone() for name, one in translator.model.named_parameters()}
+            with self.bench.patched(patches):
+                certificate = Certificate.between(translator.model, old)
+            tokens = [translator.codec.source(source) for source in self.unrelated]
+            first = Before.of(translator, tokens, certificate, "unrelated")
+            with self.bench.patched(patches):
+                said = first.after(translator, "unrelated")
+        return {source: one.text for source, one in zip(self.unrelated, said)}
+
+
 def measure(bed: Bed, correction: Correction, arguments: argparse.Namespace) -> Dict[str, Any]:
     """Edit for one request, judge the edited model, and give the record."""
     settings = settings_of(
@@ -120,8 +137,10 @@ def measure(bed: Bed, correction: Correction, arguments: argparse.Namespace) -> 
         reason = str(error)
     seconds = time.perf_counter() - started
     result = outcome.results[0] if outcome else None
-    with bed.bench.patched(outcome.patches if outcome else ()):
-        after, others = bed.translate(sources), bed.translate(bed.unrelated)
+    patches = outcome.patches if outcome else ()
+    with bed.bench.patched(patches):
+        after = bed.translate(sources)
+    others = bed.unrelated_after(patches)
     probes = [one for one in correction.probes if correction.concerned(before[one])]
     elsewhere = outcome.directions.values() if outcome else ()
     return {
