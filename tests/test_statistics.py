@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, Dict, List
 
 import pytest
 import torch
 from demo_edits import of_demo, run
 
-from fairseq_rome import statistics
 from fairseq_rome.cli.parsing import cache_folder
 from fairseq_rome.editing.outcome import EDITED
 from fairseq_rome.errors import EditError
@@ -16,7 +15,8 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus, load_corpus
 from fairseq_rome.host.sites import Site, record
 from fairseq_rome.patch import NeuronChange
-from fairseq_rome.statistics import Background, background, collect, inputs_of
+from fairseq_rome.statistics import Background, backgrounds, collect, inputs_of, kept_statistics, measuring
+from fairseq_rome.statistics import background as one_site
 
 ENCODER, DECODER = Site("encoder", 1), Site("decoder", 2)
 TOKENS = 400
@@ -38,13 +38,23 @@ def one_by_one(demo: Any, pairs: List[Pair], site: Site) -> List[Any]:
     return found
 
 
+def of_one(translator: Any, corpus: Corpus, site: Site, tokens: int, **rest: Any) -> Background:
+    """The statistics of one site, measured."""
+    return collect(translator, corpus, [site], tokens, **rest)[site]
+
+
+def background(translator: Any, corpus: Corpus, site: Site, *rest: Any) -> Background:
+    """The statistics of one site, measured or read."""
+    return backgrounds(translator, corpus, [site], *rest)[site]
+
+
 @pytest.mark.parametrize("site", [ENCODER, DECODER])
 @pytest.mark.parametrize("batch_tokens", [1, 100, 4000])
 def test_moment_is_that_of_single_sentences(
     demo: Any, corpus: Corpus, site: Site, batch_tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistics, "_BATCH_TOKENS", batch_tokens)
-    found = collect(demo.translator, corpus, site, TOKENS)
+    monkeypatch.setattr(measuring, "_BATCH_TOKENS", batch_tokens)
+    found = of_one(demo.translator, corpus, site, TOKENS)
     count = int(found.sentence.max()) + 1
     pairs = list(corpus.pairs[:count])
     sides = [pair.target if site.in_decoder else pair.source for pair in pairs]
@@ -52,7 +62,7 @@ def test_moment_is_that_of_single_sentences(
     alone = one_by_one(demo, pairs, site)
     keys = torch.cat([part for _, part in alone])
     moment = keys.T @ keys / len(keys)
-    assert torch.allclose(found.moment.double(), moment, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(found.second_moment.double(), moment, rtol=1e-4, atol=1e-6)
     assert torch.allclose(found.usage.double(), keys.square().mean(0), rtol=1e-4, atol=1e-6)
     for index, (inputs, _) in enumerate(alone):
         where = found.sentence.eq(index)
@@ -70,7 +80,7 @@ def test_inputs_of_some_pairs(demo: Any, corpus: Corpus, site: Site) -> None:
 
 
 def test_at_least_one_sentence(demo: Any, corpus: Corpus) -> None:
-    assert set(collect(demo.translator, corpus, DECODER, 0).sentence.tolist()) == {0}
+    assert set(of_one(demo.translator, corpus, DECODER, 0).sentence.tolist()) == {0}
 
 
 @pytest.fixture
@@ -78,16 +88,17 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> List[Any]:
     """One entry for each time that statistics are measured and not read."""
     calls: List[Any] = []
 
-    def counted(*args: Any) -> Background:
+    def counted(*args: Any) -> Dict[Site, Background]:
         calls.append(args[2])
         return collect(*args)
 
-    monkeypatch.setattr(statistics, "collect", counted)
+    monkeypatch.setattr(kept_statistics, "collect", counted)
     return calls
 
 
 def same(first: Background, second: Background) -> bool:
-    return all(torch.equal(one, other) for one, other in zip(vars(first).values(), vars(second).values()))
+    parts = [(getattr(first, field.name), getattr(second, field.name)) for field in fields(Background)]
+    return all(one is other is None or torch.equal(one, other) for one, other in parts)
 
 
 def test_cache_is_used_when_all_is_the_same(
@@ -131,7 +142,7 @@ def test_cache_is_never_used_for_something_else(
     *others, fingerprint = change(demo, corpus)
     found = background(*others, str(tmp_path), fingerprint)
     assert len(measured) == 2
-    assert same(found, collect(*others))
+    assert same(found, of_one(*others))
     # Not even where the file has the right name.
     files = sorted(tmp_path.iterdir())
     content = [path.read_bytes() for path in files]
@@ -158,7 +169,7 @@ def test_damaged_file_is_measured_again(
 
         with safe_open(str(path), framework="pt") as file:
             key = file.metadata()
-        save_file({"moment": first.moment}, str(path), metadata=key)
+        save_file({"moment": first.second_moment}, str(path), metadata=key)
     else:
         cuts = {
             "truncated": whole[: len(whole) // 2],
@@ -235,31 +246,65 @@ def test_another_split_serves_where_there_is_no_training_data(
         load_corpus(demo.codec, 1)
 
 
+def test_several_sites_are_measured_in_one_pass(
+    demo: Any, corpus: Corpus, tmp_path: Path, measured: List[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: List[int] = []
+    stream = measuring._stream
+    monkeypatch.setattr(measuring, "_stream", lambda *rest: (passes.append(1), stream(*rest))[1])
+    sites = [DECODER, Site("decoder", 1), Site("decoder", 2)]
+    kept = background(demo.translator, corpus, sites[1], TOKENS, str(tmp_path), "weights")
+    found = backgrounds(demo.translator, corpus, sites, TOKENS, str(tmp_path), "weights")
+    assert measured == [[sites[1]], [sites[0], sites[2]]] and len(passes) == 2
+    assert same(found[sites[1]], kept)
+    for site in sites:
+        assert same(found[site], of_one(demo.translator, corpus, site, TOKENS))
+        assert same(found[site], background(demo.translator, corpus, site, TOKENS, str(tmp_path), "weights"))
+    assert len(measured) == 2
+
+
+def test_a_moment_that_nobody_needs_is_not_measured(
+    demo: Any, corpus: Corpus, tmp_path: Path, measured: List[Any]
+) -> None:
+    given = demo.translator, corpus, DECODER, TOKENS, str(tmp_path), "weights", ()
+    plain = background(*given, False)
+    assert plain.moment is None and background(*given, False).moment is None and len(measured) == 1
+    with pytest.raises(ValueError, match="was not measured"):
+        plain.second_moment  # noqa: B018
+    whole = background(*given, True)
+    assert whole.moment is not None and len(measured) == 2
+    assert same(replace(whole, moment=None), plain)
+    for path in tmp_path.iterdir():
+        if path.stat().st_size < max(one.stat().st_size for one in tmp_path.iterdir()):
+            path.unlink()
+    assert background(*given, False).moment is not None and len(measured) == 2  # the larger one serves too
+
+
 def test_large_samples_are_kept_in_half_precision(
     demo: Any, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     single = background(demo.translator, corpus, DECODER, TOKENS, str(tmp_path), "weights")
     assert single.inputs.dtype == torch.float32
-    monkeypatch.setattr(statistics, "_MOST_SINGLE", single.inputs.numel() * 4 - 1)
-    monkeypatch.setattr(statistics, "_AT_A_TIME", 100)
-    half = collect(demo.translator, corpus, DECODER, TOKENS)
+    monkeypatch.setattr(one_site, "_MOST_SINGLE", single.inputs.numel() * 4 - 1)
+    monkeypatch.setattr(one_site, "_AT_A_TIME", 100)
+    half = of_one(demo.translator, corpus, DECODER, TOKENS)
     assert half.inputs.dtype == torch.float16
     assert torch.equal(half.inputs, single.inputs.half())
-    assert torch.equal(half.moment, single.moment) and torch.equal(half.usage, single.usage)
+    assert torch.equal(half.second_moment, single.second_moment) and torch.equal(half.usage, single.usage)
     for one, other in zip(half.spread, single.spread):
         assert one.dtype == torch.float32
         assert torch.allclose(one, other, atol=2e-3 * float(single.inputs.square().mean()))
     assert half.no_inputs.dtype == torch.float32
     again = background(demo.translator, corpus, DECODER, TOKENS, str(tmp_path), "weights")
     assert same(half, again)  # read from what was kept in single precision
-    monkeypatch.setattr(statistics, "_MOST_SINGLE", 0)
-    assert statistics._kept([torch.full((2, 3), 1e6)]).dtype == torch.float32  # beyond the range of half
+    monkeypatch.setattr(one_site, "_MOST_SINGLE", 0)
+    assert one_site.as_kept([torch.full((2, 3), 1e6)]).dtype == torch.float32  # beyond the range of half
 
 
 def test_gates_hold_with_samples_in_half_precision(demo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     requests, settings = [of_demo(0), of_demo(1)], {"site": "decoder.2", "edit_dormant": 0.0, "widen": True}
     before = run(demo, requests, settings)
-    monkeypatch.setattr(statistics, "_MOST_SINGLE", 0)
+    monkeypatch.setattr(one_site, "_MOST_SINGLE", 0)
     after = run(demo, requests, settings)
     assert [result.status for result in after.results] == [result.status for result in before.results] == [EDITED] * 2
     for one, other in zip(before.patches, after.patches):

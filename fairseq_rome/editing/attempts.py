@@ -9,14 +9,14 @@ from typing import Callable, Iterator, Optional, Sequence, Tuple
 from fairseq_rome.cases.case import Case
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.edit_size import fault_of_size
-from fairseq_rome.editing.site_plan import sites_for
+from fairseq_rome.editing.site_plan import early_site, sites_for
 from fairseq_rome.editing.verdicts import Verdict, failure, judge
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.other_directions import OtherDirection
-from fairseq_rome.host.sites import Site, find_sites
+from fairseq_rome.host.sites import Site
 from fairseq_rome.methods.base import EditProblem, SiteResources
 from fairseq_rome.methods.registry import method_named
 from fairseq_rome.patch import Patch, relative_size
@@ -87,7 +87,7 @@ def attempt(
     options = [(site, variant) for site in sites for variant in _variants(case)][: settings.edit_tries]
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):
         try:
-            early = _early(translator, variant, site, settings)
+            early = early_site(translator.model, site, settings) if variant.contexts else None
             problem = EditProblem(
                 translator, variant, site, resources(site), corpus, keep, thorough, elsewhere,
                 None if early is None else (early, resources(early)),
@@ -99,15 +99,6 @@ def attempt(
         if best.good_enough:
             break
     return replace(best, seconds=time.perf_counter() - started)
-
-
-def _early(translator: Translator, case: Case, site: Site, settings: EditSettings) -> Optional[Site]:
-    """The first site of the decoder, where a method of neurons may edit too; None where nothing is carried."""
-    takes = method_named(settings.method).takes_neurons and settings.method_values.get("edit_follow", False)
-    if not (takes and case.contexts and site.in_decoder):
-        return None
-    first = next(one for one in find_sites(translator.model) if one.stack == site.stack)
-    return first if first.layer < site.layer else None
 
 
 def _elsewhere(

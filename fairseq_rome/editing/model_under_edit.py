@@ -18,6 +18,7 @@ from fairseq_rome.editing.attempts import attempt
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.neuron_pool import NeuronPool
 from fairseq_rome.editing.outcome import NOTHING, Result
+from fairseq_rome.editing.site_plan import measured_together
 from fairseq_rome.editing.surroundings import Surroundings
 from fairseq_rome.editing.verdicts import result_of
 from fairseq_rome.host.batches import Pair
@@ -27,7 +28,7 @@ from fairseq_rome.host.sites import Site, parameter_names
 from fairseq_rome.methods.base import SiteResources
 from fairseq_rome.methods.registry import method_named
 from fairseq_rome.patch import Patch, apply_, differing, preserved, restore_
-from fairseq_rome.statistics import Background, background
+from fairseq_rome.statistics import Background, backgrounds
 from fairseq_rome.text.requests import EditRequest
 
 
@@ -140,15 +141,17 @@ class ModelUnderEdit:
 
     def background(self, site: Site, settings: EditSettings) -> Background:
         """Statistics of a site of the model as it was opened, whatever edits it has since."""
-        tokens = settings.edit_stats_tokens
-        if (site, tokens) not in self._statistics:
+        tokens, weighs = settings.edit_stats_tokens, method_named(settings.method).weighs_keys
+        known = self._statistics.get((site, tokens))
+        if known is None or (weighs and known.moment is None):
             edited = differing(self.translator.model, self._saved)
             with preserved(self.translator.model, edited):
                 restore_(self.translator.model, edited)
-                self._statistics[site, tokens] = background(
-                    self.translator, self.corpus, site, tokens, self._surroundings.cache, self._fingerprint,
-                    self._surroundings.directions,
+                found = backgrounds(
+                    self.translator, self.corpus, measured_together(self.translator.model, site, settings), tokens,
+                    self._surroundings.cache, self._fingerprint, self._surroundings.directions, weighs,
                 )  # fmt: skip
+            self._statistics.update(((one, tokens), measured) for one, measured in found.items())
         return self._statistics[site, tokens]
 
     def _past_keys(self, name: str, width: int) -> Optional[Tensor]:
@@ -161,6 +164,5 @@ def _grown(measured: Background, width: int) -> Background:
     more = width - len(measured.usage)
     if more <= 0:
         return measured
-    return replace(
-        measured, usage=pad(measured.usage, (0, more)), moment=pad(measured.moment, (0, more, 0, more))
-    )
+    moment = pad(measured.second_moment, (0, more, 0, more))
+    return replace(measured, usage=pad(measured.usage, (0, more)), moment=moment)

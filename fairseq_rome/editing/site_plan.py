@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence
+from typing import List, Optional, Sequence
+
+from torch import nn
 
 from fairseq_rome.cases.case import Case
 from fairseq_rome.editing.edit_settings import TRACED, EditSettings
@@ -49,6 +51,23 @@ def plan(model_sites: Sequence[Site], settings: EditSettings) -> List[Site]:
                 f"no site {site} in this model, expected one of: {', '.join(map(str, model_sites))}"
             )
     return asked
+
+
+def early_site(model: nn.Module, site: Site, settings: EditSettings) -> Optional[Site]:
+    """The first site of the decoder, where gates behind new words go; None for a method or a site without them."""
+    if not (method_named(settings.method).takes_neurons and settings.method_values.get("edit_follow", False)):
+        return None
+    first = next(one for one in find_sites(model) if one.stack == site.stack)
+    return first if site.in_decoder and first.layer < site.layer else None
+
+
+def measured_together(model: nn.Module, site: Site, settings: EditSettings) -> List[Site]:
+    """A site and those of its stack that the settings mostly need besides, to be measured in one pass."""
+    if method_named(settings.method).together:
+        others = range_of(list(find_sites(model)), settings)
+    else:
+        others = [one for one in [early_site(model, site, settings)] if one is not None]
+    return [site, *(one for one in others if one.stack == site.stack and one != site)]
 
 
 def range_of(model_sites: Sequence[Site], settings: EditSettings) -> List[Site]:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Set
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Iterator, Sequence, Set
 
 _PACKAGE = os.path.realpath(os.path.join(os.path.dirname(__file__), os.pardir))
 _NAME = os.path.basename(_PACKAGE)
+
+
+# Modules of fairseq that translation never needs and that import scikit-learn, which takes as long as half of fairseq.
+_UNNEEDED = (
+    "fairseq.criterions.sentence_prediction",
+    "fairseq.criterions.sentence_prediction_adapters",
+    "fairseq.tasks.audio_classification",
+)
 
 
 class _ImportedPaths(Set[str]):
@@ -15,6 +25,21 @@ class _ImportedPaths(Set[str]):
 
     def __contains__(self, path: object) -> bool:
         return super().__contains__(path) or (isinstance(path, str) and os.path.realpath(path) == _PACKAGE)
+
+
+@contextmanager
+def _without(names: Sequence[str]) -> Iterator[None]:
+    """Let some modules, if nothing has imported them yet, be as if empty inside the context.
+
+    fairseq imports every module of its folders, needed or not. Afterwards they can be imported as ever.
+    """
+    empty = {name: ModuleType(name) for name in names if name not in sys.modules}
+    sys.modules.update(empty)
+    try:
+        yield
+    finally:
+        for name in empty:
+            del sys.modules[name]
 
 
 def share_user_dir() -> None:
@@ -30,8 +55,9 @@ def share_user_dir() -> None:
     fairseq looks whether the directory exists before all this: a bare name finds an editable install only
     from the directory above the package.
     """
-    from fairseq import utils
-    from fairseq.tasks import import_tasks
+    with _without(_UNNEEDED):
+        from fairseq import utils
+        from fairseq.tasks import import_tasks
 
     from fairseq_rome.host.checkpoint import allow_safe_globals
 

@@ -116,7 +116,8 @@ class SiteResources:
     @property
     def owned_keys(self) -> Tensor:
         """The past keys; 0 x f where there are none."""
-        return self.background.moment[:0] if self.past_keys is None else self.past_keys
+        usage = self.background.usage
+        return usage.new_zeros(0, len(usage)) if self.past_keys is None else self.past_keys
 
 
 @dataclass(frozen=True)

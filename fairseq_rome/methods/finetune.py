@@ -85,7 +85,7 @@ class Finetune(Method[FinetuneSettings]):
         weight = translator.model.get_parameter(name).detach().float()
         delta = torch.zeros_like(weight, requires_grad=True)
         optimiser = torch.optim.Adam([delta], lr=settings.edit_rate * float(weight.square().mean().sqrt()))
-        moment = resources[site].background.moment.to(weight)
+        moment = resources[site].background.second_moment.to(weight)
         # A step takes the mean over its requests, so that each of them has its share of what stands against all.
         cover = _COVER / len(problems) * moment / (weight @ moment * weight).sum()
         tuning = _Tuning(translator, site, delta, optimiser, cover)

@@ -39,7 +39,7 @@ class Rome(Method[RomeSettings]):
         from fairseq_rome.methods.fitting.pushes import find_pushes, low_rank_patch
 
         pushes = find_pushes(problem, settings)
-        moment = problem.resources.background.moment
+        moment = problem.resources.background.second_moment
         with solvable(problem.site):
             factors = insert_keys(pushes.keys, pushes.additions, moment, settings.edit_ridge)
         return low_rank_patch(self.name, problem, pushes.keys, factors)

@@ -76,9 +76,8 @@ def test_decoder_start_and_teacher_forcing(tiny: Tiny, arch: str) -> None:
     for row, (pair, hypothesis) in enumerate(zip(pairs, hypotheses)):
         chosen = scores[row, : len(pair.target)].gather(1, pair.target.unsqueeze(1))
         assert float(chosen.mean()) == pytest.approx(hypothesis.score, abs=1e-4)
-    background = collect(
-        translator, load_corpus(translator.codec, 1, 10), Site("decoder", 0), 30
-    )
+    site = Site("decoder", 0)
+    background = collect(translator, load_corpus(translator.codec, 1, 10), [site], 30)[site]
     assert len(background.inputs) >= 30
 
 

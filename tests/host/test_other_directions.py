@@ -23,7 +23,7 @@ from fairseq_rome.host.sites import find_sites, prepared
 from fairseq_rome.host.user_dir import share_user_dir
 from fairseq_rome.methods.base import EditProblem
 from fairseq_rome.methods.fitting import detecting, gates
-from fairseq_rome.statistics import OF_OTHERS, background, collect, inputs_of
+from fairseq_rome.statistics import OF_OTHERS, backgrounds, collect, inputs_of
 
 PAIRS = "--lang-pairs en-de,en-fr,de-en,fr-de"
 SIMPLE = f"--task translation_multi_simple_epoch --langs en,de,fr {PAIRS}"
@@ -257,7 +257,7 @@ def test_the_background_has_states_of_other_directions(trained: Trained, stack: 
     site = next(site for site in find_sites(translator.model) if site.in_decoder == (stack == "decoder"))
     others = others_of(bench, (("en", "fr"), ("fr", "de")))
     with prepared(translator.model):
-        alone, both = (collect(translator, corpus, site, 120, more) for more in ((), others))
+        alone, both = (collect(translator, corpus, [site], 120, more)[site] for more in ((), others))
         elsewhere = [inputs_of(one.translator, one.corpus.pairs[:40], site)[0] for one in others]
     own = both.sentence.ne(OF_OTHERS)
     assert torch.equal(both.inputs[own], alone.inputs) and torch.equal(both.symbol[own], alone.symbol)
@@ -265,7 +265,7 @@ def test_the_background_has_states_of_other_directions(trained: Trained, stack: 
     assert 0.4 * count < len(own) - count < 0.8 * count
     for row in both.inputs[~own]:
         assert any((row - found).abs().max(1).values.min() < 1e-4 for found in elsewhere)
-    assert not torch.equal(both.moment, alone.moment)
+    assert not torch.equal(both.second_moment, alone.second_moment)
 
 
 def test_a_neuron_counts_as_it_works_in_the_direction_that_needs_it_most(trained: Trained) -> None:
@@ -274,9 +274,9 @@ def test_a_neuron_counts_as_it_works_in_the_direction_that_needs_it_most(trained
     site = next(site for site in find_sites(translator.model) if site.in_decoder)
     others = others_of(bench, (("en", "fr"), ("fr", "de")))
     with prepared(translator.model):
-        alone, both = (collect(translator, corpus, site, 120, more) for more in ((), others))
+        alone, both = (collect(translator, corpus, [site], 120, more)[site] for more in ((), others))
         count = int(both.sentence.ne(OF_OTHERS).sum()) // 4
-        each = [collect(one.translator, one.corpus, site, count).usage for one in others]
+        each = [collect(one.translator, one.corpus, [site], count)[site].usage for one in others]
     assert torch.allclose(both.usage, torch.stack([alone.usage, *each]).amax(0), rtol=1e-4)
     assert (both.usage >= alone.usage).all() and not torch.equal(both.usage, alone.usage)
 
@@ -313,8 +313,9 @@ def test_statistics_are_not_taken_for_those_of_other_directions(trained: Trained
     given = [others_of(bench, names) for names in ((), (("en", "fr"),), (("de", "en"),), (("en", "fr"), ("de", "en")))]
     with prepared(translator.model):
         for others in (*given, *given):
-            found = background(translator, corpus, site, 100, str(tmp_path), "weights", others)
-            assert torch.equal(found.moment, collect(translator, corpus, site, 100, others).moment)
+            asked = translator, corpus, [site], 100
+            found, new = backgrounds(*asked, str(tmp_path), "weights", others)[site], collect(*asked, others)[site]
+            assert torch.equal(found.second_moment, new.second_moment)
     assert len(list(tmp_path.iterdir())) == len(given)
 
 

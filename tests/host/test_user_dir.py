@@ -186,3 +186,15 @@ def test_the_options_that_fairseq_forgets_are_there_and_those_it_keeps_come_firs
 def test_import_is_light() -> None:
     code = "import sys, fairseq_rome; assert not {'torch', 'fairseq', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=str(PACKAGE.parent))
+
+
+def test_importing_fairseq_leaves_out_what_translation_never_needs() -> None:
+    code = """
+import sys
+from fairseq_rome.host.user_dir import share_user_dir
+share_user_dir()
+assert "sklearn" not in sys.modules
+import fairseq.criterions.sentence_prediction as module
+assert module.SentencePredictionCriterion
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=str(PACKAGE.parent))

@@ -34,7 +34,7 @@ NAME = "decoder.layers.2.fc2.weight"
 def problems(demo: Demo) -> Tuple[EditProblem, ...]:
     """Three requests of the demo at the decoder's last site, with contexts."""
     corpus = load_corpus(demo.codec, seed=1, most=300)
-    resources = SiteResources(collect(demo.translator, corpus, DEEP, 2000))
+    resources = SiteResources(collect(demo.translator, corpus, [DEEP], 2000)[DEEP])
     settings = with_settings(QUICK, {"edit_mine": "never", "edit_contexts": 4}, "test")
     found = []
     for number in range(3):
@@ -140,10 +140,10 @@ def test_the_values_of_background_keys_move_less(problems: Tuple[EditProblem, ..
     """Than where all directions of keys count the same."""
     background = problems[0].resources.background
     moved = []
-    for moment in (background.moment, torch.eye(len(background.moment)) * background.usage.mean()):
+    for moment in (background.second_moment, torch.eye(len(background.second_moment)) * background.usage.mean()):
         resources = replace(problems[0].resources, background=replace(background, moment=moment))
         delta = delta_of(tuned(tuple(replace(problem, resources=resources) for problem in problems)))
-        moved.append(float((delta @ background.moment * delta).sum()))
+        moved.append(float((delta @ background.second_moment * delta).sum()))
     assert moved[0] < 0.9 * moved[1]
 
 

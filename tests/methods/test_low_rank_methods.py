@@ -78,7 +78,7 @@ def ready(demo: Any) -> Ready:
         for record, said in zip(records, before)
     ]  # fmt: skip
     assert all(cases)
-    backgrounds = {site: collect(demo.translator, corpus, site, 3000) for site in (SHALLOW, DEEP)}
+    backgrounds = collect(demo.translator, corpus, (SHALLOW, DEEP), 3000)
     return Ready(demo.translator, corpus, tuple(case for case in cases if case), backgrounds)
 
 

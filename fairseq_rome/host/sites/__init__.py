@@ -1,5 +1,6 @@
 """Where a model can be read and changed; sole owner of hooks."""
 
+from fairseq_rome.host.sites.computed_once import computed_once
 from fairseq_rome.host.sites.feed_forward import (
     Activations,
     add_at_tokens,
@@ -38,6 +39,7 @@ __all__ = [
     "add_at_tokens",
     "add_to_embeddings",
     "add_to_value",
+    "computed_once",
     "device_of",
     "embedding_of",
     "find_sites",

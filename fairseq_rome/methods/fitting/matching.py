@@ -12,7 +12,7 @@ from torch.nn.functional import kl_div
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.readings import reading_places
-from fairseq_rome.host.sites import Site, add_to_value, parameter_names
+from fairseq_rome.host.sites import Site, add_to_value, computed_once, parameter_names
 from fairseq_rome.methods.fitting.values import added, forward, no_gradients, padded
 
 # Of Adam, in units of the site's root mean square value, and weight of an addition's squared length in the same unit.
@@ -69,7 +69,7 @@ def match(translator: Translator, site: Site, aim: Aim, scale: float, steps: int
     optimiser = torch.optim.Adam([delta], lr=_LEARNING_RATE)
     run, where = forward(model, batch, site), torch.tensor(aim.places)
     weights = aim.weights.to(aim.wanted) / aim.weights.sum()
-    with no_gradients(model), torch.enable_grad():
+    with no_gradients(model), computed_once(model, site), torch.enable_grad():
         for _ in range(steps):
             with add_to_value(model, site, lambda value: added(opened, delta * scale, value)):
                 scores = run(where).log_softmax(-1)

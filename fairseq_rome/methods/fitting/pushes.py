@@ -90,7 +90,7 @@ def _optimised(
 
 def cover_of(background: Background, past_keys: Tensor, settings: CoverSettings) -> Tensor:
     """The moment (f x f) of what should stay: the background's, `--edit-cover` keys of it, and past keys, once each."""
-    moment = settings.edit_cover * ridged(background.moment.double(), settings.edit_ridge)
+    moment = settings.edit_cover * ridged(background.second_moment.double(), settings.edit_ridge)
     past = past_keys.double()
     return moment + past.T @ past
 

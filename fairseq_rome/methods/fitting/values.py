@@ -15,7 +15,7 @@ from fairseq_rome.host.batches import Batch, Pair
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.readings import read_site, reading_places
-from fairseq_rome.host.sites import Site, add_to_value, parameter_names
+from fairseq_rome.host.sites import Site, add_to_value, computed_once, parameter_names
 
 # Log-probability from which a pushed token is the clear choice, and the share of the pushed tokens that must reach it
 # before the search stops. Higher pushes harder and breaks more.
@@ -85,7 +85,7 @@ def optimise_values(translator: Translator, site: Site, goal: Goal, scale: float
     run = forward(model, batch, site)
     with torch.no_grad():
         reference = run(kept).log_softmax(-1)
-    with no_gradients(model), torch.enable_grad():
+    with no_gradients(model), computed_once(model, site), torch.enable_grad():
         for _ in range(steps):
             with add_to_value(model, site, lambda value: added(opened, delta * scale, value)):
                 scores = run(torch.cat([moved, kept])).log_softmax(-1)
