@@ -227,11 +227,11 @@ class _Reader:
         return [one.text for one in ours] == [one.text for one in theirs]
 
     def _pieces(self, start: int, stop: int) -> Iterator[List[Unit]]:
-        """Units of the new text, those of a script without blanks together as far as one subword holds them."""
+        """Units of the new text: words with hyphens whole, a script without blanks as far as one subword holds it."""
         piece: List[Unit] = []
         for one in self.new[start:stop]:
             within = one.start not in self.starts or bool(piece and is_katakana(one.text + piece[-1].text))
-            goes_on = piece and one.unspaced and piece[-1].unspaced and within
+            goes_on = piece and (one.unspaced and piece[-1].unspaced and within or _hyphened(piece[-1], one))
             if piece and not goes_on:
                 yield piece
                 piece = []
@@ -301,6 +301,11 @@ class _Reader:
         while len(kept) > 1 and spare[-1]:
             del kept[-1], spare[-1]
         return kept
+
+
+def _hyphened(left: Unit, right: Unit) -> bool:
+    """Whether a hyphen joins two neighbours to one word."""
+    return left.stop == right.start and "-" in (left.text, right.text)
 
 
 class _Found(NamedTuple):

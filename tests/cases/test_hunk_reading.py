@@ -48,6 +48,8 @@ def told(readings: Sequence[Reading]) -> List[Tuple[str, str, str]]:
         ("The big dog is old.", "Der Hund ist alt.", "Köter groß ist alt.", [("Hund", "Köter", "dog")]),
         # Parts of compounds, and compounds.
         ("The bike is red.", "Das Fahrrad ist rot.", "Das E-Bike ist rot.", [("Fahrrad", "E-Bike", "bike")]),
+        # A word with a hyphen is taken whole out of a wider hunk.
+        ("The dog is old.", "Der Hund bleibt.", "Der X-Köter hüpft.", [("Hund", "X-Köter", "dog")]),
         ("The dog-house is red.", "Das Hund-Haus ist rot.", "Das Köter-Haus ist rot.", [("Hund", "Köter", "dog")]),
         # What is only inserted or removed, signs, and what the training side does not know hang on nothing.
         ("The dog is old.", "Der Hund ist alt.", "Der Hund ist sehr alt.", [("", "sehr", "")]),
