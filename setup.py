@@ -50,6 +50,11 @@ DOCS = [
     "pydata-sphinx-theme",  # their look; of the themes that fit a narrow screen it has the most releases
 ]
 
+SERVE = [
+    "fastapi",  # the routes of fairseq-edit-serve, the checks of what they take, and their OpenAPI
+    "uvicorn",  # the web server that runs them
+]
+
 setup(
     name="fairseq-rome",
     version=VERSION,
@@ -60,10 +65,11 @@ setup(
     license="MIT",
     python_requires=">=3.8",
     packages=find_packages(include=["fairseq_rome", "fairseq_rome.*"]),
-    package_data={"fairseq_rome": ["py.typed", "report/templates/*", "text/languages/data/*", "cli/help/*.txt"]},
+    package_data={"fairseq_rome": ["py.typed", "report/templates/*", "text/languages/data/*", "cli/help/*.txt", "server/page/**"]},
     install_requires=REQUIREMENTS,
     extras_require={
         "fairseq": FAIRSEQ,
+        "serve": SERVE,
         "test": TEST,
         "lint": ["ruff", "mypy", "build", "twine"],
         "docs": DOCS,
@@ -76,6 +82,7 @@ setup(
             "fairseq-edit-locate = fairseq_rome.cli.locate:main",
             "fairseq-edit-patch = fairseq_rome.cli.patch:main",
             "fairseq-edit-requests = fairseq_rome.cli.requests:main",
+            "fairseq-edit-serve = fairseq_rome.cli.serve:main",
         ]
     },
 )
