@@ -55,6 +55,8 @@ SERVE = [
     "uvicorn",  # the web server that runs them
 ]
 
+PACKAGE_DATA = ["py.typed", "report/templates/*", "text/languages/data/*", "cli/help/*.txt", "server/page/**"]
+
 setup(
     name="fairseq-rome",
     version=VERSION,
@@ -65,7 +67,7 @@ setup(
     license="MIT",
     python_requires=">=3.8",
     packages=find_packages(include=["fairseq_rome", "fairseq_rome.*"]),
-    package_data={"fairseq_rome": ["py.typed", "report/templates/*", "text/languages/data/*", "cli/help/*.txt", "server/page/**"]},
+    package_data={"fairseq_rome": PACKAGE_DATA},
     install_requires=REQUIREMENTS,
     extras_require={
         "fairseq": FAIRSEQ,

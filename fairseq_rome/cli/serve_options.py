@@ -52,7 +52,7 @@ def _add_serving(group: Group) -> None:
     )  # fmt: skip
     group.add_argument(
         "--serve-batch", type=int, default=32, metavar="N",
-        help="sentences that are translated together at most; more are quicker together, and a new request waits longer "
+        help="sentences that are translated together at most; more are quicker, and a new request waits longer "
         "(default: %(default)s)",
     )  # fmt: skip
     group.add_argument(

@@ -52,6 +52,7 @@ class EditSpec:
         dry_run: only say what would be done.
         words: the command line, for the report.
         markup: how the edit file is read, as for `read_edit_file`.
+        requests: in the place of the edit file's; None to read that.
     """
 
     model: ModelSpec
@@ -71,6 +72,7 @@ class EditSpec:
     dry_run: bool
     words: Tuple[str, ...]
     markup: str = AUTO
+    requests: Optional[EditFile] = None
 
     @property
     def proves(self) -> bool:
@@ -181,6 +183,8 @@ class EditJob:
         return _Ready(bench, edit_file, sets, hidden, corpus, tuple(notes))
 
     def _read(self, source_lang: str, target_lang: str) -> EditFile:
+        if self.spec.requests is not None:
+            return self.spec.requests
         return read_edit_file(self.spec.edit_pref, source_lang, target_lang, self.spec.markup)
 
     def _tell_notes(self, ready: _Ready) -> None:
