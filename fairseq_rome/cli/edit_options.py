@@ -18,7 +18,6 @@ from fairseq_rome.cli.parsing import (
 from fairseq_rome.editing.edit_settings import EditSettings, all_settings
 from fairseq_rome.errors import EditError
 from fairseq_rome.settings import with_settings
-from fairseq_rome.text.requests import EditFile
 
 if TYPE_CHECKING:
     from argparse import _ActionsContainer as Group
@@ -137,13 +136,11 @@ def parse(
     from fairseq_rome.workbench.edit_job import EditSpec
 
     spec = EditSpec(
-        model, own.edit_pref or own.from_queue, own.edit_config, site_file, sites, own.edit_task, settings, evaluation, own.report,
-        own.save_to or "", own.save_patch, own.force, own.keep_going, not own.no_text, own.dry_run,
+        model, own.edit_pref or own.from_queue, own.edit_config, site_file, sites, own.edit_task, settings, evaluation,
+        own.report, own.save_to or "", own.save_patch, own.force, own.keep_going, not own.no_text, own.dry_run,
         ("fairseq-edit", *argv), own.edit_markup,
-        None if queued is None else EditFile(queued.requests),
+        None if queued is None else queued.given,
     )  # fmt: skip
-    if queued is not None:
-        queued.check(*(str(model.options.values[name]) for name in ("source_lang", "target_lang")))
     return EditCommand(spec, own.dry_run, progress, as_json, queued)
 
 

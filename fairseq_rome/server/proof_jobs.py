@@ -9,6 +9,8 @@ from fairseq_rome.cases.case import Case
 from fairseq_rome.editing.journal_in_memory import MemoryJournal
 from fairseq_rome.editing.outcome import FAILED, Outcome, Result
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.quiet import quiet
+from fairseq_rome.host.user_dir import share_user_dir
 from fairseq_rome.server.fix import Fix
 from fairseq_rome.server.hunks_told import told_hunks
 from fairseq_rome.server.kept_edits import kept, result_in
@@ -17,6 +19,7 @@ from fairseq_rome.server.queue_requests import requests_of, rest_of
 from fairseq_rome.server.server_spec import ServerSpec
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.workbench.journals import described_run
+from fairseq_rome.workbench.opening import open_model
 from fairseq_rome.workbench.workbench import Workbench
 
 # Other sentences of a proof that clients are told of at most, of each kind.
@@ -112,7 +115,7 @@ class ProofJobs:
         own, reason = run.own, self._reason(run)
         told = told_hunks(own.readings, own.evidence, fix.before, fix.target) if own.readings else []
         edits = () if reason else tuple(self._fresh(run))
-        return Proof(reason, edits, run.fixes[-1].requests, self._evidence(run.outcome, own), tuple(told), note)
+        return Proof(reason, edits, run.fixes[-1].requests, self._evidence(run, own), tuple(told), note)
 
     def bake(self) -> Tuple[int, ...]:
         """Write the checkpoint with all that is proven; the numbers of the fixes in it.
@@ -163,19 +166,27 @@ class ProofJobs:
             return run.own.reason or "the edit does not hold"
         if run.failed:
             return f"with it fix {', '.join(map(str, run.failed))} would no longer hold"
-        sample = run.outcome.sample
-        share = 1 - len(sample.damaged) / len(sample.sources) if sample.sources else 1.0
-        if share < self._spec.least_unchanged:
+        damaged, of = len(self._damaged(run)), len(run.outcome.sample.sources)
+        if of and 1 - damaged / of < self._spec.least_unchanged:
             return (
-                f"{len(sample.damaged)} of {len(sample.sources)} other sentences would change, expected at least "
+                f"{damaged} of {of} other sentences would change otherwise than as wanted, expected at least "
                 f"{self._spec.least_unchanged:.1%} to stay (--least-unchanged)"
             )
         return ""
 
-    def _evidence(self, outcome: Outcome, own: Result) -> Dict[str, Any]:
+    def _damaged(self, run: _Run) -> List[int]:
+        """Those of the other sentences that change by the last fix, and otherwise than as wanted."""
+        sample, number = run.outcome.sample, run.fixes[-1].id
+        told = zip(run.parts, run.outcome.results)
+        earlier = {id(one.patch): one.patch for (fix, _), one in told if one.patch is not None and fix != number}
+        with self._bench.patched(list(earlier.values())) as bench:
+            without = bench.translate([sample.sources[index] for index in sample.damaged])
+        return [index for index, text in zip(sample.damaged, without) if text != sample.after[index]]
+
+    def _evidence(self, run: _Run, own: Result) -> Dict[str, Any]:
         """What a proof showed, in plain values."""
-        sample = outcome.sample
-        probes = self._probes(outcome, own)
+        sample = run.outcome.sample
+        probes = self._probes(run.outcome, own)
         clean = sum(one["clean"] for one in probes)
         changed = [(sample.sources[i], sample.before[i], sample.after[i], i in sample.wanted) for i in sample.changed]
         return {
@@ -188,7 +199,7 @@ class ProofJobs:
             "report": {
                 "efficacy": own.status != FAILED,
                 "clean": [clean, len(probes)],
-                "unrelated": [len(sample.sources) - len(sample.damaged), len(sample.sources)],
+                "unrelated": [len(sample.sources) - len(self._damaged(run)), len(sample.sources)],
                 "probes": probes[:_TOLD],
                 "changed": [
                     {"source": source, "before": before, "after": after, "wanted": wanted}
@@ -238,8 +249,6 @@ def make_proof_jobs(spec: ServerSpec, tell: Callable[[Any], None]) -> ProofJobs:
     Raises:
         EditError: if the model or the queue can't be opened.
     """
-    from fairseq_rome.host.user_dir import share_user_dir
-    from fairseq_rome.workbench.opening import open_model
-
-    share_user_dir()
+    with quiet():
+        share_user_dir()
     return ProofJobs(Workbench(open_model(spec.model, _Teller(tell))), FixQueue(spec.queue, write=False), spec)

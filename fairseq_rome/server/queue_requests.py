@@ -11,8 +11,9 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.server.fix import BAKED, PROVEN, Fix
 from fairseq_rome.server.queue_file import FixQueue
 from fairseq_rome.settings import with_settings
-from fairseq_rome.text.requests import EditRequest, NamedHunk
+from fairseq_rome.text.requests import EditFile, EditRequest, NamedHunk
 from fairseq_rome.text.requests.records import to_fields
+from fairseq_rome.workbench.edit_job import GivenRequests
 
 
 def requests_of(fix: Fix) -> List[EditRequest]:
@@ -41,27 +42,14 @@ class ProvenFixes:
     Args:
         path: the queue.
         fixes: numbers of the fixes, in the order of their proofs.
-        requests: of these, in the same order.
+        given: their requests, in the same order.
         settings: with which they were proven.
-        base: SHA-256, in hexadecimal, of the weights that they were proven for.
-        direction: for which they were proven, such as `en-de`.
     """
 
     path: str
     fixes: Tuple[int, ...]
-    requests: Tuple[EditRequest, ...]
+    given: GivenRequests
     settings: EditSettings
-    base: str
-    direction: str
-
-    def check(self, source: str, target: str) -> None:
-        """Refuse another direction.
-
-        Raises:
-            EditError: naming both.
-        """
-        if f"{source}-{target}" != self.direction:
-            raise EditError(f"{self.path}: its fixes are for {self.direction}, expected those for {source}-{target}")
 
 
 def proven_fixes(path: str) -> ProvenFixes:
@@ -79,9 +67,9 @@ def proven_fixes(path: str) -> ProvenFixes:
         raise EditError(f"{path}: no fix is proven, expected a queue with one at least")
     settings = with_settings(EditSettings(), json.loads(about["settings"]), path)
     requests = tuple(request for fix in fixes for request in requests_of(fix))
-    return ProvenFixes(
-        path, tuple(one.id for one in fixes), requests, settings, about["base"], about["direction"]
-    )
+    source, target = json.loads(about["languages"])
+    given = GivenRequests(path, EditFile(requests), about["base"], (source, target))
+    return ProvenFixes(path, tuple(one.id for one in fixes), given, settings)
 
 
 def mark_baked(path: str, fixes: Sequence[int]) -> bool:

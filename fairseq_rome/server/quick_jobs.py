@@ -11,7 +11,9 @@ from fairseq_rome.cases.hunk_reading import Sides, read_hunks
 from fairseq_rome.cases.understanding import Understanding, understand
 from fairseq_rome.editing.outcome import FAILED
 from fairseq_rome.editing.site_plan import plan
+from fairseq_rome.host.quiet import quiet
 from fairseq_rome.host.sites import find_sites
+from fairseq_rome.host.user_dir import share_user_dir
 from fairseq_rome.patch import HookedPatches, Patch
 from fairseq_rome.server.fix import Choices
 from fairseq_rome.server.hunks_told import named_hunks, told_hunks
@@ -23,6 +25,7 @@ from fairseq_rome.statistics import background
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.requests.records import to_fields
 from fairseq_rome.text.words import words
+from fairseq_rome.workbench.opening import open_model
 from fairseq_rome.workbench.workbench import Workbench
 
 # Other sentences that a correction's preview looks at, and that it tells at most. More show better what would change,
@@ -188,8 +191,6 @@ def make_quick_jobs(spec: ServerSpec, tell: Callable[[Any], None]) -> QuickJobs:
     Raises:
         EditError: if the model or the queue can't be opened.
     """
-    from fairseq_rome.host.user_dir import share_user_dir
-    from fairseq_rome.workbench.opening import open_model
-
-    share_user_dir()
+    with quiet():
+        share_user_dir()
     return QuickJobs(Workbench(open_model(spec.model)), FixQueue(spec.queue, write=False), spec)

@@ -8,6 +8,7 @@ import os
 import queue
 import signal
 import threading
+import warnings
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -187,6 +188,7 @@ def serve_jobs(connection: Connection, make: Callable[[Callable[[Any], None]], A
         niceness: how far the process stands back where processors are short, 0 to 19.
     """
     os.nice(niceness)
+    warnings.simplefilter("ignore")  # fairseq and what it stands on warn of their own old habits
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends its workers itself
     _end_with_parent()
     try:

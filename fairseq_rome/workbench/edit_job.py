@@ -31,6 +31,35 @@ from fairseq_rome.workbench.workbench import Workbench
 
 
 @dataclass(frozen=True)
+class GivenRequests:
+    """Requests that come from somewhere else than an edit file, for one model alone.
+
+    Args:
+        origin: where they come from, for messages.
+        edit_file: the requests.
+        base: SHA-256, in hexadecimal, of the weights that they are for.
+        languages: codes of source and target that they are for.
+    """
+
+    origin: str
+    edit_file: EditFile
+    base: str
+    languages: Tuple[str, str]
+
+    def check(self, bench: Workbench) -> None:
+        """Refuse another model or direction.
+
+        Raises:
+            EditError: naming it.
+        """
+        if bench.languages != self.languages:
+            ours, theirs = ("-".join(pair) for pair in (self.languages, bench.languages))
+            raise EditError(f"{self.origin}: its requests are for {ours}, expected those for {theirs}")
+        if bench.model.fingerprint != self.base:
+            raise EditError(f"{self.origin}: its requests are for other weights than those of {bench.model.path}")
+
+
+@dataclass(frozen=True)
 class EditSpec:
     """All that one edit of a checkpoint is asked to do, from the files that it reads to those that it writes.
 
@@ -72,7 +101,7 @@ class EditSpec:
     dry_run: bool
     words: Tuple[str, ...]
     markup: str = AUTO
-    requests: Optional[EditFile] = None
+    requests: Optional[GivenRequests] = None
 
     @property
     def proves(self) -> bool:
@@ -172,6 +201,8 @@ class EditJob:
         edit_file = self._read(*languages) if len(languages) == 2 else None
         bench = Workbench(open_model(spec.model, self.progress))
         bench.check_history()
+        if spec.requests is not None:
+            spec.requests.check(bench)
         edit_file = edit_file or self._read(*bench.languages)
         edit_file = bench.check_requests(edit_file.with_task(spec.task).with_sites(spec.sites))
         sets = load_test_sets(spec.evaluation.test_sets, bench.model.translator.codec)
@@ -184,7 +215,7 @@ class EditJob:
 
     def _read(self, source_lang: str, target_lang: str) -> EditFile:
         if self.spec.requests is not None:
-            return self.spec.requests
+            return self.spec.requests.edit_file
         return read_edit_file(self.spec.edit_pref, source_lang, target_lang, self.spec.markup)
 
     def _tell_notes(self, ready: _Ready) -> None:
