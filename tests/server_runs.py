@@ -130,7 +130,8 @@ def _reading_on(server: Server) -> Server:
     def read() -> None:
         assert server.process.stdout is not None
         with server.process.stdout as lines:
-            server.log.extend(lines)
+            for line in lines:
+                server.log.append(line)
 
     server.reading = threading.Thread(target=read, daemon=True)
     server.reading.start()

@@ -45,8 +45,8 @@ BAD = [
     Bad("several lines of a fix", 400, "U+000A", path="/fixes", body={"source": "a\nb", "target": "x"}, headers=OK),
     Bad("other language", 400, "expected en", body={"q": "a", "source": "fr", "target": "de"}),
     Bad("other format", 400, "expected text", body={**SAID, "q": "a", "format": "html"}),
-    Bad("long text", 413, "at most 300", body={**SAID, "q": "a" * 301}),
-    Bad("too many subwords", 413, "which the model takes", body={**SAID, "q": "q x " * 74}),
+    Bad("long text", 413, "at most 3000", body={**SAID, "q": "a" * 3001}),
+    Bad("too many subwords", 413, "which the model takes", body={**SAID, "q": "q " * 1200}),
     Bad("many texts", 413, "at most 5", body={**SAID, "q": ["a"] * 6}),
     Bad("large body", 413, "bytes", body={**SAID, "q": ["a" * 250_000] * 5}),
     Bad("other content", 415, "expected application/json", raw=b"<q/>", headers={"content-type": "text/xml"}),
@@ -85,7 +85,7 @@ def server(edit_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("refusing")
     token = folder / "token.txt"
     token.write_text(f"{TOKEN}\n", encoding="utf-8")
-    limits = ["--most-characters", "300", "--most-sentences", "5", "--rate", "2000"]
+    limits = ["--most-characters", "3000", "--most-sentences", "5", "--rate", "2000"]
     with serving(edit_data, folder, "--token-file", token, *limits) as one:
         yield one
 
