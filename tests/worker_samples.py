@@ -26,6 +26,9 @@ class Jobs:
     def refused(self) -> None:
         raise EditError("expected something else")
 
+    def fail(self, text: str) -> None:
+        raise KeyError(text)
+
     def die(self, times: int) -> str:
         """Kill the process as long as it was called no more than so often."""
         count = self._folder / "count"

@@ -12,13 +12,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.server.bodies import BadRequest, body_of, checked_text, first_fault
 from fairseq_rome.server.fix import STATES, Choices, NoFix
-from fairseq_rome.server.guard import FAILED, App, Guard, may_change
+from fairseq_rome.server.guard import FAILED, REPORT_POLICY, App, Guard, may_change
 from fairseq_rome.server.languages_told import LanguagesTold
 from fairseq_rome.server.messages import (
     DetectBody,
@@ -31,7 +31,7 @@ from fairseq_rome.server.messages import (
 )
 from fairseq_rome.server.service import FixService, Refused
 from fairseq_rome.server.translation_loop import Busy, check_lengths
-from fairseq_rome.server.worker_process import WorkerDied
+from fairseq_rome.server.worker_process import WorkFailed
 from fairseq_rome.version import __version__
 
 PAGE = Path(__file__).parent / "page"
@@ -72,7 +72,7 @@ _STATUSES: Dict[int, Tuple[Type[Exception], ...]] = {
     404: (NoFix,),
     409: (Refused,),
     422: (EditError,),
-    503: (Busy, WorkerDied, asyncio.TimeoutError, concurrent.futures.TimeoutError, concurrent.futures.CancelledError),
+    503: (Busy, WorkFailed, asyncio.TimeoutError, concurrent.futures.TimeoutError, concurrent.futures.CancelledError),
 }
 _LATER = "too much waits to be done, expected the same later"
 
@@ -168,6 +168,15 @@ class _Routes:
         found = self.service.queue.evidence(number) or {"evidence": None, "report": None}
         return {"fix": self.service.told(fix), **found}
 
+    async def report(self, number: int) -> Response:
+        """The report on the edits of a fix, a page that runs nothing."""
+        work = asyncio.wrap_future(self.service.report(number))
+        try:
+            page = await asyncio.wait_for(work, _PATIENCE)
+        except EditError as error:
+            raise BadRequest(404, str(error)) from None
+        return HTMLResponse(page, headers={"content-security-policy": REPORT_POLICY})
+
     async def undo(self, number: int, request: Request) -> Dict[str, Any]:
         """Take a fix out."""
         self._authorise(request)
@@ -236,6 +245,7 @@ def _add_fixes(app: FastAPI, routes: _Routes) -> None:
     app.get("/fixes")(routes.fixes)
     app.post("/fixes/bake", status_code=202, openapi_extra=_takes(NoBody))(routes.bake)
     app.get("/fixes/{number}")(routes.fix)
+    app.get("/fixes/{number}/report", response_class=HTMLResponse)(routes.report)
     app.post("/fixes/{number}/undo")(routes.undo)
     app.get("/events", response_class=StreamingResponse)(routes.events)
 

@@ -7,10 +7,12 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Seque
 
 from fairseq_rome.cases.case import Case
 from fairseq_rome.editing.journal_in_memory import MemoryJournal
-from fairseq_rome.editing.outcome import FAILED, Outcome, Result
+from fairseq_rome.editing.outcome import FAILED, Outcome, Result, Unchanged
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.quiet import quiet
 from fairseq_rome.host.user_dir import share_user_dir
+from fairseq_rome.report.record import report_record
+from fairseq_rome.report.rendering import render_html
 from fairseq_rome.server.fix import Fix
 from fairseq_rome.server.hunks_told import told_hunks
 from fairseq_rome.server.kept_edits import kept, result_in
@@ -129,6 +131,23 @@ class ProofJobs:
             raise EditError(f"request {failed.request.id}: {failed.reason}")
         self._bench.write(str(self._spec.bake_to), run.outcome, self._spec.settings, force=True)
         return tuple(one.id for one in run.fixes)
+
+    def report(self, number: int) -> str:
+        """The page of a report on the edits of a fix alone.
+
+        Raises:
+            EditError: if it has none.
+        """
+        fix = self._queue.fix(number)
+        requests = dict(enumerate(requests_of(fix)))
+        edits = self._queue.edits(PROOF, [(number, part) for part in requests])
+        results = [result_in(edit, requests[part]) for (_, part), edit in edits.items()]
+        if not any(one.patch for one in results):
+            raise EditError(f"fix {number} has no edit of its own that is proven, and so no report")
+        nothing = Unchanged((), (), ())
+        sample = self._spec.settings.edit_sample
+        found = self._bench.evaluate(Outcome(tuple(results), nothing, nothing), sample=sample)
+        return render_html(report_record(found))
 
     def _spelled(self, target: str) -> str:
         """A target as the model would say it."""

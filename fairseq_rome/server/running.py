@@ -8,7 +8,6 @@ import json
 import signal
 import socket
 import threading
-import traceback
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from fairseq_rome.server.fix import IN_WEIGHTS, LIVE
 from fairseq_rome.server.queue_file import FixQueue
 from fairseq_rome.server.server_spec import ServerSpec
 from fairseq_rome.server.service import FixService
+from fairseq_rome.server.worker_process import told_without_texts
 from fairseq_rome.workbench.inputs import input_files
 from fairseq_rome.workbench.journals import described_run
 from fairseq_rome.workbench.opening import OpenModel, open_model
@@ -175,9 +175,3 @@ def _told_once() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def told_without_texts(error: BaseException) -> str:
-    """The kind of an exception and the places that it came through; its message may hold what a client sent."""
-    places = [f"{Path(one.filename).name}:{one.lineno}" for one in traceback.extract_tb(error.__traceback__)[-4:]]
-    return f"{type(error).__name__} at {', '.join(places)}"

@@ -23,7 +23,7 @@ from fairseq_rome.server.queue_file import PROOF, QUICK, FixQueue
 from fairseq_rome.server.quick_jobs import FixRead, LiveGate, make_quick_jobs
 from fairseq_rome.server.server_spec import ServerSpec
 from fairseq_rome.server.translation_loop import Busy, TranslationLoop, check_lengths
-from fairseq_rome.server.worker_process import WorkerDied, WorkerProcess, serve_jobs
+from fairseq_rome.server.worker_process import WorkerProcess, WorkFailed
 from fairseq_rome.text.requests import EditFile, EditRequest
 
 _AGAIN = "fix {number}, which was proven before it, was undone: it is proven again"
@@ -33,6 +33,8 @@ _PATIENCE = 120.0
 
 # Of the quick worker's jobs: who has corrected waits for a gate, who is about to for a preview, a proof for the rest.
 _GATE, _PREVIEW, _READ = 0, 1, 2
+# Of the proof worker's jobs: somebody waits for a report and for a bake, nobody for a proof.
+_ASKED, _PROOF = 0, 1
 # How far the proofs stand back behind all else where processors are short, as Unix counts it.
 _NICENESS = 10
 
@@ -86,9 +88,8 @@ class FixService:
         self._proving: Optional[int] = None
         self._stages: Dict[int, Tuple[str, float]] = {}
         self._bakes: List[Bake] = []
-        jobs = (partial(make_quick_jobs, spec),), (partial(make_proof_jobs, spec), _NICENESS)
-        self.quick = WorkerProcess("quick worker", serve_jobs, jobs[0], self._progress, log)
-        self.proof = WorkerProcess("proof worker", serve_jobs, jobs[1], self._progress, log)
+        self.quick = WorkerProcess("quick worker", partial(make_quick_jobs, spec), 0, self._progress, log)
+        self.proof = WorkerProcess("proof worker", partial(make_proof_jobs, spec), _NICENESS, self._progress, log)
 
     def start(self) -> None:
         """Begin to translate with what was live before, and go on with what was not done."""
@@ -176,7 +177,7 @@ class FixService:
             bake = Bake(len(self._bakes) + 1, "running", path.replace("\\", "/").rpartition("/")[2])
             self._bakes.append(bake)
         self.events.tell(BAKE, bake.as_plain())
-        self.proof.submit("bake").add_done_callback(partial(self._baked, bake))
+        self.proof.submit("bake", rank=_ASKED).add_done_callback(partial(self._baked, bake))
         return bake
 
     def understand(self, source: str, output: str, target: str, choices: Choices) -> Future[Dict[str, Any]]:
@@ -189,6 +190,15 @@ class FixService:
         check_lengths(self.translator, [source])
         check_spelling(EditFile((EditRequest(source, target, id="correction"),)), self.translator.codec)
         return self.quick.submit("understand", source, output, target, choices, rank=_PREVIEW)
+
+    def report(self, number: int) -> Future[str]:
+        """The page of a report on a fix, once it is there; see `ProofJobs.report`.
+
+        Raises:
+            NoFix: if there is no such fix.
+        """
+        self.queue.fix(number)
+        return self.proof.submit("report", number, rank=_ASKED)
 
     def _added(
         self, source: str, before: str, target: str, who: str, choices: Choices
@@ -232,7 +242,7 @@ class FixService:
                 return
             try:
                 gate = future.result()
-            except (EditError, WorkerDied) as error:
+            except (EditError, WorkFailed) as error:
                 gate = LiveGate(None, str(error))
             if gate.reason:
                 fix = self.queue.change(number, reason=f"not live before its proof: {gate.reason}")
@@ -263,7 +273,7 @@ class FixService:
                 return
             try:
                 read = future.result()
-            except (EditError, WorkerDied) as error:
+            except (EditError, WorkFailed) as error:
                 self._tell([self.queue.change(number, state=FAILED, reason=str(error))])
                 self._renew()
                 self._log(f"fix {number}: failed")
@@ -279,7 +289,7 @@ class FixService:
         if waiting:
             self._proving = waiting[0].id
             proven = tuple(one.id for one in self.queue.in_weights())
-            job = self.proof.submit("prove", waiting[0].id, proven)
+            job = self.proof.submit("prove", waiting[0].id, proven, rank=_PROOF)
             job.add_done_callback(partial(self._proved, waiting[0].id, proven))
 
     def _proved(self, number: int, proven: Tuple[int, ...], future: Future[Proof]) -> None:
@@ -298,7 +308,7 @@ class FixService:
     def _note_proof(self, fix: Fix, future: Future[Proof]) -> None:
         try:
             proof = future.result()
-        except (EditError, WorkerDied) as error:
+        except (EditError, WorkFailed) as error:
             proof = Proof(str(error))
         told: Dict[str, Any] = {"evidence": proof.evidence, "reason": proof.reason}
         if proof.hunks:
@@ -322,7 +332,7 @@ class FixService:
         with self._turn:
             try:
                 bake.fixes = future.result()
-            except (EditError, WorkerDied) as error:
+            except (EditError, WorkFailed) as error:
                 bake.state, bake.reason = "failed", str(error)
             else:
                 bake.state = "written"

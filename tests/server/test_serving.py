@@ -81,6 +81,10 @@ def test_a_correction_goes_live_and_is_proven_and_baked_and_each_can_be_undone(
     assert [one["id"] for one in server.ask("GET", "/fixes?who=Ada").json["fixes"]] == [proven[0]["id"]]
     assert [one["id"] for one in server.ask("GET", "/fixes?q=SEVENTEEN").json["fixes"]] == [proven[1]["id"]]
 
+    report = server.ask("GET", f"/fixes/{proven[0]['id']}/report")
+    assert report.status == 200 and report.headers["content-type"].startswith("text/html")
+    assert "script-src" not in report.headers["content-security-policy"] and TARGETS[0] in report.text
+
     # The file that the server bakes is the one of `fairseq-edit`, from the queue and from the exported requests.
     assert server.ask("POST", "/fixes/bake", {}).status == 202
     for fix in proven:
@@ -108,6 +112,7 @@ def test_a_correction_goes_live_and_is_proven_and_baked_and_each_can_be_undone(
     assert server.ask("POST", f"/fixes/{proven[0]['id']}/undo").status == 409
     assert server.ask("POST", f"/fixes/{proven[1]['id']}/undo").status == 200
     assert server.translate(SOURCES[1]) == before
+    assert server.ask("GET", "/fixes/99/report").status == 404
 
 
 def export(queue: Path, path: Path) -> int:

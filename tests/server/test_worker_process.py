@@ -15,7 +15,7 @@ from edit_runs import ROOT
 from worker_samples import make_jobs
 
 from fairseq_rome.errors import EditError
-from fairseq_rome.server.worker_process import WorkerDied, WorkerProcess, serve_jobs
+from fairseq_rome.server.worker_process import WorkerProcess, WorkFailed
 
 Told = List[Tuple[str, Tuple[Any, ...], Any]]
 
@@ -28,7 +28,7 @@ def told() -> Told:
 @pytest.fixture
 def worker(tmp_path: Path, told: Told) -> Iterator[WorkerProcess]:
     make = partial(make_jobs, str(tmp_path))
-    one = WorkerProcess("worker", serve_jobs, (make, 1), lambda *one: told.append(one), lambda text: None)
+    one = WorkerProcess("worker", make, 1, lambda *one: told.append(one), lambda text: None)
     yield one
     one.close()
 
@@ -39,6 +39,9 @@ def test_jobs_are_done_and_told_of_and_refused(worker: WorkerProcess, told: Told
     assert told == [("add", (1, 2), ("adding", 1, 2))]
     with pytest.raises(EditError, match="expected something else"):
         worker.submit("refused").result(60)
+    with pytest.raises(WorkFailed, match="KeyError at worker_process.py") as failure:
+        worker.submit("fail", "secret").result(60)
+    assert "secret" not in str(failure.value)
     assert worker.submit("add", 3, 4).result(60) == 7
 
 
@@ -58,7 +61,7 @@ def test_a_process_that_dies_is_started_again_and_its_job_done(worker: WorkerPro
 
 def test_a_job_that_kills_its_process_twice_fails_and_no_other(worker: WorkerProcess) -> None:
     worker.start()
-    with pytest.raises(WorkerDied, match="died 2 times"):
+    with pytest.raises(WorkFailed, match="died 2 times"):
         worker.submit("die", 9).result(60)
     assert worker.submit("add", 1, 1).result(60) == 2
 
@@ -76,9 +79,9 @@ def test_the_process_ends_with_its_parent_however_that_ends(tmp_path: Path) -> N
 import os, signal
 from functools import partial
 from worker_samples import make_jobs
-from fairseq_rome.server.worker_process import WorkerProcess, serve_jobs
+from fairseq_rome.server.worker_process import WorkerProcess
 if __name__ == "__main__":
-    worker = WorkerProcess("worker", serve_jobs, (partial(make_jobs, {str(tmp_path)!r}),), print, print)
+    worker = WorkerProcess("worker", partial(make_jobs, {str(tmp_path)!r}), 0, print, print)
     worker.start()
     print(worker.submit("process").result(60), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
