@@ -1,4 +1,4 @@
-"""A small HTTP server with the routes that the page uses and scripted answers, so that the page is tested without a model."""
+"""A small HTTP server with the routes that the page uses and scripted answers: the page is tested without a model."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ContractServer:
         self.bake: Answer = (202, {"bake": {"id": 1, "state": "running", "file": "edited.pt"}})
         self.refusals: Dict[str, Answer] = {}  # a path to what is answered instead
         self.asked: List[Tuple[str, str, Any]] = []
-        self._listeners: List["queue.Queue[Optional[str]]"] = []
+        self._listeners: List[queue.Queue[Optional[str]]] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
@@ -68,7 +68,7 @@ class ContractServer:
         for listener in self._listeners:
             listener.put(f"event: {event}\ndata: {json.dumps(data)}\n\n")
 
-    def listen(self) -> "queue.Queue[Optional[str]]":
+    def listen(self) -> queue.Queue[Optional[str]]:
         self._listeners.append(queue.Queue())
         return self._listeners[-1]
 

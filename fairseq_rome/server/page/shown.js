@@ -2,22 +2,24 @@
 
 import { element } from "./build.js";
 import { difference } from "./difference.js";
-import { canSay, say } from "./words.js";
+import { canSay, languageName, say } from "./words.js";
 
-/** What both languages are, for `lang` and `dir`; set once from /api/info. */
+/** What both languages are, for `lang` and `dir`. */
 export const sides = {
   source: { lang: "", dir: "auto", spaced: true, name: "" },
   target: { lang: "", dir: "auto", spaced: true, name: "" },
 };
 
+/** Takes the languages from /api/info; their names are those of the interface's language then. */
 export function setSides(info) {
   for (const side of ["source", "target"]) {
+    const lang = info[side].replace(/_/g, "-");
     sides[side] = {
       code: info[side],
-      lang: info[side].replace(/_/g, "-"),
+      lang,
       dir: info.dir[side],
       spaced: info.spaced[side],
-      name: info[`${side}_name`] || info[side],
+      name: languageName(lang, info[`${side}_name`] || info[side]),
     };
   }
 }

@@ -25,6 +25,7 @@ function showConnection(state) {
 // The texts that depend on the server, in the language that was just chosen.
 function showInformation() {
   const { model, version } = information;
+  setSides(information);
   byId("model").replaceChildren(
     say("direction", { source: sides.source.name, target: sides.target.name }), " · ", element("bdi", {}, model), ` · ${version}`);
   for (const side of ["source", "target"]) {
@@ -119,7 +120,6 @@ async function start() {
     byId("no-server").hidden = false;
     return;
   }
-  setSides(information);
   showInformation();
   byId("main").hidden = false;
   startShortcuts();

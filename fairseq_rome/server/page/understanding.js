@@ -26,6 +26,7 @@ export class Understanding {
     this.switched.clear();
     this.items.clear();
     byId("hunks").replaceChildren();
+    byId("scope-hint").textContent = "";
     byId("notes").replaceChildren();
     byId("others").hidden = true;
   }
@@ -87,11 +88,19 @@ export class Understanding {
     // A change that hangs on no source word has nothing by which other sentences could be known.
     const impossible = scope === "everywhere" && !hunk.trigger;
     const input = element("input", { type: "radio", name: `scope-${hunk.number}`, value: scope, disabled: impossible,
-      onchange: () => {
-        this.switched.set(hunk.number, scope === "everywhere");
-        this.onSwitch();
-      } });
+      onchange: () => this.flip(hunk.number, scope === "everywhere") });
     return { input, label: element("label", {}, input, element("span", {}, say(`scope.${scope}`))) };
+  }
+
+  // An edit carries one change: with another one everywhere, the one before applies only here.
+  flip(number, carried) {
+    for (const one of this.hunks) {
+      if (one.number !== number && carried) this.switched.set(one.number, false);
+    }
+    this.switched.set(number, carried);
+    const rest = this.hunks.some((one) => one.number !== number && one.carried);
+    byId("scope-hint").textContent = carried && rest ? say("scope.oneOnly") : "";
+    this.onSwitch();
   }
 
   /** Shows which hunk the cursor of the translation stands in. */

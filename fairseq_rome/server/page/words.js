@@ -51,6 +51,17 @@ export function say(key, values = {}) {
 export const number = (value, options = {}) => new Intl.NumberFormat(code, options).format(value);
 export const percent = (value) => number(value, { style: "percent", maximumFractionDigits: 0 });
 
+/** The name of a language in the language of the interface, or else the one given. */
+export function languageName(tag, given) {
+  try {
+    // XX is the country of mBART's codes for a language of no country.
+    const name = new Intl.DisplayNames(code, { type: "language", fallback: "none" }).of(tag.replace(/-XX$/, ""));
+    return name ? name[0].toLocaleUpperCase(code) + name.slice(1) : given;
+  } catch {
+    return given; // The tag is none that the browser can read.
+  }
+}
+
 /** Seconds as a person reads them. */
 export const seconds = (value) =>
   number(value, { style: "unit", unit: "second", maximumFractionDigits: value < 10 ? 1 : 0 });
