@@ -37,7 +37,7 @@ class ContractServer:
         self.information: Dict[str, Any] = {
             "source": "en", "target": "de", "source_name": "English", "target_name": "German",
             "dir": {"source": "ltr", "target": "ltr"}, "spaced": {"source": True, "target": True},
-            "model": "model.pt", "version": "1.0", "needs_token": False, "samples": 8,
+            "model": "model.pt", "version": "1.0", "needs_token": False, "bakes": True, "samples": 8,
             "limits": {"characters": 500, "sentences": 16},
         }  # fmt: skip
         self.translations: Dict[str, str] = {}

@@ -210,7 +210,7 @@ def test_the_queue_is_filtered_and_tells_details_and_the_report(server: Contract
     server.add(SOURCE, WANTED, state="proven", who="Anna", hunks=server.understanding["hunks"])
     server.add("A cat.", "Ein Kater.", state="failed", reason="2 of 9 sentences show it, expected 5 at least.")
     server.report = {
-        "efficacy": True, "clean": [7, 8], "unrelated": [299, 300],
+        "efficacy": True, "page": True, "clean": [7, 8], "unrelated": [299, 300],
         "probes": [{**others(1)[0], "clean": True}], "changed": others(1),
     }  # fmt: skip
     page = open_page()
@@ -268,7 +268,7 @@ def test_baking_asks_first_and_tells_how_it_ended(server: ContractServer, open_p
     page.get_by_role("button", name="Bake 1 proven fix").click()
     page.get_by_role("button", name="Bake", exact=True).click()
     expect(page.locator("#bake-state")).to_have_text("Baking…")
-    server.send("bake", {"id": 1, "state": "done", "file": "edited.pt"})
+    server.send("bake", {"id": 1, "state": "written", "file": "edited.pt"})
     expect(page.locator("#bake-state")).to_have_text("Baked into edited.pt")
     server.bake = (409, {"error": "it was started without --bake-to"})
     page.get_by_role("button", name="Bake 1 proven fix").click()

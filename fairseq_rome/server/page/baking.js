@@ -5,9 +5,10 @@ import { toast, toastProblem } from "./notices.js";
 import * as server from "./server.js";
 import { canSay, say } from "./words.js";
 
-/** The button, the question before it, and how far the baking is. */
+/** The button, the question before it, and how far the baking is; `possible` where the server has a file for it. */
 export class Baking {
-  constructor() {
+  constructor(possible) {
+    this.possible = possible;
     this.proven = 0;
     this.bake = null;
     byId("bake").addEventListener("click", () => this.ask());
@@ -25,7 +26,7 @@ export class Baking {
   show() {
     const running = this.bake !== null && this.bake.state === "running";
     byId("bake").textContent = say("bake", { n: this.proven });
-    byId("bake").hidden = this.proven === 0 && !running;
+    byId("bake").hidden = !this.possible || (this.proven === 0 && !running);
     byId("bake").disabled = running;
     const state = this.bake?.state;
     byId("bake-state").textContent = state && canSay(`bake.${state}`)

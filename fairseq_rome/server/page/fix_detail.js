@@ -56,8 +56,8 @@ function report({ fix, report: found }) {
   if (found.unrelated) lines.push(line(say("report.unrelated"), share(found.unrelated)));
   parts.push(element("dl", { class: "facts" }, ...lines));
   parts.push(...examples(say("report.probes"), found.probes || [], (one) => say(one.clean ? "probe.clean" : "probe.unclean")));
-  parts.push(...examples(say("report.changed"), found.changed || [], () => ""));
-  parts.push(element("p", {}, element("a", { href: server.reportAddress(fix.id), target: "_blank", rel: "noopener" }, say("report.whole"))));
+  parts.push(...examples(say("report.changed"), found.changed || [], (one) => (one.wanted ? say("changed.wanted") : "")));
+  if (found.page) parts.push(element("p", {}, element("a", { href: server.reportAddress(fix.id), target: "_blank", rel: "noopener" }, say("report.whole"))));
   return parts;
 }
 
@@ -66,7 +66,7 @@ function examples(title, list, verdict) {
   const items = list.map((one) => element("li", { class: one.clean === false ? "unclean" : "" },
     element("p", { class: "example-source", lang: sides.source.lang, dir: sides.source.dir }, one.source),
     element("p", {}, changedText(one.before || "", one.after || "")),
-    verdict(one) ? element("p", { class: one.clean ? "good" : "bad" }, verdict(one)) : null));
+    verdict(one) ? element("p", { class: one.clean || one.wanted ? "good" : "bad" }, verdict(one)) : null));
   return [element("details", {}, element("summary", {}, title, " ", element("span", { class: "quiet" }, `(${list.length})`)),
     element("ol", { class: "examples" }, ...items))];
 }

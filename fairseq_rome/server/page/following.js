@@ -32,7 +32,9 @@ export class Following {
   follows(id) { return this.fix !== null && this.fix.id === id; }
 
   update(fix) {
-    if (this.fix === null || this.fix.state !== fix.state) this.now = null;
+    // Of a fix that was just taken in or out, the server does not know yet what its sentence translates as.
+    const known = !["submitted", "undone"].includes(fix.state) && fix.now;
+    if (this.fix === null || this.fix.state !== fix.state) this.now = known || null;
     this.fix = fix;
     const hunk = chiefHunk(fix);
     byId("followed-title").textContent = hunk && hunk.wanted

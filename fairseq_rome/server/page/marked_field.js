@@ -9,10 +9,21 @@ export class MarkedField {
     this.field = field;
     this.behind = behind;
     this.marks = [];
-    field.addEventListener("input", () => this.mark([]));
+    field.addEventListener("input", () => {
+      this.keepToOneLine();
+      this.mark([]);
+    });
   }
 
   get text() { return this.field.value; }
+
+  // A sentence is one line, so a pasted line break becomes a blank.
+  keepToOneLine() {
+    if (!this.text.includes("\n")) return;
+    const { selectionStart, selectionEnd } = this.field;
+    this.field.value = this.text.replace(/\n/g, " ");
+    this.field.setSelectionRange(selectionStart, selectionEnd);
+  }
 
   set text(value) {
     this.field.value = value;

@@ -47,9 +47,11 @@ export function hunkText({ unwanted, wanted }) {
     wanted ? element("ins", { lang, dir }, wanted) : element("span", { class: "quiet" }, say("hunk.nothing")));
 }
 
-/** The name of a state, or of a stage of the work on a fix; the server's own word where the interface has none. */
+/** The name of a state; the server's own word where the interface has none. */
 export const stateName = (state) => (canSay(`state.${state}`) ? say(`state.${state}`) : state);
-export const stageName = (stage) => (canSay(`stage.${stage}`) ? say(`stage.${stage}`) : stage);
+
+/** What is being done for a fix; the server tells the part of the work in its own words. */
+export const stageName = (stage) => say("stage", { stage });
 
 /** The hunk that tells a fix best: one that is carried, or the first. */
 export const chiefHunk = (fix) => (fix.hunks || []).find((one) => one.carried) || (fix.hunks || [])[0] || null;

@@ -68,7 +68,7 @@ function take(fix, { correcting, following, queue }) {
 function startParts() {
   const parts = {};
   const onUndo = (fix) => undo(fix, parts);
-  parts.baking = new Baking();
+  parts.baking = new Baking(information.bakes);
   parts.queue = new Queue({ onUndo, onCounts: (counts) => parts.baking.count(counts.proven || 0) });
   parts.following = new Following({ onUndo, onDetails: (fix) => parts.queue.show(fix.id) });
   parts.correcting = new Correcting({ limits: information.limits, onSubmitted: (fix) => {
