@@ -183,6 +183,7 @@ def test_everything_is_done_from_the_keyboard(server: ContractServer, open_page:
     assert names[-2:] == ["Details of fix 1", "Undo fix 1"]
     page.keyboard.press("Enter")
     expect(page.locator("#fix-1 .badge")).to_have_text("Undone")
+    expect(page.get_by_role("button", name="Details of fix 1")).to_be_focused()
     page.keyboard.press("Alt+0")
     expect(page.locator("#shortcuts")).to_contain_text("submit the fix")
     page.keyboard.press("Escape")
@@ -447,7 +448,7 @@ def test_the_interface_speaks_the_language_of_the_browser_or_the_chosen_one(
     page.select_option("#interface", "en")
     expect(page.locator("#translate")).to_have_text("Translate")
     expect(page.locator(".hunk")).to_contain_text("hangs on")
-    expect(page.locator("#understood-state")).to_have_text("1 change, 1 of them everywhere")
+    expect(page.locator("#understood-state")).to_have_text("1 change, for every sentence")
     page.reload()
     expect(page.locator("#translate")).to_have_text("Translate")
 

@@ -196,9 +196,8 @@ export class Correcting {
 
   tellUnderstood() {
     const { hunks } = this.understood.found;
-    const carried = hunks.filter((one) => one.carried).length;
-    byId("understood-state").textContent = hunks.length
-      ? say("understood.found", { n: hunks.length, carried }) : say("understood.none");
+    const key = hunks.some((one) => one.carried) ? "understood.everywhere" : "understood.here";
+    byId("understood-state").textContent = hunks.length ? say(key, { n: hunks.length }) : say("understood.none");
   }
 
   /** Writes the texts anew, in another language of the interface. */

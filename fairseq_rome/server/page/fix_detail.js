@@ -24,7 +24,7 @@ function sentence(fix) {
     line(sides.source.name, sideText("source", fix.source)),
     line(say("detail.change"), changedText(fix.before || "", fix.target)),
   ];
-  if (fix.now) {
+  if (fix.now && fix.state !== "undone") {
     const wanted = fix.now === fix.target;
     lines.push(line(say("detail.now"), sideText("target", fix.now), " ",
       element("span", { class: wanted ? "good" : "quiet" }, say(wanted ? "detail.asWanted" : "detail.otherwise"))));

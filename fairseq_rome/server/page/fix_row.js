@@ -45,7 +45,9 @@ export class FixRow {
       fix.who ? " · " : "", fix.who ? element("bdi", {}, fix.who) : "");
     this.reason.textContent = fix.reason || "";
     this.reason.hidden = !fix.reason;
+    const left = fix.state === "undone" && this.undo === document.activeElement;
     this.undo.hidden = fix.state === "undone";
+    if (left) this.toggle.focus();
     for (const [button, text] of [[this.undo, "undo.of"], [this.toggle, "details.of"]]) {
       button.setAttribute("aria-label", say(text, { id: String(fix.id) }));
     }

@@ -64,6 +64,12 @@ export class Queue {
     this.onCounts(counts);
   }
 
+  // The counts of a fix that changed its state; those of fixes that are not listed come from the server a little later.
+  moveCount(from, to) {
+    if (from === to) return;
+    this.showCounts({ ...this.counts, [from]: (this.counts[from] || 1) - 1, [to]: (this.counts[to] || 0) + 1 });
+  }
+
   async count() {
     const found = await server.list({ limit: 1 }).catch(() => null);
     if (found) this.showCounts(found.counts);
@@ -124,9 +130,10 @@ export class Queue {
 
   /** Takes a fix from an event: changes its row, or puts a new one on top where it passes the filters. */
   take(fix) {
-    this.countSoon();
     const row = this.rows.get(fix.id);
+    this.countSoon();
     if (row) {
+      this.moveCount(row.fix.state, fix.state);
       row.update(fix);
       return;
     }
