@@ -51,6 +51,11 @@ DOCS = [
     "pydata-sphinx-theme",  # their look; of the themes that fit a narrow screen it has the most releases
 ]
 
+SERVE = [
+    "fastapi",  # the routes of fairseq-edit-serve, the checks of what they take, and their OpenAPI
+    "uvicorn",  # the web server that runs them
+]
+
 setup(
     name="fairseq-rome",
     version=VERSION,
@@ -70,6 +75,7 @@ setup(
     install_requires=REQUIREMENTS,
     extras_require={
         "fairseq": FAIRSEQ,
+        "serve": SERVE,
         "test": TEST,
         "lint": ["ruff", "mypy", "build", "twine"],
         "docs": DOCS,
@@ -82,6 +88,7 @@ setup(
             "fairseq-edit-locate = fairseq_rome.cli.locate:main",
             "fairseq-edit-patch = fairseq_rome.cli.patch:main",
             "fairseq-edit-requests = fairseq_rome.cli.requests:main",
+            "fairseq-edit-serve = fairseq_rome.cli.serve:main",
         ]
     },
 )

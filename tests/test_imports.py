@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A module may import what stands before it. `__init__` is the package's own.
 ORDER = """
     version errors files settings algebra text host statistics tracing patch cases methods editing evaluation report
-    workbench tasks cli __init__
+    workbench tasks server cli __init__
 """.split()
 
 
@@ -107,6 +107,7 @@ PARSE = {
     "fairseq_rome.cli.locate",
     "fairseq_rome.cli.patch_options",
     "fairseq_rome.cli.requests_options",
+    "fairseq_rome.cli.serve_options",
 }
 READ_OLD_CHECKPOINTS = "fairseq_rome.host.checkpoint."
 

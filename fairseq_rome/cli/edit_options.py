@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Optional, Sequence
 
 from fairseq_rome.cli.parsing import (
     add_cache,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fairseq_rome.host.decoding import Progress
     from fairseq_rome.workbench.edit_job import EditSpec
 
+_DEFAULTS = EditSettings()
 USAGE = "fairseq-edit DATA --path MODEL --edit-pref PREF -s SRC -t TGT --save-to FILE [options]"
 
 
@@ -108,9 +109,7 @@ def parse(
         SystemExit: after printing the help.
     """
     own, rest = own_parser().parse_known_args(argv)
-    settings = EditSettings()
-    if own.edit_config:
-        settings = with_settings(settings, _read_yaml(own.edit_config, "settings"), own.edit_config)
+    settings = read_settings(own.edit_config)
     given = {name: getattr(own, name) for name in all_settings() if getattr(own, name) is not None}
     site_file = given.pop("site") if str(given.get("site", "")).endswith((".yaml", ".yml")) else None
     sites = read_sites(site_file) if site_file else {}
@@ -132,6 +131,15 @@ def parse(
         ("fairseq-edit", *argv), own.edit_markup,
     )  # fmt: skip
     return EditCommand(spec, own.dry_run, progress, as_json)
+
+
+def read_settings(path: Optional[str], defaults: EditSettings = _DEFAULTS) -> EditSettings:
+    """The settings of a file over some others; these alone where none is named.
+
+    Raises:
+        EditError: if the file can't be read, or a setting can't be.
+    """
+    return defaults if not path else with_settings(defaults, _read_yaml(path, "settings"), path)
 
 
 def read_sites(path: str) -> Dict[str, str]:

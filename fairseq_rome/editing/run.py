@@ -23,12 +23,12 @@ from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.sites import Site, find_sites, prepared
 from fairseq_rome.methods.registry import method_named
-from fairseq_rome.patch import preserved
+from fairseq_rome.patch import Patch, preserved
 from fairseq_rome.text.replacements import Replacement, changed_as_wanted
 from fairseq_rome.text.requests import EditFile, EditRequest
 from fairseq_rome.text.segments import Endings, holds, wanted_difference
 
-__all__ = ["Plan", "Preview", "Surroundings", "edit", "preview"]
+__all__ = ["Plan", "Preview", "Surroundings", "edit", "edit_on_top", "preview"]
 
 
 class Plan(NamedTuple):
@@ -106,6 +106,32 @@ def edit(
         if one.sources
     }
     return Outcome(tuple(final), sample, keep, tuple(checks), neurons_left, directions)
+
+
+def edit_on_top(
+    translator: Translator, request: EditRequest, settings: EditSettings, surroundings: Surroundings,
+    patches: Sequence[Patch],
+) -> Result:  # fmt: skip
+    """Fit one request to a model that has some patches of other runs, without a look at anything but its examples.
+
+    Args:
+        translator: the model without the patches, and what decodes with it; left bit for bit as it was.
+        request: the request.
+        settings: of the edit.
+        surroundings: all else.
+        patches: are in the weights while the request is fitted, and what they take stays theirs.
+
+    Raises:
+        EditError: for settings or sites that the model can't have.
+    """
+    sides = Sides(translator.adapter.languages, surroundings.corpus)
+    with prepared(translator.model):
+        (own,) = _settings_of(translator, [request], settings)
+        with preserved(translator.model) as saved:
+            edited = ModelUnderEdit(translator, saved, surroundings, settings, sides, SameChanges(sides))
+            for patch in patches:
+                edited.add(patch)
+            return edited.work_on(request, own)
 
 
 def preview(

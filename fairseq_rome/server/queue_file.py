@@ -1,0 +1,310 @@
+"""The queue of fixes: one SQLite file, in which every change is on the disk before anybody is told of it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from fairseq_rome.errors import EditError
+from fairseq_rome.server.fix import FAILED, IN_WEIGHTS, LIVE, STATES, SUBMITTED, UNDONE, Choices, Fix, NoFix
+
+_FORMAT = "fairseq_rome queue 1"
+_TABLES = """
+    CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS fixes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, before TEXT NOT NULL, target TEXT NOT NULL,
+        now TEXT NOT NULL DEFAULT '', who TEXT NOT NULL, created TEXT NOT NULL, state TEXT NOT NULL,
+        reason TEXT NOT NULL DEFAULT '', choices TEXT NOT NULL DEFAULT '[]', fields TEXT, hunks TEXT NOT NULL DEFAULT
+        '[]', live REAL, proven REAL, place INTEGER, evidence TEXT
+    );
+    CREATE INDEX IF NOT EXISTS fixes_by_state ON fixes (state);
+    CREATE TABLE IF NOT EXISTS edits (
+        fix INTEGER NOT NULL REFERENCES fixes (id), kind TEXT NOT NULL, key TEXT NOT NULL, texts TEXT NOT NULL,
+        tensors BLOB NOT NULL, PRIMARY KEY (fix, kind)
+    );
+"""
+_COLUMNS = (
+    "id, source, before, target, now, who, created, state, reason, choices, fields, hunks, live, proven, place"
+)
+_SETTABLE = ("now", "state", "reason", "fields", "hunks", "live", "proven", "place", "evidence")
+# Milliseconds that a reader waits for a writer, and the other way round; a write takes a few.
+_PATIENCE = 10_000
+
+QUICK, PROOF = "quick", "proof"
+"""Kinds of edits of a fix: for its sentence alone, and the one that was proven."""
+
+
+@dataclass(frozen=True)
+class KeptEdit:
+    """A result as the queue keeps it: texts, and the tensors of its patch as safetensors bytes.
+
+    Args:
+        fix: the fix.
+        key: what the result depends on, as a `MemoryJournal` knows it; empty for a quick edit.
+        texts: from `packed_result`.
+        tensors: bytes of safetensors.
+    """
+
+    fix: int
+    key: str
+    texts: Mapping[str, str]
+    tensors: bytes
+
+
+class FixQueue:
+    """The queue in its file; safe to use from several threads.
+
+    Args:
+        path: the file; made if it is not there and may be written.
+        write: hold the file for writing, which one process may at a time; others read on.
+
+    Raises:
+        EditError: if the file can't be opened, is no queue, or another process holds it.
+    """
+
+    def __init__(self, path: str, write: bool = True) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._held = _held(path) if write else None
+        if not write and not os.path.isfile(path):
+            raise EditError(f"{path}: no such file, expected a queue of fairseq-edit-serve")
+        try:
+            self._base = _opened(path, write)
+        except sqlite3.Error as error:
+            self._release()
+            raise EditError(f"{path}: cannot be used ({error}), expected a queue of fairseq-edit-serve") from error
+        except EditError:
+            self._release()
+            raise
+
+    def close(self) -> None:
+        """Close the file, and let other processes write it."""
+        with self._lock:
+            self._base.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+    @property
+    def about(self) -> Dict[str, str]:
+        """What the queue tells of the model and the settings that its fixes are for."""
+        with self._lock:
+            return dict(self._base.execute("SELECT name, value FROM about WHERE name != 'format'"))
+
+    def tell_about(self, **values: str) -> None:
+        """Write what the queue tells of the model and the settings."""
+        with self._writing() as base:
+            base.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", list(values.items()))
+
+    def add(self, source: str, before: str, target: str, who: str, choices: Choices) -> Fix:
+        """A new fix."""
+        created = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        with self._writing() as base:
+            row = base.execute(
+                "INSERT INTO fixes (source, before, target, who, created, state, choices) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (source, before, target, who, created, SUBMITTED, json.dumps(choices)),
+            )
+            return self.fix(int(row.lastrowid or 0))
+
+    def change(self, number: int, edit: Optional[Tuple[str, KeptEdit]] = None, **values: Any) -> Fix:
+        """Change columns of a fix, and keep an edit of it with its kind; the fix as it is then."""
+        with self._writing() as base:
+            self._set(base, number, values)
+            if edit is not None:
+                self._keep(base, *edit)
+            return self.fix(number)
+
+    def change_all(
+        self, values: Mapping[int, Mapping[str, Any]], edits: Sequence[Tuple[str, KeptEdit]] = ()
+    ) -> List[Fix]:
+        """Change columns of several fixes and keep several edits, all at once or not at all."""
+        with self._writing() as base:
+            for number, own in values.items():
+                self._set(base, number, own)
+            for kind, edit in edits:
+                self._keep(base, kind, edit)
+            return [self.fix(number) for number in values]
+
+    def fix(self, number: int) -> Fix:
+        """A fix by its number.
+
+        Raises:
+            NoFix: if there is none.
+        """
+        # A number that SQLite can't hold is that of no fix.
+        found = self._select("WHERE id = ?", (number,)) if abs(number) < 2**63 else []
+        if not found:
+            raise NoFix(f"no fix {number}, expected the number of one")
+        return found[0]
+
+    def evidence(self, number: int) -> Optional[Dict[str, Any]]:
+        """What the proof of a fix showed, in plain values; None before it."""
+        with self._lock:
+            row = self._base.execute("SELECT evidence FROM fixes WHERE id = ?", (number,)).fetchone()
+        return json.loads(row[0]) if row and row[0] else None
+
+    def of_source(self, source: str) -> List[Fix]:
+        """The fixes of a source that are not undone and have not failed."""
+        return self._select("WHERE source = ? AND state NOT IN (?, ?) ORDER BY id", (source, UNDONE, FAILED))
+
+    def in_state(self, *states: str) -> List[Fix]:
+        """The fixes in some states, the oldest first."""
+        return self._select(f"WHERE state IN ({', '.join('?' * len(states))}) ORDER BY id", states)
+
+    def in_weights(self) -> List[Fix]:
+        """The fixes that are proven, in the order of their proofs."""
+        return sorted(self.in_state(*IN_WEIGHTS), key=lambda one: (one.place or 0, one.id))
+
+    def found(self, state: str, who: str, text: str, limit: int, before: Optional[int]) -> List[Fix]:
+        """Fixes for a list, the newest first.
+
+        Args:
+            state: the state; empty for any.
+            who: the name that was given; empty for any.
+            text: stands in the source, the output or the target; empty for any.
+            limit: at most.
+            before: only fixes with a smaller number.
+        """
+        parts, values = ["1"], []
+        for name, value in (("state", state), ("who", who)):
+            if value:
+                parts.append(f"{name} = ?")
+                values.append(value)
+        if text:
+            parts.append("instr(lower(source || char(10) || before || char(10) || target), lower(?)) > 0")
+            values.append(text)
+        if before is not None:
+            parts.append("id < ?")
+            values.append(str(before))
+        return self._select(f"WHERE {' AND '.join(parts)} ORDER BY id DESC LIMIT ?", (*values, limit))
+
+    def counts(self) -> Dict[str, int]:
+        """How many fixes are in each state."""
+        with self._lock:
+            found = dict(self._base.execute("SELECT state, count(*) FROM fixes GROUP BY state"))
+        return {state: int(found.get(state, 0)) for state in STATES}
+
+    def edits(self, kind: str, numbers: Sequence[int]) -> Dict[int, KeptEdit]:
+        """The edits of one kind of some fixes, as far as they have one."""
+        found: Dict[int, KeptEdit] = {}
+        with self._lock:
+            for number in numbers:
+                row = self._base.execute(
+                    "SELECT key, texts, tensors FROM edits WHERE fix = ? AND kind = ?", (number, kind)
+                ).fetchone()
+                if row is not None:
+                    found[number] = KeptEdit(number, row[0], json.loads(row[1]), bytes(row[2]))
+        return found
+
+    def edit_keys(self, kind: str, numbers: Sequence[int]) -> Dict[int, str]:
+        """The keys of the edits of one kind of some fixes, as far as they have one."""
+        with self._lock:
+            found = dict(self._base.execute("SELECT fix, key FROM edits WHERE kind = ?", (kind,)))
+        return {number: found[number] for number in numbers if number in found}
+
+    def to_go_on_with(self) -> List[Fix]:
+        """The fixes that wait for a gate or for a proof, the oldest first."""
+        return self.in_state(SUBMITTED, LIVE)
+
+    def _select(self, where: str, values: Sequence[Any]) -> List[Fix]:
+        with self._lock:
+            rows = self._base.execute(f"SELECT {_COLUMNS} FROM fixes {where}", values).fetchall()
+        return [_fix(row) for row in rows]
+
+    def _set(self, base: sqlite3.Connection, number: int, values: Mapping[str, Any]) -> None:
+        unknown = set(values) - set(_SETTABLE)
+        if unknown:
+            raise TypeError(f"no columns to set: {', '.join(sorted(unknown))}")
+        for name, value in values.items():
+            stored = json.dumps(value) if name in ("fields", "hunks", "evidence") and value is not None else value
+            base.execute(f"UPDATE fixes SET {name} = ? WHERE id = ?", (stored, number))
+
+    def _keep(self, base: sqlite3.Connection, kind: str, edit: KeptEdit) -> None:
+        base.execute(
+            "INSERT OR REPLACE INTO edits VALUES (?, ?, ?, ?, ?)",
+            (edit.fix, kind, edit.key, json.dumps(dict(edit.texts)), edit.tensors),
+        )
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is on the disk once the context ends well."""
+        with self._lock:
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._base
+            except BaseException:
+                self._base.execute("ROLLBACK")
+                raise
+            self._base.execute("COMMIT")
+
+
+def _fix(row: Sequence[Any]) -> Fix:
+    values = dict(zip(_COLUMNS.split(", "), row))
+    values["choices"] = tuple((int(number), bool(carried)) for number, carried in json.loads(values["choices"]))
+    values["fields"] = None if values["fields"] is None else json.loads(values["fields"])
+    values["hunks"] = tuple(json.loads(values["hunks"]))
+    return Fix(**values)
+
+
+def _held(path: str) -> int:
+    """An open file beside the queue that no other process can hold.
+
+    Raises:
+        EditError: if one does.
+    """
+    beside = f"{os.path.realpath(path)}.lock"
+    try:
+        held = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise EditError(f"{beside}: cannot be made: {error.strerror or error}") from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(held)
+        raise EditError(
+            f"{path}: another server has this queue open, expected one server for a queue; stop the other one, or give "
+            "this one another --queue"
+        ) from error
+    return held
+
+
+def _opened(path: str, write: bool) -> sqlite3.Connection:
+    """The file, ready.
+
+    Raises:
+        EditError: if it is another program's.
+        sqlite3.Error: if it is no SQLite file, or can't be opened.
+    """
+    mode = "rwc" if write else "ro"
+    escaped = os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    base = sqlite3.connect(
+        f"file:{escaped}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
+    )
+    base.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
+    tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "about" not in tables:
+        base.close()
+        raise EditError(f"{path}: is a file of another program, expected a queue of fairseq-edit-serve")
+    if write:
+        base.execute("PRAGMA journal_mode = WAL")
+        base.execute("PRAGMA synchronous = FULL")
+        base.executescript(_TABLES)
+        base.execute("INSERT OR IGNORE INTO about VALUES ('format', ?)", (_FORMAT,))
+        with suppress(OSError):
+            os.chmod(path, 0o600)  # texts of people are in it
+    found = base.execute("SELECT value FROM about WHERE name = 'format'").fetchone()
+    if found is None or found[0] != _FORMAT:
+        base.close()
+        told = "nothing" if found is None else found[0]
+        raise EditError(f"{path}: its format is {told!r}, expected {_FORMAT!r}")
+    return base

@@ -1,0 +1,327 @@
+"""The server without its web: fixes come in, go live, are proven, baked and undone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from fairseq_rome.cases.spelling import check_spelling
+from fairseq_rome.errors import EditError
+from fairseq_rome.host.decoding import Translator
+from fairseq_rome.server.events import BAKE, FIX, PROGRESS, Event, EventStream
+from fairseq_rome.server.fix import BAKED, FAILED, LIVE, PROVEN, SUBMITTED, UNDONE, Choices, Fix
+from fairseq_rome.server.hunks_told import check_choices
+from fairseq_rome.server.kept_edits import KnownPatches, beside_of, proven_of
+from fairseq_rome.server.live_edits import LiveEdits
+from fairseq_rome.server.proof_jobs import Proof, make_proof_jobs
+from fairseq_rome.server.queue_file import PROOF, QUICK, FixQueue
+from fairseq_rome.server.quick_jobs import LiveGate, make_quick_jobs
+from fairseq_rome.server.server_spec import ServerSpec
+from fairseq_rome.server.translation_loop import Busy, TranslationLoop, check_lengths
+from fairseq_rome.server.worker_process import WorkerDied, WorkerProcess, serve_jobs
+from fairseq_rome.text.requests import EditFile, EditRequest
+
+_AGAIN = "fix {number}, which was proven before it, was undone: it is proven again"
+# Seconds that a correction waits for its sentence to be translated; many times a full queue's.
+_PATIENCE = 120.0
+
+
+class Refused(Exception):
+    """What a client asks for can't be now; the text says why."""
+
+
+@dataclass
+class Bake:
+    """One writing of a checkpoint with all that is proven.
+
+    Args:
+        id: from 1.
+        state: `running`, `written` or `failed`.
+        file: the name of the file, without its folder.
+        reason: why it failed.
+        fixes: numbers of the fixes in it.
+    """
+
+    id: int
+    state: str
+    file: str
+    reason: str = ""
+    fixes: Tuple[int, ...] = ()
+
+    def as_plain(self) -> Dict[str, Any]:
+        """What clients are told of it."""
+        return {**vars(self), "fixes": list(self.fixes)}
+
+
+class FixService:
+    """All that goes on with fixes, for any thread.
+
+    Args:
+        spec: what the server is asked for.
+        translator: with the model that translates, which is the service's alone from here on.
+        queue: held for writing, and of this model.
+        log: is told what happens, in lines without any text of a client.
+    """
+
+    def __init__(
+        self, spec: ServerSpec, translator: Translator, queue: FixQueue, log: Callable[[str], None]
+    ) -> None:
+        self.spec, self.translator, self.queue, self._log = spec, translator, queue, log
+        self.loop = TranslationLoop(translator, spec.batch, spec.limits.waiting)
+        self.events = EventStream(self._all_now)
+        self._edits = LiveEdits(translator.model)
+        self._patches = KnownPatches(queue)
+        self._turn = threading.RLock()
+        self._proving: Optional[int] = None
+        self._stages: Dict[int, Tuple[str, float]] = {}
+        self._bakes: List[Bake] = []
+        self.quick = WorkerProcess("quick worker", serve_jobs, (partial(make_quick_jobs, spec),), self._progress, log)
+        self.proof = WorkerProcess("proof worker", serve_jobs, (partial(make_proof_jobs, spec),), self._progress, log)
+
+    def start(self) -> None:
+        """Begin to translate with what was live before, and go on with what was not done."""
+        self.loop.start()
+        with self._turn:
+            self._renew()
+            self.quick.start()
+            self.proof.start()
+            for fix in self.queue.in_state(SUBMITTED):
+                self._find_gate(fix.id)
+            self._prove_next()
+
+    def close(self) -> None:
+        """End all work; what was told to clients is in the queue."""
+        self.quick.close()
+        self.proof.close()
+        self.loop.close()
+        self.queue.close()
+
+    def told(self, fix: Fix) -> Dict[str, Any]:
+        """What clients are told of a fix, with what is being done for it."""
+        stage, progress = self._stages.get(fix.id, (None, None))
+        return {**fix.as_plain(), "stage": stage, "progress": progress}
+
+    def submit(self, source: str, target: str, who: str = "", choices: Choices = ()) -> Tuple[Fix, bool]:
+        """A correction comes in; the fix, and whether it is a new one.
+
+        Raises:
+            EditError: if the model can't meet it.
+            Refused: if the model says the target already, or too many fixes wait.
+        """
+        check_choices(choices)
+        check_lengths(self.translator, [source])
+        check_spelling(EditFile((EditRequest(source, target, id="fix"),)), self.translator.codec)
+        before = self.loop.translate([source]).result(_PATIENCE)[0]
+        with self._turn:
+            known = next((one for one in self.queue.of_source(source) if one.target == target), None)
+            if known is not None:
+                return known, False
+            if before == target:
+                raise Refused("the model says this already, expected another translation")
+            if len(self.queue.to_go_on_with()) >= self.spec.limits.open_fixes:
+                raise Busy
+            fix, replaced = self._added(source, before, target, who, choices)
+            self._tell([fix, *replaced])
+            self._find_gate(fix.id)
+        self._log(f"fix {fix.id}: submitted")
+        return fix, True
+
+    def undo(self, number: int) -> Fix:
+        """Take a fix out, at once.
+
+        Raises:
+            NoFix: if there is none.
+            Refused: if it is undone already.
+        """
+        with self._turn:
+            if self.queue.fix(number).state == UNDONE:
+                raise Refused(f"fix {number} is undone already")
+            changed = self._undone({number: {"state": UNDONE, "reason": ""}})
+            self._renew()
+            self._tell(changed)
+            self._prove_next()
+        self._log(f"fix {number}: undone")
+        return self.queue.fix(number)
+
+    def bake(self) -> Bake:
+        """Begin to write a checkpoint with all that is proven.
+
+        Raises:
+            Refused: if the server has no file for it, nothing is proven, or a bake goes on.
+        """
+        path = self.spec.bake_to
+        if path is None:
+            raise Refused("this server was started without --bake-to, so that it writes no checkpoint")
+        with self._turn:
+            proven = [one.id for one in self.queue.in_weights()]
+            if not proven:
+                raise Refused("no fix is proven, and there is nothing to bake")
+            if self._bakes and self._bakes[-1].state == "running":
+                raise Refused(f"bake {self._bakes[-1].id} goes on, expected its end first")
+            bake = Bake(len(self._bakes) + 1, "running", path.replace("\\", "/").rpartition("/")[2])
+            self._bakes.append(bake)
+        self.events.tell(BAKE, bake.as_plain())
+        self.proof.submit("bake").add_done_callback(partial(self._baked, bake))
+        return bake
+
+    def understand(self, source: str, output: str, target: str, choices: Choices) -> Future[Dict[str, Any]]:
+        """How a correction would be understood, once it is known; see `QuickJobs.understand`.
+
+        Raises:
+            EditError: if the model can't meet it.
+        """
+        check_choices(choices)
+        check_lengths(self.translator, [source])
+        check_spelling(EditFile((EditRequest(source, target, id="correction"),)), self.translator.codec)
+        return self.quick.submit("understand", source, output, target, choices)
+
+    def _added(
+        self, source: str, before: str, target: str, who: str, choices: Choices
+    ) -> Tuple[Fix, List[Fix]]:
+        """A new fix in the queue, and the fixes that changed by it: it replaces earlier ones of its sentence."""
+        old = {one.id: one for one in self.queue.of_source(source)}
+        fix = self.queue.add(source, before, target, who, choices)
+        if not old:
+            return fix, []
+        why = f"fix {fix.id} corrects the same sentence again"
+        changed = self._undone({number: {"state": UNDONE, "reason": why} for number in old})
+        self._renew()
+        return fix, changed
+
+    def _undone(self, values: Dict[int, Dict[str, Any]]) -> List[Fix]:
+        """Take fixes out of the queue's proven ones; those that were proven after them wait for a new proof."""
+        proven = self.queue.in_weights()
+        first = next((index for index, one in enumerate(proven) if one.id in values), len(proven))
+        again = {
+            one.id: {"state": LIVE, "place": None, "reason": _AGAIN.format(number=proven[first].id)}
+            for one in proven[first:]
+            if one.id not in values
+        }
+        return self.queue.change_all({**again, **values})
+
+    def _renew(self, also: Sequence[int] = ()) -> None:
+        """Let the model have the edits that the queue says, and those of some more fixes beside it."""
+        proven = proven_of(self._patches, self.queue)
+        beside = beside_of(self._patches, self.queue, self.spec.failed, also)
+        self.loop.change(partial(self._edits.set, proven, beside)).result()
+
+    def _find_gate(self, number: int) -> None:
+        self.quick.submit("live", number).add_done_callback(partial(self._gate_found, number))
+
+    def _gate_found(self, number: int, future: Future[LiveGate]) -> None:
+        """A gate is there, or there is none."""
+        if future.cancelled():
+            return
+        with self._turn:
+            if self.queue.fix(number).state != SUBMITTED:
+                return
+            try:
+                gate = future.result()
+            except (EditError, WorkerDied) as error:
+                self._tell([self.queue.change(number, state=FAILED, reason=str(error))])
+                self._log(f"fix {number}: failed")
+                return
+            known: Dict[str, Any] = {"fields": gate.fields, "hunks": gate.hunks}
+            if gate.reason:
+                fix = self.queue.change(number, reason=f"not live before its proof: {gate.reason}", **known)
+            else:
+                fix = self._gone_live(number, gate, known)
+            self._tell([fix])
+            self._prove_next()
+
+    def _gone_live(self, number: int, gate: LiveGate, known: Dict[str, Any]) -> Fix:
+        """Put a gate on the model, and only then say so."""
+        fix = self.queue.change(number, None if gate.edit is None else (QUICK, gate.edit), **known)
+        self._renew([number])
+        now = self.loop.translate([fix.source]).result(_PATIENCE)[0]
+        seconds = _seconds_since(fix.created)
+        self._log(f"fix {number}: live after {seconds:.2f} s")
+        return self.queue.change(number, state=LIVE, now=now, live=seconds, reason="")
+
+    def _prove_next(self) -> None:
+        """Let the oldest fix be proven that waits for it, one at a time."""
+        if self._proving is not None:
+            return
+        waiting = [one for one in self.queue.to_go_on_with() if one.fields is not None]
+        if waiting:
+            self._proving = waiting[0].id
+            proven = tuple(one.id for one in self.queue.in_weights())
+            job = self.proof.submit("prove", waiting[0].id, proven)
+            job.add_done_callback(partial(self._proved, waiting[0].id, proven))
+
+    def _proved(self, number: int, proven: Tuple[int, ...], future: Future[Proof]) -> None:
+        """A proof is there."""
+        if future.cancelled():
+            return
+        with self._turn:
+            self._proving = None
+            self._stages.pop(number, None)
+            fix = self.queue.fix(number)
+            same = proven == tuple(one.id for one in self.queue.in_weights())
+            if same and fix.state in (SUBMITTED, LIVE):
+                self._note_proof(fix, future)
+            self._prove_next()
+
+    def _note_proof(self, fix: Fix, future: Future[Proof]) -> None:
+        try:
+            proof = future.result()
+        except (EditError, WorkerDied) as error:
+            proof = Proof(str(error))
+        told: Dict[str, Any] = {"evidence": proof.evidence, "reason": proof.reason}
+        if proof.hunks:
+            told["hunks"] = proof.hunks
+        edits = [] if proof.reason else [(PROOF, edit) for edit in proof.edits]
+        seconds = _seconds_since(fix.created)
+        if proof.reason:
+            told["state"] = FAILED
+        else:
+            place = max((one.place or 0 for one in self.queue.in_weights()), default=0) + 1
+            told.update(state=PROVEN, place=place, proven=seconds)
+        self.queue.change_all({fix.id: told}, edits)
+        self._renew()
+        now = self.loop.translate([fix.source]).result(_PATIENCE)[0]
+        self._tell([self.queue.change(fix.id, now=now)])
+        self._log(f"fix {fix.id}: {told['state']} after {seconds:.1f} s")
+
+    def _baked(self, bake: Bake, future: Future[Tuple[int, ...]]) -> None:
+        """A checkpoint is written, or not."""
+        if future.cancelled():
+            return
+        with self._turn:
+            try:
+                bake.fixes = future.result()
+            except (EditError, WorkerDied) as error:
+                bake.state, bake.reason = "failed", str(error)
+            else:
+                bake.state = "written"
+                proven = [one for one in bake.fixes if self.queue.fix(one).state == PROVEN]
+                self._tell(self.queue.change_all({number: {"state": BAKED} for number in proven}))
+        self.events.tell(BAKE, bake.as_plain())
+        self._log(f"bake {bake.id}: {bake.state}")
+
+    def _progress(self, job: str, arguments: Tuple[Any, ...], value: Tuple[str, int, int]) -> None:
+        """A worker tells how far it is."""
+        stage, done, of = value
+        if job == "prove":
+            number = arguments[0]
+            self._stages[number] = (stage, done / max(of, 1))
+            self.events.tell(PROGRESS, {"id": number, "stage": stage, "done": done, "of": of})
+
+    def _tell(self, fixes: Sequence[Fix]) -> None:
+        for fix in fixes:
+            self.events.tell(FIX, self.told(fix))
+
+    def _all_now(self) -> Iterator[Event]:
+        """The newest fixes as they are, for a listener who missed events."""
+        for fix in reversed(self.queue.found("", "", "", 200, None)):
+            yield Event(self.events.last, FIX, self.told(fix))
+
+
+def _seconds_since(created: str) -> float:
+    """Seconds from a time in ISO 8601 until now."""
+    return round(time.time() - datetime.fromisoformat(created).timestamp(), 3)
