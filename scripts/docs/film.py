@@ -75,10 +75,10 @@ def film(page: Any, address: str, arguments: argparse.Namespace) -> None:
     page.fill("#target", arguments.target)
     picture("corrected")
     expect(page.locator("#submit")).to_have_attribute("aria-disabled", "false")
-    everywhere = page.locator(".hunk input[value=everywhere]").first
-    if not everywhere.is_checked():
-        everywhere.check(force=True)
-        expect(page.locator("#others-list li").first).to_be_visible()
+    possible = page.locator(".hunk input[value=everywhere]:enabled")
+    if possible.count() and not page.locator(".hunk.carried").count():
+        possible.first.check(force=True)
+        expect(page.locator("#submit")).to_have_attribute("aria-disabled", "false")
     picture("understood")
     page.press("#target", "Control+Enter")
     expect(page.locator("#followed-text .now")).to_be_visible()

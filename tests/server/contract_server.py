@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -47,6 +48,7 @@ class ContractServer:
         self.token = ""
         self.bake: Answer = (202, {"bake": {"id": 1, "state": "running", "file": "edited.pt"}})
         self.refusals: Dict[str, Answer] = {}  # a path to what is answered instead
+        self.pauses: Dict[str, float] = {}  # a path to the seconds that its answer takes
         self.asked: List[Tuple[str, str, Any]] = []
         self._listeners: List[queue.Queue[Optional[str]]] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -88,6 +90,7 @@ class ContractServer:
 
     def answer(self, method: str, path: str, query: Dict[str, str], body: Any, token: str) -> Answer:
         self.asked.append((method, path, body))
+        time.sleep(self.pauses.get(path, 0))
         if path in self.refusals:
             return self.refusals[path]
         if method == "POST" and path.startswith("/fixes") and token != self.token:

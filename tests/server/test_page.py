@@ -465,3 +465,47 @@ def test_every_control_has_a_name(server: ContractServer, open_page: Any) -> Non
         .map((one) => one.outerHTML)""", controls)
     assert nameless == []
     assert page.locator("h1").count() == 1
+
+
+def test_a_switch_flipped_just_before_submitting_is_looked_at_first(server: ContractServer, open_page: Any) -> None:
+    page = open_page()
+    correct(page)
+    server.pauses["/api/understand"] = 0.4
+    page.locator("input[value=here]").check(force=True)
+    expect(page.locator("#submit")).to_have_attribute("aria-disabled", "true")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#others-hint")).to_have_text("Only this sentence changes.")
+    assert ("POST", "/fixes") not in [one[:2] for one in server.asked]
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#followed")).to_be_visible()
+    assert server.fixes[0]["hunks"][0]["carried"] is False
+
+
+def test_an_answer_that_comes_after_a_change_of_mind_is_not_shown(server: ContractServer, open_page: Any) -> None:
+    page = open_page()
+    translate(page)
+    server.pauses["/api/understand"] = 0.5
+    page.fill("#target", WANTED)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(900)
+    expect(page.locator("#understood")).to_be_hidden()
+    assert marked(page, "source", "carried") == []
+
+
+def test_a_choice_holds_while_the_text_is_edited_further(server: ContractServer, open_page: Any) -> None:
+    page = open_page()
+    correct(page)
+    page.locator("input[value=here]").check(force=True)
+    expect(page.locator("#others-hint")).to_have_text("Only this sentence changes.")
+    # Another change comes before it, so that its number is another one.
+    velo = {**server.understanding["hunks"][0], "number": 1, "start": 20}
+    server.understanding["hunks"] = [hunk(0, "Mann", "Herr", 4, trigger="man", carried=False), velo]
+    page.fill("#target", "Ein Herr fährt ein Velo.")
+    expect(page.locator(".hunk")).to_have_count(2)
+    expect(page.locator(".hunk.carried")).to_have_count(0)
+    expect(page.locator("#submit")).to_have_attribute("aria-disabled", "false")
+    page.click("#submit")
+    expect(page.locator("#followed")).to_be_visible()
+    submitted = next(body for method, path, body in server.asked if (method, path) == ("POST", "/fixes"))
+    assert submitted["hunks"] == [{"number": 0, "carried": False}, {"number": 1, "carried": False}]

@@ -25,7 +25,8 @@ export class Correcting {
     this.understanding = new Understanding({ onSwitch: () => this.understand(), onPoint: (one) => this.point(one) });
     this.translated = null; // {source, output}: what the translation on the page is a translation of
     this.understood = null; // the correction that the panel below speaks of, once it does
-    this.asked = null; // the running request, which a newer one ends
+    this.translating = null; // the running request for a translation, which a newer one ends
+    this.looking = null; // the one that asks what a correction means
     this.soon = afterPause(PAUSE, () => this.understand());
     this.listen();
   }
@@ -88,12 +89,6 @@ export class Correcting {
     else this.targetChanged();
   }
 
-  begin() {
-    this.asked?.abort();
-    this.asked = new AbortController();
-    return this.asked.signal;
-  }
-
   /** Translates the source; the focus then stands in the translation when it stood in the source. */
   async translate() {
     const text = this.source.text.trim();
@@ -101,12 +96,13 @@ export class Correcting {
       byId("source").focus();
       return;
     }
-    const signal = this.begin();
+    this.translating?.abort();
+    this.translating = new AbortController();
     this.closeUnderstood();
     this.busy(say("target.translating"));
     const atSource = [byId("source"), byId("translate")].includes(document.activeElement);
     try {
-      const output = await server.translate(text, sides.source.code, sides.target.code, signal);
+      const output = await server.translate(text, sides.source.code, sides.target.code, this.translating.signal);
       this.take(text, output);
       speakAloud(say("spoken.translated", { text: output }));
       if (atSource) byId("target").focus();
@@ -161,7 +157,7 @@ export class Correcting {
   }
 
   closeUnderstood() {
-    this.soon.cancel();
+    this.stopLooking();
     this.understood = null;
     this.understanding.clear();
     this.source.mark([]);
@@ -175,22 +171,34 @@ export class Correcting {
     return { source: this.translated.source, output: this.translated.output, target: this.target.text.trim() };
   }
 
-  async understand() {
+  stopLooking() {
     this.soon.cancel();
+    this.looking?.abort();
+    this.looking = null;
+  }
+
+  async understand() {
+    this.stopLooking();
     if (!this.corrected) return;
     const asked = this.correction();
-    const signal = this.begin();
+    const looking = new AbortController();
+    this.looking = looking;
+    this.understood = null;
+    this.allowSubmit();
     byId("understood-state").textContent = say("understood.looking");
     try {
-      const found = await server.understand({ ...asked, hunks: this.understanding.choices }, signal);
+      const hunks = this.understanding.choicesFor(asked.target);
+      const found = await server.understand({ ...asked, hunks }, looking.signal);
       this.understood = { ...asked, found };
-      this.understanding.show(found);
+      this.understanding.show(asked.target, found);
       this.markHunks(found.hunks);
       this.tellUnderstood();
       showProblem(byId("work-problem"), null);
+      if (!hunks && this.understanding.differsFromChoices) this.understand();
     } catch (error) {
       this.fail(error, () => this.understand());
     }
+    if (this.looking === looking) this.looking = null;
     this.allowSubmit();
   }
 
@@ -245,7 +253,7 @@ export class Correcting {
 
   async submit() {
     if (!this.submittable) {
-      if (this.corrected) this.understand();
+      if (this.corrected && !this.looking) this.understand();
       return;
     }
     const { source, target } = this.understood;
@@ -253,7 +261,7 @@ export class Correcting {
     byId("submit").setAttribute("aria-disabled", "true");
     byId("understood-state").textContent = say("understood.submitting");
     try {
-      const fix = await server.submit({ source, target, who: who || undefined, hunks: this.understanding.choices });
+      const fix = await server.submit({ source, target, who: who || undefined, hunks: this.understanding.choicesFor(target) });
       this.closeUnderstood();
       this.onSubmitted(fix);
     } catch (error) {

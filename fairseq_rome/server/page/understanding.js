@@ -5,25 +5,40 @@ import { placesOf } from "./difference.js";
 import { changedText, hunkText, sideText, sides } from "./shown.js";
 import { percent, say } from "./words.js";
 
+// What makes it the same change, in a text that was edited further.
+const nameOf = ({ unwanted, wanted, trigger }) => JSON.stringify([unwanted, wanted, trigger]);
+
 /** The panel below the two texts. `onSwitch()` is told when a switch changes, `onPoint(number)` which hunk is meant. */
 export class Understanding {
   constructor({ onSwitch, onPoint }) {
     this.onSwitch = onSwitch;
     this.onPoint = onPoint;
     this.hunks = [];
-    this.switched = new Map(); // the number of a hunk to whether it is carried, where the user chose
+    this.target = ""; // the correction that the hunks are of
+    this.wished = new Map(); // a change to whether it is carried, where the user chose
     this.items = new Map();
   }
 
-  /** What the user chose, for the server; undefined before any choice, so that the server decides. */
-  get choices() {
-    if (!this.switched.size) return undefined;
-    return this.hunks.map(({ number, carried }) => ({ number, carried: this.switched.get(number) ?? carried }));
+  /** What the user chose, by the numbers of a correction's hunks; undefined where the server is to decide. */
+  choicesFor(target) {
+    if (target !== this.target || !this.hunks.some((one) => this.wished.has(nameOf(one)))) return undefined;
+    // An edit carries one change, so a change that the user carries stands alone.
+    const chosen = this.hunks.find((one) => this.wished.get(nameOf(one)));
+    return this.hunks.map((one) => ({
+      number: one.number, carried: chosen ? one === chosen : this.wished.get(nameOf(one)) ?? one.carried,
+    }));
+  }
+
+  /** Whether the hunks on the page are not as the user chose in a text that was edited further. */
+  get differsFromChoices() {
+    const choices = this.choicesFor(this.target) || [];
+    return choices.some(({ carried }, index) => carried !== this.hunks[index].carried);
   }
 
   clear() {
     this.hunks = [];
-    this.switched.clear();
+    this.target = "";
+    this.wished.clear();
     this.items.clear();
     byId("hunks").replaceChildren();
     byId("scope-hint").textContent = "";
@@ -31,9 +46,11 @@ export class Understanding {
     byId("others").hidden = true;
   }
 
-  show({ hunks, would_change: others, notes }) {
-    const same = this.shape(hunks) === this.shape(this.hunks);
-    if (!same) this.switched.clear();
+  show(target, { hunks, would_change: others, notes }) {
+    const names = (list) => list.map((one) => `${one.number} ${nameOf(one)}`).join();
+    // The same list stays as it is, so that switches keep their focus while their consequences change.
+    const same = names(hunks) === names(this.hunks);
+    this.target = target;
     this.hunks = hunks;
     if (!same) this.showHunks();
     for (const hunk of hunks) this.items.get(hunk.number).update(hunk);
@@ -44,12 +61,7 @@ export class Understanding {
   /** Writes the texts anew, in another language of the interface. */
   relabel(found) {
     this.showHunks();
-    this.show(found);
-  }
-
-  // What makes it the same list, so that switches keep their focus while their consequences change.
-  shape(hunks) {
-    return JSON.stringify(hunks.map((one) => [one.number, one.unwanted, one.wanted, one.trigger]));
+    this.show(this.target, found);
   }
 
   showHunks() {
@@ -94,12 +106,14 @@ export class Understanding {
 
   // An edit carries one change: with another one everywhere, the one before applies only here.
   flip(number, carried) {
+    const before = this.hunks.some((one) => one.number !== number && one.carried);
     for (const one of this.hunks) {
-      if (one.number !== number && carried) this.switched.set(one.number, false);
+      if (one.number === number) one.carried = carried;
+      else if (carried) one.carried = false;
+      this.wished.set(nameOf(one), one.carried);
+      this.items.get(one.number).update(one);
     }
-    this.switched.set(number, carried);
-    const rest = this.hunks.some((one) => one.number !== number && one.carried);
-    byId("scope-hint").textContent = carried && rest ? say("scope.oneOnly") : "";
+    byId("scope-hint").textContent = carried && before ? say("scope.oneOnly") : "";
     this.onSwitch();
   }
 
