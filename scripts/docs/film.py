@@ -62,7 +62,7 @@ def film(page: Any, address: str, arguments: argparse.Namespace) -> None:
     def picture(name: str) -> None:
         path = arguments.folder / f"{name}.png"
         page.screenshot(path=path, full_page=True)
-        Image.open(path).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(path, optimize=True)
+        Image.open(path).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
         print(path)
 
     expect.set_options(timeout=240_000)

@@ -260,6 +260,32 @@ def test_a_change_elsewhere_keeps_the_focus_where_it_is(server: ContractServer, 
     expect(page.get_by_role("button", name="Undo fix 1")).to_be_focused()
 
 
+def test_a_fix_leaves_the_list_when_the_filter_no_longer_fits_it(server: ContractServer, open_page: Any) -> None:
+    for _ in range(2):
+        server.add(SOURCE, WANTED, state="live")
+    page = open_page()
+    page.get_by_role("radio", name=re.compile("^Live")).check(force=True)
+    expect(page.locator(".fix")).to_have_count(2)
+    page.get_by_role("button", name="Undo fix 1").focus()
+    server.change(2, state="proven")
+    expect(page.locator(".fix")).to_have_count(1)
+    expect(page.get_by_role("button", name="Undo fix 1")).to_be_focused()
+
+
+def test_a_stream_that_tells_all_again_announces_nothing(server: ContractServer, open_page: Any) -> None:
+    for _ in range(40):
+        server.add(SOURCE, WANTED, state="proven")
+    page = open_page()
+    expect(page.locator(".fix")).to_have_count(30)
+    translate(page)
+    for one in server.fixes:
+        server.send("fix", one)
+    server.change(40, state="baked")
+    expect(page.locator("#fix-40 .badge")).to_have_text("Baked")
+    expect(page.locator(".fix")).to_have_count(30)
+    expect(page.locator("#spoken")).to_have_text(f"Translated: {SAID}")
+
+
 def test_baking_asks_first_and_tells_how_it_ended(server: ContractServer, open_page: Any) -> None:
     server.add(SOURCE, WANTED, state="proven")
     page = open_page()

@@ -19,6 +19,7 @@ export class Queue {
     this.onUndo = onUndo;
     this.onCounts = onCounts;
     this.rows = new Map();
+    this.states = new Map(); // the number of every fix that was seen to its state
     this.state = "";
     this.counts = {};
     this.asked = null;
@@ -86,7 +87,7 @@ export class Queue {
       const open = [...this.rows.values()].filter((row) => !row.detail.hidden).map((row) => row.fix.id);
       const old = this.rows;
       this.rows = new Map(fixes.map((fix) => [fix.id, this.row(fix, old.get(fix.id))]));
-      byId("fixes").replaceChildren(...[...this.rows.values()].map((row) => row.item));
+      this.put();
       for (const id of open) this.rows.get(id)?.open(true);
       byId("more").hidden = fixes.length < PAGE;
       this.showCounts(counts);
@@ -94,6 +95,13 @@ export class Queue {
     } catch (error) {
       if (error.name !== "AbortError") showProblem(byId("queue-state"), error, () => this.load());
     }
+  }
+
+  // Lays the rows anew; a row that had the focus keeps it.
+  put() {
+    const focused = document.activeElement;
+    byId("fixes").replaceChildren(...[...this.rows.values()].map((row) => row.item));
+    if (byId("fixes").contains(focused)) focused.focus({ preventScroll: true });
   }
 
   async more() {
@@ -113,6 +121,7 @@ export class Queue {
   }
 
   row(fix, old = null) {
+    this.states.set(fix.id, fix.state);
     if (!old) return new FixRow(fix, { onUndo: this.onUndo, onOpen: () => {} });
     old.update(fix);
     return old;
@@ -128,21 +137,23 @@ export class Queue {
     place.textContent = n ? (this.filtered ? say("queue.found", { n }) : "") : say(this.filtered ? "queue.noneFound" : "queue.none");
   }
 
-  /** Takes a fix from an event: changes its row, or puts a new one on top where it passes the filters. */
+  /**
+   * Takes a fix from an answer or an event: changes its row, or puts a new one on top where it passes the filters.
+   * Returns whether the fix is new or in another state than before.
+   */
   take(fix) {
-    const row = this.rows.get(fix.id);
+    const [state, newest] = [this.states.get(fix.id), Math.max(0, ...this.states.keys())];
+    this.states.set(fix.id, fix.state);
     this.countSoon();
-    if (row) {
-      this.moveCount(row.fix.state, fix.state);
-      row.update(fix);
-      return;
-    }
-    if (this.filtered) {
-      this.soon();
-      return;
-    }
-    const newest = Math.max(0, ...this.rows.keys());
-    if (fix.id < newest) return;
+    const row = this.rows.get(fix.id);
+    row?.update(fix);
+    if (this.filtered && (!row || state !== fix.state)) this.soon();
+    else if (!row && fix.id > newest) this.putOnTop(fix);
+    if (state !== undefined) this.moveCount(state, fix.state);
+    return state === undefined ? fix.id > newest : state !== fix.state;
+  }
+
+  putOnTop(fix) {
     const made = this.row(fix);
     this.rows = new Map([[fix.id, made], ...this.rows]);
     byId("fixes").prepend(made.item);
@@ -172,7 +183,7 @@ export class Queue {
   relabel() {
     this.showStates();
     this.rows = new Map([...this.rows.values()].map(({ fix }) => [fix.id, this.row(fix)]));
-    byId("fixes").replaceChildren(...[...this.rows.values()].map((row) => row.item));
+    this.put();
     this.told();
   }
 }

@@ -53,14 +53,12 @@ async function undo(fix, parts) {
 
 // A fix from an answer or an event goes to every part that shows it.
 function take(fix, { correcting, following, queue }) {
-  const known = queue.rows.get(fix.id)?.fix.state;
-  queue.take(fix);
+  const moved = queue.take(fix);
   const followed = following.follows(fix.id);
-  const moved = followed && following.fix.state !== fix.state;
   if (followed) following.update(fix);
-  if (known !== fix.state) speakAloud(say("spoken.state", { id: String(fix.id), state: stateName(fix.state) }));
-  if (fix.state === "submitted" || !(moved || known !== fix.state)) return;
-  correcting.again(fix.source).then((output) => {
+  if (!moved) return;
+  if (followed) speakAloud(say("spoken.state", { id: String(fix.id), state: stateName(fix.state) }));
+  if (fix.state !== "submitted") correcting.again(fix.source).then((output) => {
     if (output !== null && following.follows(fix.id)) following.translatesAs(output);
   });
 }
