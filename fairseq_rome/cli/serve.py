@@ -20,7 +20,8 @@ def _parse_and_run(argv: Sequence[str]) -> int:
             f"{error.name} can't be imported, expected the extra of the server: pip install 'fairseq-rome[serve]'"
         ) from error
     # What a library would print of a failed request may hold what a client sent.
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    for name in ("uvicorn", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with listening(asked.host, asked.port) as listener:
         service = open_service(asked.spec, _log, asked.force, asked.progress)
 

@@ -52,7 +52,7 @@ def _add_serving(group: Group) -> None:
     )  # fmt: skip
     group.add_argument(
         "--serve-batch", type=int, default=32, metavar="N",
-        help="sentences that are translated together at most; more are quicker together, and a new request waits longer "
+        help="sentences that are translated together at most; more are quicker, and a new request waits longer "
         "(default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
@@ -80,7 +80,7 @@ def _add_fixes(group: Group) -> None:
         help="a live fix whose proof fails stays for its sentence alone, or goes (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--least-unchanged", type=float, default=0.97, metavar="SHARE",
+        "--least-unchanged", type=float, default=0.95, metavar="SHARE",
         help="share of other sentences that a proof wants unchanged, or changed as wanted (default: %(default)s)",
     )  # fmt: skip
     group.add_argument("--edit-config", metavar="YAML", help="settings of the edits, as for fairseq-edit")

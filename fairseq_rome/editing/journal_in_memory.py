@@ -44,7 +44,3 @@ class MemoryJournal:
         told = [before, to_fields(request), list(alike)]
         self.keys.append(hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest())
         return self.results.get(self.keys[-1])
-
-    def forget_others(self) -> None:
-        """Forget what the last run did not use."""
-        self.results = {key: self.results[key] for key in self.keys if key in self.results}

@@ -98,6 +98,8 @@ class _Routes:
         texts = [body.q] if isinstance(body.q, str) else body.q
         translated = await self._translated(texts)
         told: Dict[str, Any] = {"translatedText": translated[0] if isinstance(body.q, str) else translated}
+        if body.alternatives:
+            told["alternatives"] = [] if isinstance(body.q, str) else [[] for _ in texts]
         if body.source == "auto":
             detected = self.languages.detected()[0]
             told["detectedLanguage"] = detected if isinstance(body.q, str) else [detected] * len(texts)

@@ -35,7 +35,8 @@ class Fix:
         state: one of `STATES`.
         reason: why it is in this state, where that is not plain.
         choices: which hunks are carried; empty to leave it to the evidence.
-        fields: the request as an edit file has it; None until it is understood.
+        requests: what a run of the edit is asked for it, as an edit file has it; none until it is understood. A second
+            one is for the rest of its sentence, where the first leaves something of it.
         hunks: how it was understood, in plain values.
         live: seconds from coming in to being live; None before.
         proven: seconds from coming in to the proof; None before.
@@ -52,7 +53,7 @@ class Fix:
     state: str
     reason: str = ""
     choices: Choices = ()
-    fields: Optional[Mapping[str, Any]] = None
+    requests: Tuple[Mapping[str, Any], ...] = ()
     hunks: Tuple[Mapping[str, Any], ...] = ()
     live: Optional[float] = None
     proven: Optional[float] = None

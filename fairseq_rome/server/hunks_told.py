@@ -48,8 +48,8 @@ def check_choices(choices: Choices) -> None:
     carried = [number for number, flag in choices if flag]
     if len(carried) > 1:
         raise EditError(
-            f"hunks {', '.join(map(str, carried))} are to be carried, expected one at most: hand in another sentence for "
-            "the other, since an edit carries one change"
+            f"hunks {', '.join(map(str, carried))} are to be carried, expected one at most: hand in another sentence "
+            "for the other, since an edit carries one change"
         )
     numbers = [number for number, _ in choices]
     if len(set(numbers)) < len(numbers):

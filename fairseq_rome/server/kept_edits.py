@@ -13,15 +13,18 @@ from fairseq_rome.editing.outcome import Result
 from fairseq_rome.errors import EditError
 from fairseq_rome.patch import Patch
 from fairseq_rome.server.fix import FAILED, LIVE
-from fairseq_rome.server.queue_file import PROOF, QUICK, FixQueue, KeptEdit
+from fairseq_rome.server.queue_file import PROOF, QUICK, FixQueue, KeptEdit, Part
 from fairseq_rome.server.server_spec import KEEP
 from fairseq_rome.text.requests import EditRequest
 
+Patches = Dict[Part, Patch]
+"""By fix and request, in the order in which they are made."""
 
-def kept(fix: int, key: str, result: Result) -> KeptEdit:
-    """A result of a fix as the queue keeps it; the key as for `KeptEdit`."""
+
+def kept(part: Part, key: str, result: Result) -> KeptEdit:
+    """The result of a request of a fix as the queue keeps it; the key as for `KeptEdit`."""
     texts, tensors = packed_result(result)
-    return KeptEdit(fix, key, texts, save(tensors or {"none": torch.zeros(0)}))
+    return KeptEdit(*part, key, texts, save(tensors or {"none": torch.zeros(0)}))
 
 
 def result_in(edit: KeptEdit, request: EditRequest) -> Result:
@@ -54,24 +57,24 @@ class KnownPatches:
 
     def __init__(self, queue: FixQueue) -> None:
         self._queue = queue
-        self._known: Dict[Tuple[int, str, str], Optional[Patch]] = {}
+        self._known: Dict[Tuple[Part, str, str], Optional[Patch]] = {}
 
-    def of(self, kind: str, numbers: Sequence[int]) -> Dict[int, Patch]:
-        """The patches of one kind of some fixes, in their order; a fix without a patch is left out."""
-        names = {number: (number, kind, key) for number, key in self._queue.edit_keys(kind, numbers).items()}
-        missing = [number for number, name in names.items() if name not in self._known]
-        for number, edit in self._queue.edits(kind, missing).items():
-            self._known[names[number]] = patch_in(edit)
-        found = {number: self._known.get(names[number]) for number in numbers if number in names}
-        return {number: patch for number, patch in found.items() if patch is not None}
+    def of(self, kind: str, numbers: Sequence[int]) -> Patches:
+        """The patches of one kind of some fixes, in their order; a request without a patch is left out."""
+        names = {part: (part, kind, key) for part, key in self._queue.edit_keys(kind, numbers).items()}
+        missing = [part for part, name in names.items() if name not in self._known]
+        for part, edit in self._queue.edits(kind, missing).items():
+            self._known[names[part]] = patch_in(edit)
+        found = {part: self._known.get(name) for part, name in names.items()}
+        return {part: patch for part, patch in found.items() if patch is not None}
 
 
-def proven_of(known: KnownPatches, queue: FixQueue) -> Dict[int, Patch]:
+def proven_of(known: KnownPatches, queue: FixQueue) -> Patches:
     """The patches that are in the weights, in their order."""
     return known.of(PROOF, [one.id for one in queue.in_weights()])
 
 
-def beside_of(known: KnownPatches, queue: FixQueue, failed: str, also: Sequence[int] = ()) -> Dict[int, Patch]:
+def beside_of(known: KnownPatches, queue: FixQueue, failed: str, also: Sequence[int] = ()) -> Patches:
     """The patches that hooks hold beside the model.
 
     A fix that waits for a new proof keeps what the last one gave it, where hooks can hold that.
@@ -86,8 +89,10 @@ def beside_of(known: KnownPatches, queue: FixQueue, failed: str, also: Sequence[
     kept_on = [one.id for one in queue.in_state(FAILED)] if failed == KEEP else []
     quick = known.of(QUICK, sorted({*live, *kept_on, *also}))
     again = {
-        number: patch
-        for number, patch in known.of(PROOF, live).items()
+        part: patch
+        for part, patch in known.of(PROOF, live).items()
         if all(change.gate_part is not None for change in patch.changes)
     }
-    return dict(sorted({**quick, **again}.items()))
+    replaced = {fix for fix, _ in again}
+    alone = {part: patch for part, patch in quick.items() if part[0] not in replaced}
+    return dict(sorted({**alone, **again}.items()))

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from fairseq_rome.patch import HookedPatches, Patch, apply_, restore_
 
-Patches = Mapping[int, Patch]
+Key = Tuple[int, int]
+Patches = Mapping[Key, Patch]
+"""By fix and request."""
 
 
 class LiveEdits:
@@ -20,7 +22,7 @@ class LiveEdits:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._made: Dict[int, Patch] = {}
+        self._made: Dict[Key, Patch] = {}
         self._saved: Dict[str, Tensor] = {}
         self._hooks: Optional[HookedPatches] = None
 
@@ -57,7 +59,7 @@ class LiveEdits:
         self._made = dict(wanted)
 
 
-def _begins_with(wanted: List[Tuple[int, Patch]], there: List[Tuple[int, Patch]]) -> bool:
+def _begins_with(wanted: List[Tuple[Key, Patch]], there: List[Tuple[Key, Patch]]) -> bool:
     """Whether some edits are there already, in the order in which they are wanted."""
     same = [one[0] == other[0] and one[1] is other[1] for one, other in zip(wanted, there)]
     return len(wanted) >= len(there) and all(same)

@@ -26,6 +26,7 @@ class TranslateBody(Known):
     source: str = Field(description="Code of the source language, or auto.")
     target: str = Field(description="Code of the target language.")
     format: str = Field("text", description="Only text.")
+    alternatives: int = Field(0, description="Is taken, and none are given.")
     api_key: Optional[str] = None
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.case import Case
 from fairseq_rome.editing.journal_in_memory import MemoryJournal
 from fairseq_rome.editing.outcome import FAILED, Outcome, Result
 from fairseq_rome.errors import EditError
+from fairseq_rome.host.quiet import quiet
+from fairseq_rome.host.user_dir import share_user_dir
 from fairseq_rome.server.fix import Fix
 from fairseq_rome.server.hunks_told import told_hunks
 from fairseq_rome.server.kept_edits import kept, result_in
-from fairseq_rome.server.queue_file import PROOF, FixQueue, KeptEdit
-from fairseq_rome.server.queue_requests import request_of
+from fairseq_rome.server.queue_file import PROOF, FixQueue, KeptEdit, Part
+from fairseq_rome.server.queue_requests import requests_of, rest_of
 from fairseq_rome.server.server_spec import ServerSpec
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.workbench.journals import described_run
+from fairseq_rome.workbench.opening import open_model
 from fairseq_rome.workbench.workbench import Workbench
 
 # Other sentences of a proof that clients are told of at most, of each kind.
@@ -30,14 +33,47 @@ class Proof:
     Args:
         reason: why the proof fails; empty if it does not.
         edits: of the fix, and of earlier ones that it changes.
+        requests: what is asked for the fix, as an edit file has it.
         evidence: what the proof showed, in plain values.
         hunks: how the fix was understood, in plain values; empty where nothing is known.
+        note: what else is to be known of it.
     """
 
     reason: str
     edits: Tuple[KeptEdit, ...] = ()
+    requests: Tuple[Mapping[str, Any], ...] = ()
     evidence: Optional[Dict[str, Any]] = None
     hunks: Tuple[Dict[str, Any], ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run of all requests of some fixes.
+
+    Args:
+        fixes: in their order.
+        outcome: with a result for each request.
+    """
+
+    fixes: Tuple[Fix, ...]
+    outcome: Outcome
+
+    @property
+    def parts(self) -> List[Part]:
+        """The fix and the number of its request, for each result."""
+        return [(fix.id, part) for fix in self.fixes for part in range(len(fix.requests))]
+
+    @property
+    def own(self) -> Result:
+        """The first result of the last fix."""
+        return self.outcome.results[-len(self.fixes[-1].requests)]
+
+    @property
+    def failed(self) -> List[int]:
+        """The fixes with a request that does not hold."""
+        told = zip(self.parts, self.outcome.results)
+        return list(dict.fromkeys(fix for (fix, _), result in told if result.status == FAILED))
 
 
 class ProofJobs:
@@ -66,14 +102,20 @@ class ProofJobs:
         Raises:
             EditError: if the requests contradict one another, or can't be met.
         """
-        fixes = [self._queue.fix(one) for one in (*proven, number)]
-        outcome = self._run(fixes)
-        own = outcome.results[-1]
-        reason = self._reason(outcome, fixes)
-        told = told_hunks(own.readings, own.evidence, fixes[-1].before, fixes[-1].target) if own.readings else []
-        evidence = self._evidence(outcome, own)
-        edits = () if reason else tuple(self._fresh(fixes))
-        return Proof(reason, edits, evidence, tuple(told))
+        fix = self._queue.fix(number)
+        fix = replace(fix, requests=fix.requests[:1])
+        earlier = [self._queue.fix(one) for one in proven]
+        run, note = self._run([*earlier, fix]), ""
+        if not run.failed and run.own.after != self._spelled(fix.target):
+            whole = self._run([*earlier, replace(fix, requests=(*fix.requests, rest_of(fix)))])
+            if whole.failed:
+                note = "what else was corrected in its sentence is not made: no edit was found for it"
+            else:
+                run = whole
+        own, reason = run.own, self._reason(run)
+        told = told_hunks(own.readings, own.evidence, fix.before, fix.target) if own.readings else []
+        edits = () if reason else tuple(self._fresh(run))
+        return Proof(reason, edits, run.fixes[-1].requests, self._evidence(run, own), tuple(told), note)
 
     def bake(self) -> Tuple[int, ...]:
         """Write the checkpoint with all that is proven; the numbers of the fixes in it.
@@ -81,58 +123,70 @@ class ProofJobs:
         Raises:
             EditError: if a request does not hold, or the file can't be written.
         """
-        fixes = self._queue.in_weights()
-        outcome = self._run(fixes)
-        failed = next(iter(outcome.failed), None)
+        run = self._run(self._queue.in_weights())
+        failed = next(iter(run.outcome.failed), None)
         if failed is not None:
-            raise EditError(f"fix {failed.request.id}: {failed.reason}")
-        self._bench.write(str(self._spec.bake_to), outcome, self._spec.settings, force=True)
-        return tuple(one.id for one in fixes)
+            raise EditError(f"request {failed.request.id}: {failed.reason}")
+        self._bench.write(str(self._spec.bake_to), run.outcome, self._spec.settings, force=True)
+        return tuple(one.id for one in run.fixes)
 
-    def _run(self, fixes: Sequence[Fix]) -> Outcome:
-        """The outcome of some fixes, as a run of them would have it."""
+    def _spelled(self, target: str) -> str:
+        """A target as the model would say it."""
+        codec = self._bench.model.translator.codec
+        return codec.target_text(codec.target(target))
+
+    def _run(self, fixes: Sequence[Fix]) -> _Run:
+        """A run of the requests of some fixes, as `fairseq-edit` would make it."""
         self._recall(fixes)
-        requests = [request_of(one) for one in fixes]
+        requests = [request for one in fixes for request in requests_of(one)]
         outcome = self._bench.edit(requests, self._spec.settings, journal=self._journal)
-        self._journal.forget_others()
-        return outcome
+        return _Run(tuple(fixes), outcome)
 
     def _recall(self, fixes: Sequence[Fix]) -> None:
         """Take from the queue what the journal does not know, as after a start of the server."""
         keys = self._queue.edit_keys(PROOF, [one.id for one in fixes])
-        missing = [number for number, key in keys.items() if key not in self._journal.results]
-        requests = {one.id: request_of(one) for one in fixes}
-        for number, edit in self._queue.edits(PROOF, missing).items():
-            self._journal.results[edit.key] = result_in(edit, requests[number])
+        missing = [part for part, key in keys.items() if key not in self._journal.results]
+        requests = {(one.id, part): request for one in fixes for part, request in enumerate(requests_of(one))}
+        for part, edit in self._queue.edits(PROOF, [one for one in missing if one in requests]).items():
+            self._journal.results[edit.key] = result_in(edit, requests[part])
 
-    def _fresh(self, fixes: Sequence[Fix]) -> Iterable[KeptEdit]:
-        """The edits of some fixes, as the last run has them, that the queue does not have so."""
-        there = self._queue.edit_keys(PROOF, [one.id for one in fixes])
-        for fix, key in zip(fixes, self._journal.keys):
-            if there.get(fix.id) != key:
-                yield kept(fix.id, key, self._journal.results[key])
+    def _fresh(self, run: _Run) -> Iterable[KeptEdit]:
+        """The edits of those fixes that the queue does not have as the run has them."""
+        there = self._queue.edit_keys(PROOF, [one.id for one in run.fixes])
+        keys = dict(zip(run.parts, self._journal.keys))
+        changed = {part[0] for part, key in keys.items() if there.get(part) != key}
+        for part, key in keys.items():
+            if part[0] in changed:
+                yield kept(part, key, self._journal.results[key])
 
-    def _reason(self, outcome: Outcome, fixes: Sequence[Fix]) -> str:
-        """Why the last of some fixes can't be proven; empty if it is."""
-        own = outcome.results[-1]
-        if own.status == FAILED:
-            return own.reason or "the edit does not hold"
-        undone = [fix.id for fix, result in zip(fixes, outcome.results) if result.status == FAILED]
-        if undone:
-            return f"with it fix {', '.join(map(str, undone))} would no longer hold"
-        sample = outcome.sample
-        share = 1 - len(sample.damaged) / len(sample.sources) if sample.sources else 1.0
-        if share < self._spec.least_unchanged:
+    def _reason(self, run: _Run) -> str:
+        """Why the last of the fixes can't be proven; empty if it is."""
+        number = run.fixes[-1].id
+        if number in run.failed:
+            return run.own.reason or "the edit does not hold"
+        if run.failed:
+            return f"with it fix {', '.join(map(str, run.failed))} would no longer hold"
+        damaged, of = len(self._damaged(run)), len(run.outcome.sample.sources)
+        if of and 1 - damaged / of < self._spec.least_unchanged:
             return (
-                f"{len(sample.damaged)} of {len(sample.sources)} other sentences would change, expected at least "
+                f"{damaged} of {of} other sentences would change otherwise than as wanted, expected at least "
                 f"{self._spec.least_unchanged:.1%} to stay (--least-unchanged)"
             )
         return ""
 
-    def _evidence(self, outcome: Outcome, own: Result) -> Dict[str, Any]:
+    def _damaged(self, run: _Run) -> List[int]:
+        """Those of the other sentences that change by the last fix, and otherwise than as wanted."""
+        sample, number = run.outcome.sample, run.fixes[-1].id
+        told = zip(run.parts, run.outcome.results)
+        earlier = {id(one.patch): one.patch for (fix, _), one in told if one.patch is not None and fix != number}
+        with self._bench.patched(list(earlier.values())) as bench:
+            without = bench.translate([sample.sources[index] for index in sample.damaged])
+        return [index for index, text in zip(sample.damaged, without) if text != sample.after[index]]
+
+    def _evidence(self, run: _Run, own: Result) -> Dict[str, Any]:
         """What a proof showed, in plain values."""
-        sample = outcome.sample
-        probes = self._probes(outcome, own)
+        sample = run.outcome.sample
+        probes = self._probes(run.outcome, own)
         clean = sum(one["clean"] for one in probes)
         changed = [(sample.sources[i], sample.before[i], sample.after[i], i in sample.wanted) for i in sample.changed]
         return {
@@ -145,7 +199,7 @@ class ProofJobs:
             "report": {
                 "efficacy": own.status != FAILED,
                 "clean": [clean, len(probes)],
-                "unrelated": [len(sample.sources) - len(sample.damaged), len(sample.sources)],
+                "unrelated": [len(sample.sources) - len(self._damaged(run)), len(sample.sources)],
                 "probes": probes[:_TOLD],
                 "changed": [
                     {"source": source, "before": before, "after": after, "wanted": wanted}
@@ -195,8 +249,6 @@ def make_proof_jobs(spec: ServerSpec, tell: Callable[[Any], None]) -> ProofJobs:
     Raises:
         EditError: if the model or the queue can't be opened.
     """
-    from fairseq_rome.host.user_dir import share_user_dir
-    from fairseq_rome.workbench.opening import open_model
-
-    share_user_dir()
+    with quiet():
+        share_user_dir()
     return ProofJobs(Workbench(open_model(spec.model, _Teller(tell))), FixQueue(spec.queue, write=False), spec)

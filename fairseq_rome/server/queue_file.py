@@ -21,24 +21,28 @@ _TABLES = """
     CREATE TABLE IF NOT EXISTS fixes (
         id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, before TEXT NOT NULL, target TEXT NOT NULL,
         now TEXT NOT NULL DEFAULT '', who TEXT NOT NULL, created TEXT NOT NULL, state TEXT NOT NULL,
-        reason TEXT NOT NULL DEFAULT '', choices TEXT NOT NULL DEFAULT '[]', fields TEXT, hunks TEXT NOT NULL DEFAULT
-        '[]', live REAL, proven REAL, place INTEGER, evidence TEXT
+        reason TEXT NOT NULL DEFAULT '', choices TEXT NOT NULL DEFAULT '[]', requests TEXT NOT NULL DEFAULT '[]',
+        hunks TEXT NOT NULL DEFAULT '[]', live REAL, proven REAL, place INTEGER, evidence TEXT
     );
     CREATE INDEX IF NOT EXISTS fixes_by_state ON fixes (state);
     CREATE TABLE IF NOT EXISTS edits (
-        fix INTEGER NOT NULL REFERENCES fixes (id), kind TEXT NOT NULL, key TEXT NOT NULL, texts TEXT NOT NULL,
-        tensors BLOB NOT NULL, PRIMARY KEY (fix, kind)
+        fix INTEGER NOT NULL REFERENCES fixes (id), part INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
+        texts TEXT NOT NULL, tensors BLOB NOT NULL, PRIMARY KEY (fix, kind, part)
     );
 """
 _COLUMNS = (
-    "id, source, before, target, now, who, created, state, reason, choices, fields, hunks, live, proven, place"
+    "id, source, before, target, now, who, created, state, reason, choices, requests, hunks, live, proven, place"
 )
-_SETTABLE = ("now", "state", "reason", "fields", "hunks", "live", "proven", "place", "evidence")
+_SETTABLE = ("now", "state", "reason", "requests", "hunks", "live", "proven", "place", "evidence")
 # Milliseconds that a reader waits for a writer, and the other way round; a write takes a few.
 _PATIENCE = 10_000
 
 QUICK, PROOF = "quick", "proof"
 """Kinds of edits of a fix: for its sentence alone, and the one that was proven."""
+
+
+Part = Tuple[int, int]
+"""A fix, and which of its requests."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,14 @@ class KeptEdit:
 
     Args:
         fix: the fix.
+        part: which of its requests, from 0.
         key: what the result depends on, as a `MemoryJournal` knows it; empty for a quick edit.
         texts: from `packed_result`.
         tensors: bytes of safetensors.
     """
 
     fix: int
+    part: int
     key: str
     texts: Mapping[str, str]
     tensors: bytes
@@ -116,23 +122,28 @@ class FixQueue:
             )
             return self.fix(int(row.lastrowid or 0))
 
-    def change(self, number: int, edit: Optional[Tuple[str, KeptEdit]] = None, **values: Any) -> Fix:
-        """Change columns of a fix, and keep an edit of it with its kind; the fix as it is then."""
-        with self._writing() as base:
-            self._set(base, number, values)
-            if edit is not None:
-                self._keep(base, *edit)
-            return self.fix(number)
+    def change(self, number: int, **values: Any) -> Fix:
+        """Change columns of a fix; the fix as it is then."""
+        return self.change_all({number: values})[0]
 
     def change_all(
-        self, values: Mapping[int, Mapping[str, Any]], edits: Sequence[Tuple[str, KeptEdit]] = ()
+        self, values: Mapping[int, Mapping[str, Any]], kind: str = QUICK, edits: Sequence[KeptEdit] = ()
     ) -> List[Fix]:
-        """Change columns of several fixes and keep several edits, all at once or not at all."""
+        """Change columns of several fixes and keep several edits, all at once or not at all.
+
+        Args:
+            values: columns to change, by fix.
+            kind: of the edits.
+            edits: take the place of all of this kind that their fixes have.
+        """
         with self._writing() as base:
             for number, own in values.items():
                 self._set(base, number, own)
-            for kind, edit in edits:
-                self._keep(base, kind, edit)
+            for fix in {one.fix for one in edits}:
+                base.execute("DELETE FROM edits WHERE fix = ? AND kind = ?", (fix, kind))
+            for one in edits:
+                told = (one.fix, one.part, kind, one.key, json.dumps(dict(one.texts)), one.tensors)
+                base.execute("INSERT INTO edits VALUES (?, ?, ?, ?, ?, ?)", told)
             return [self.fix(number) for number in values]
 
     def fix(self, number: int) -> Fix:
@@ -194,23 +205,26 @@ class FixQueue:
             found = dict(self._base.execute("SELECT state, count(*) FROM fixes GROUP BY state"))
         return {state: int(found.get(state, 0)) for state in STATES}
 
-    def edits(self, kind: str, numbers: Sequence[int]) -> Dict[int, KeptEdit]:
-        """The edits of one kind of some fixes, as far as they have one."""
-        found: Dict[int, KeptEdit] = {}
+    def edits(self, kind: str, parts: Sequence[Part]) -> Dict[Part, KeptEdit]:
+        """The edits of one kind of some requests of fixes, as far as there are such."""
+        found: Dict[Part, KeptEdit] = {}
         with self._lock:
-            for number in numbers:
+            for fix, part in parts:
                 row = self._base.execute(
-                    "SELECT key, texts, tensors FROM edits WHERE fix = ? AND kind = ?", (number, kind)
+                    "SELECT key, texts, tensors FROM edits WHERE fix = ? AND kind = ? AND part = ?", (fix, kind, part)
                 ).fetchone()
                 if row is not None:
-                    found[number] = KeptEdit(number, row[0], json.loads(row[1]), bytes(row[2]))
+                    found[fix, part] = KeptEdit(fix, part, row[0], json.loads(row[1]), bytes(row[2]))
         return found
 
-    def edit_keys(self, kind: str, numbers: Sequence[int]) -> Dict[int, str]:
-        """The keys of the edits of one kind of some fixes, as far as they have one."""
+    def edit_keys(self, kind: str, numbers: Sequence[int]) -> Dict[Part, str]:
+        """The keys of the edits of one kind of some fixes, in the order of these and then of their requests."""
         with self._lock:
-            found = dict(self._base.execute("SELECT fix, key FROM edits WHERE kind = ?", (kind,)))
-        return {number: found[number] for number in numbers if number in found}
+            rows = self._base.execute("SELECT fix, part, key FROM edits WHERE kind = ? ORDER BY part", (kind,))
+            by_fix: Dict[int, List[Tuple[Part, str]]] = {}
+            for fix, part, key in rows:
+                by_fix.setdefault(fix, []).append(((fix, part), key))
+        return {part: key for number in numbers for part, key in by_fix.get(number, ())}
 
     def to_go_on_with(self) -> List[Fix]:
         """The fixes that wait for a gate or for a proof, the oldest first."""
@@ -226,14 +240,8 @@ class FixQueue:
         if unknown:
             raise TypeError(f"no columns to set: {', '.join(sorted(unknown))}")
         for name, value in values.items():
-            stored = json.dumps(value) if name in ("fields", "hunks", "evidence") and value is not None else value
+            stored = json.dumps(value) if name in ("requests", "hunks", "evidence") and value is not None else value
             base.execute(f"UPDATE fixes SET {name} = ? WHERE id = ?", (stored, number))
-
-    def _keep(self, base: sqlite3.Connection, kind: str, edit: KeptEdit) -> None:
-        base.execute(
-            "INSERT OR REPLACE INTO edits VALUES (?, ?, ?, ?, ?)",
-            (edit.fix, kind, edit.key, json.dumps(dict(edit.texts)), edit.tensors),
-        )
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -251,8 +259,7 @@ class FixQueue:
 def _fix(row: Sequence[Any]) -> Fix:
     values = dict(zip(_COLUMNS.split(", "), row))
     values["choices"] = tuple((int(number), bool(carried)) for number, carried in json.loads(values["choices"]))
-    values["fields"] = None if values["fields"] is None else json.loads(values["fields"])
-    values["hunks"] = tuple(json.loads(values["hunks"]))
+    values.update({name: tuple(json.loads(values[name])) for name in ("requests", "hunks")})
     return Fix(**values)
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from fairseq_rome.cases.hunk_reading import Sides, read_hunks
 from fairseq_rome.cases.understanding import Understanding, understand
 from fairseq_rome.editing.outcome import FAILED
 from fairseq_rome.editing.site_plan import plan
+from fairseq_rome.host.quiet import quiet
 from fairseq_rome.host.sites import find_sites
+from fairseq_rome.host.user_dir import share_user_dir
 from fairseq_rome.patch import HookedPatches, Patch
-from fairseq_rome.server.fix import Choices, Fix
+from fairseq_rome.server.fix import Choices
 from fairseq_rome.server.hunks_told import named_hunks, told_hunks
-from fairseq_rome.server.kept_edits import KnownPatches, beside_of, kept, proven_of
+from fairseq_rome.server.kept_edits import KnownPatches, Patches, beside_of, kept, proven_of
 from fairseq_rome.server.queue_file import FixQueue, KeptEdit
 from fairseq_rome.server.server_spec import ServerSpec
 from fairseq_rome.settings import with_settings
@@ -23,6 +25,7 @@ from fairseq_rome.statistics import background
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.requests.records import to_fields
 from fairseq_rome.text.words import words
+from fairseq_rome.workbench.opening import open_model
 from fairseq_rome.workbench.workbench import Workbench
 
 # Other sentences that a correction's preview looks at, and that it tells at most. More show better what would change,
@@ -35,16 +38,25 @@ class LiveGate:
     """What the quick worker found for a fix.
 
     Args:
-        fields: the request, as an edit file has it.
-        hunks: how it was understood, in plain values.
         edit: the gate; None where none was found, or the model says the target already.
         reason: why there is none; empty where it needs none.
     """
 
-    fields: Dict[str, Any]
-    hunks: List[Dict[str, Any]]
     edit: Optional[KeptEdit]
-    reason: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class FixRead:
+    """How a fix was understood.
+
+    Args:
+        requests: what is asked for it, as an edit file has it.
+        hunks: its hunks, in plain values.
+    """
+
+    requests: List[Dict[str, Any]]
+    hunks: List[Dict[str, Any]]
 
 
 class QuickJobs:
@@ -69,7 +81,6 @@ class QuickJobs:
             EditError: for a request that no model can meet.
         """
         fix = self._queue.fix(number)
-        fields, hunks = self._understood(fix)
         request = EditRequest(fix.source, fix.target, id=str(number))
         proven, beside = self._live_but(number)
         translator = self._bench.model.translator
@@ -77,8 +88,20 @@ class QuickJobs:
         with hooks.on(translator.model) if hooks else nullcontext():
             result = self._bench.edit_on_top(request, self._spec.quick, proven)
         if result.status == FAILED:
-            return LiveGate(fields, hunks, None, result.reason)
-        return LiveGate(fields, hunks, kept(number, "", result) if result.patch else None, "")
+            return LiveGate(None, result.reason)
+        return LiveGate(kept((number, 0), "", result) if result.patch else None)
+
+    def read(self, number: int) -> FixRead:
+        """How a fix is understood, which takes as long as its gate.
+
+        Raises:
+            EditError: for choices that can't be.
+        """
+        fix = self._queue.fix(number)
+        request = self._asked(fix.source, fix.before, fix.target, fix.choices, self._said(fix.source))
+        known = self._read(fix.source, fix.before, fix.target, request)
+        hunks = [] if known is None else told_hunks(known.readings, known.evidence, fix.before, fix.target)
+        return FixRead([to_fields(replace(request, id=str(number)))], hunks)
 
     def understand(self, source: str, output: str, target: str, choices: Choices) -> Dict[str, Any]:
         """How a correction would be understood, and what other sentences would change with it.
@@ -93,13 +116,6 @@ class QuickJobs:
         hunks = told_hunks(known.readings, known.evidence, output, target)
         would_change, notes = self._would_change(request)
         return {"hunks": hunks, "would_change": would_change, "notes": notes}
-
-    def _understood(self, fix: Fix) -> Tuple[Dict[str, Any], List[Dict[str, Any]]]:
-        """The request of a fix as an edit file has it, and its hunks as clients are told them."""
-        request = self._asked(fix.source, fix.before, fix.target, fix.choices, self._said(fix.source))
-        known = self._read(fix.source, fix.before, fix.target, request)
-        hunks = [] if known is None else told_hunks(known.readings, known.evidence, fix.before, fix.target)
-        return to_fields(replace(request, id=str(fix.id))), hunks
 
     def _asked(self, source: str, output: str, target: str, choices: Choices, said: str) -> EditRequest:
         """The request that an edit is to have, with what a client chose in it."""
@@ -160,8 +176,8 @@ class QuickJobs:
             self._read(source, said, f"{said} {said}", EditRequest(source, said))
 
 
-def _without(patches: Mapping[int, Patch], number: int) -> List[Patch]:
-    return [patch for fix, patch in patches.items() if fix != number]
+def _without(patches: Patches, number: int) -> List[Patch]:
+    return [patch for (fix, _), patch in patches.items() if fix != number]
 
 
 def _alike(before: str, after: str) -> float:
@@ -175,8 +191,6 @@ def make_quick_jobs(spec: ServerSpec, tell: Callable[[Any], None]) -> QuickJobs:
     Raises:
         EditError: if the model or the queue can't be opened.
     """
-    from fairseq_rome.host.user_dir import share_user_dir
-    from fairseq_rome.workbench.opening import open_model
-
-    share_user_dir()
+    with quiet():
+        share_user_dir()
     return QuickJobs(Workbench(open_model(spec.model)), FixQueue(spec.queue, write=False), spec)

@@ -77,7 +77,8 @@ def _claim(queue: FixQueue, model: OpenModel, spec: ServerSpec) -> None:
         again = {"state": LIVE, "place": None, "reason": "the settings have changed: it is proven again"}
         queue.change_all({one.id: again for one in queue.in_state(*IN_WEIGHTS)})
     told = {"base": model.fingerprint, "direction": direction, "model": Path(model.path).name, "run": run}
-    queue.tell_about(**told, settings=json.dumps(spec.settings.as_plain()))
+    settings, languages = json.dumps(spec.settings.as_plain()), json.dumps(model.languages)
+    queue.tell_about(**told, settings=settings, languages=languages)
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -62,7 +62,7 @@ class ServerSpec:
     queue: str
     settings: EditSettings = field(default_factory=EditSettings)
     failed: str = KEEP
-    least_unchanged: float = 0.97
+    least_unchanged: float = 0.95
     bake_to: Optional[str] = None
     token: Optional[str] = None
     batch: int = 32

@@ -20,7 +20,7 @@ from fairseq_rome.server.kept_edits import KnownPatches, beside_of, proven_of
 from fairseq_rome.server.live_edits import LiveEdits
 from fairseq_rome.server.proof_jobs import Proof, make_proof_jobs
 from fairseq_rome.server.queue_file import PROOF, QUICK, FixQueue
-from fairseq_rome.server.quick_jobs import LiveGate, make_quick_jobs
+from fairseq_rome.server.quick_jobs import FixRead, LiveGate, make_quick_jobs
 from fairseq_rome.server.server_spec import ServerSpec
 from fairseq_rome.server.translation_loop import Busy, TranslationLoop, check_lengths
 from fairseq_rome.server.worker_process import WorkerDied, WorkerProcess, serve_jobs
@@ -29,6 +29,12 @@ from fairseq_rome.text.requests import EditFile, EditRequest
 _AGAIN = "fix {number}, which was proven before it, was undone: it is proven again"
 # Seconds that a correction waits for its sentence to be translated; many times a full queue's.
 _PATIENCE = 120.0
+
+
+# Of the quick worker's jobs: who has corrected waits for a gate, who is about to for a preview, a proof for the rest.
+_GATE, _PREVIEW, _READ = 0, 1, 2
+# How far the proofs stand back behind all else where processors are short, as Unix counts it.
+_NICENESS = 10
 
 
 class Refused(Exception):
@@ -80,8 +86,9 @@ class FixService:
         self._proving: Optional[int] = None
         self._stages: Dict[int, Tuple[str, float]] = {}
         self._bakes: List[Bake] = []
-        self.quick = WorkerProcess("quick worker", serve_jobs, (partial(make_quick_jobs, spec),), self._progress, log)
-        self.proof = WorkerProcess("proof worker", serve_jobs, (partial(make_proof_jobs, spec),), self._progress, log)
+        jobs = (partial(make_quick_jobs, spec),), (partial(make_proof_jobs, spec), _NICENESS)
+        self.quick = WorkerProcess("quick worker", serve_jobs, jobs[0], self._progress, log)
+        self.proof = WorkerProcess("proof worker", serve_jobs, jobs[1], self._progress, log)
 
     def start(self) -> None:
         """Begin to translate with what was live before, and go on with what was not done."""
@@ -90,8 +97,11 @@ class FixService:
             self._renew()
             self.quick.start()
             self.proof.start()
-            for fix in self.queue.in_state(SUBMITTED):
-                self._find_gate(fix.id)
+            for fix in self.queue.to_go_on_with():
+                if fix.state == SUBMITTED and not fix.reason:
+                    self._find_gate(fix.id)
+                elif not fix.requests:
+                    self._read(fix.id)
             self._prove_next()
 
     def close(self) -> None:
@@ -178,7 +188,7 @@ class FixService:
         check_choices(choices)
         check_lengths(self.translator, [source])
         check_spelling(EditFile((EditRequest(source, target, id="correction"),)), self.translator.codec)
-        return self.quick.submit("understand", source, output, target, choices)
+        return self.quick.submit("understand", source, output, target, choices, rank=_PREVIEW)
 
     def _added(
         self, source: str, before: str, target: str, who: str, choices: Choices
@@ -211,7 +221,7 @@ class FixService:
         self.loop.change(partial(self._edits.set, proven, beside)).result()
 
     def _find_gate(self, number: int) -> None:
-        self.quick.submit("live", number).add_done_callback(partial(self._gate_found, number))
+        self.quick.submit("live", number, rank=_GATE).add_done_callback(partial(self._gate_found, number))
 
     def _gate_found(self, number: int, future: Future[LiveGate]) -> None:
         """A gate is there, or there is none."""
@@ -223,31 +233,49 @@ class FixService:
             try:
                 gate = future.result()
             except (EditError, WorkerDied) as error:
-                self._tell([self.queue.change(number, state=FAILED, reason=str(error))])
-                self._log(f"fix {number}: failed")
-                return
-            known: Dict[str, Any] = {"fields": gate.fields, "hunks": gate.hunks}
+                gate = LiveGate(None, str(error))
             if gate.reason:
-                fix = self.queue.change(number, reason=f"not live before its proof: {gate.reason}", **known)
+                fix = self.queue.change(number, reason=f"not live before its proof: {gate.reason}")
             else:
-                fix = self._gone_live(number, gate, known)
+                fix = self._gone_live(number, gate)
             self._tell([fix])
-            self._prove_next()
+            self._read(number)
 
-    def _gone_live(self, number: int, gate: LiveGate, known: Dict[str, Any]) -> Fix:
+    def _gone_live(self, number: int, gate: LiveGate) -> Fix:
         """Put a gate on the model, and only then say so."""
-        fix = self.queue.change(number, None if gate.edit is None else (QUICK, gate.edit), **known)
+        (fix,) = self.queue.change_all({number: {}}, QUICK, [] if gate.edit is None else [gate.edit])
         self._renew([number])
         now = self.loop.translate([fix.source]).result(_PATIENCE)[0]
         seconds = _seconds_since(fix.created)
         self._log(f"fix {number}: live after {seconds:.2f} s")
         return self.queue.change(number, state=LIVE, now=now, live=seconds, reason="")
 
+    def _read(self, number: int) -> None:
+        """Let a fix be understood, which its proof needs."""
+        self.quick.submit("read", number, rank=_READ).add_done_callback(partial(self._fix_read, number))
+
+    def _fix_read(self, number: int, future: Future[FixRead]) -> None:
+        """A fix is understood, or can't be."""
+        if future.cancelled():
+            return
+        with self._turn:
+            if self.queue.fix(number).state not in (SUBMITTED, LIVE):
+                return
+            try:
+                read = future.result()
+            except (EditError, WorkerDied) as error:
+                self._tell([self.queue.change(number, state=FAILED, reason=str(error))])
+                self._renew()
+                self._log(f"fix {number}: failed")
+                return
+            self._tell([self.queue.change(number, requests=read.requests, hunks=read.hunks)])
+            self._prove_next()
+
     def _prove_next(self) -> None:
         """Let the oldest fix be proven that waits for it, one at a time."""
         if self._proving is not None:
             return
-        waiting = [one for one in self.queue.to_go_on_with() if one.fields is not None]
+        waiting = [one for one in self.queue.to_go_on_with() if one.requests]
         if waiting:
             self._proving = waiting[0].id
             proven = tuple(one.id for one in self.queue.in_weights())
@@ -275,14 +303,13 @@ class FixService:
         told: Dict[str, Any] = {"evidence": proof.evidence, "reason": proof.reason}
         if proof.hunks:
             told["hunks"] = proof.hunks
-        edits = [] if proof.reason else [(PROOF, edit) for edit in proof.edits]
         seconds = _seconds_since(fix.created)
         if proof.reason:
             told["state"] = FAILED
         else:
             place = max((one.place or 0 for one in self.queue.in_weights()), default=0) + 1
-            told.update(state=PROVEN, place=place, proven=seconds)
-        self.queue.change_all({fix.id: told}, edits)
+            told.update(state=PROVEN, place=place, proven=seconds, requests=proof.requests, reason=proof.note)
+        self.queue.change_all({fix.id: told}, PROOF, proof.edits)
         self._renew()
         now = self.loop.translate([fix.source]).result(_PATIENCE)[0]
         self._tell([self.queue.change(fix.id, now=now)])

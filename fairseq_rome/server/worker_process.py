@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import queue
 import signal
 import threading
+import warnings
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,12 +27,14 @@ class WorkerDied(Exception):
     """A job killed its process, twice."""
 
 
-@dataclass
+@dataclass(order=True)
 class _Job:
-    name: str
-    arguments: Tuple[Any, ...]
-    future: Future[Any] = field(default_factory=Future)
-    deaths: int = 0
+    rank: int
+    number: int
+    name: str = field(compare=False)
+    arguments: Tuple[Any, ...] = field(compare=False)
+    future: Future[Any] = field(default_factory=Future, compare=False)
+    deaths: int = field(default=0, compare=False)
 
 
 class WorkerProcess:
@@ -51,7 +55,8 @@ class WorkerProcess:
     ) -> None:  # fmt: skip
         self._name, self._target, self._arguments = name, target, arguments
         self._tell, self._log = tell, log
-        self._jobs: queue.Queue[Optional[_Job]] = queue.Queue()
+        self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue()
+        self._numbers = itertools.count()
         self._process: Optional[multiprocessing.process.BaseProcess] = None
         self._connection: Optional[Connection] = None
         self._closing = threading.Event()
@@ -62,23 +67,25 @@ class WorkerProcess:
         """Start the process; jobs wait until it is ready."""
         self._thread.start()
 
-    def submit(self, name: str, *arguments: Any) -> Future[Any]:
-        """Let a job be done after those that wait.
+    def submit(self, name: str, *arguments: Any, rank: int = 0) -> Future[Any]:
+        """Let a job be done after those of its rank that wait.
 
         Args:
             name: of the job, a method of what the target makes.
             arguments: of the method.
+            rank: jobs of a smaller one go before.
         """
-        job = _Job(name, arguments)
+        job = _Job(rank, next(self._numbers), name, arguments)
         self._jobs.put(job)
         return job.future
 
     def close(self) -> None:
         """End the process, whatever it does."""
         self._closing.set()
-        self._jobs.put(None)
-        if self._process is not None:
-            self._process.kill()
+        self.submit("", rank=-1)  # wakes the thread
+        process = self._process
+        if process is not None:
+            process.kill()
         if self._thread.ident is not None:
             self._thread.join()
 
@@ -89,7 +96,7 @@ class WorkerProcess:
             except _Died:
                 continue
             job = self._jobs.get()
-            while job is not None and not self._closing.is_set() and not self._done(job):
+            while not self._closing.is_set() and not self._done(job):
                 pass
         self._end()
 
@@ -172,13 +179,16 @@ class _Died(Exception):
     """The process is no more."""
 
 
-def serve_jobs(connection: Connection, make: Callable[[Callable[[Any], None]], Any]) -> None:
+def serve_jobs(connection: Connection, make: Callable[[Callable[[Any], None]], Any], niceness: int = 0) -> None:
     """What a worker's process does: make the object whose methods are the jobs, and call them one by one.
 
     Args:
         connection: to the server; when it ends, so does the process.
         make: makes the object; takes what tells progress.
+        niceness: how far the process stands back where processors are short, 0 to 19.
     """
+    os.nice(niceness)
+    warnings.simplefilter("ignore")  # fairseq and what it stands on warn of their own old habits
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends its workers itself
     _end_with_parent()
     try:
