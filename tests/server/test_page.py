@@ -212,7 +212,8 @@ def test_the_queue_is_filtered_and_tells_details_and_the_report(server: Contract
     server.add("A cat.", "Ein Kater.", state="failed", reason="2 of 9 sentences show it, expected 5 at least.")
     server.report = {
         "efficacy": True, "page": True, "clean": [7, 8], "unrelated": [299, 300],
-        "probes": [{**others(1)[0], "clean": True}], "changed": others(1),
+        "probes": [{**one, "clean": index > 0} for index, one in enumerate(reversed(others()))],
+        "changed": others(1),
     }  # fmt: skip
     page = open_page()
     expect(page.locator(".fix")).to_have_count(2)
@@ -224,6 +225,10 @@ def test_the_queue_is_filtered_and_tells_details_and_the_report(server: Contract
     detail = page.locator("#detail-1")
     expect(detail).to_contain_text("7 of 8 (88%)")
     expect(detail).to_contain_text("299 of 300")
+    detail.get_by_text("Sentences it was judged by").click()
+    assert [text.split("\n")[-1] for text in detail.locator("details").first.locator("li").all_inner_texts()] == [
+        "not clean", "clean"
+    ]  # fmt: skip
     expect(detail.get_by_role("link", name="The whole report")).to_have_attribute("href", "fixes/1/report")
     page.get_by_role("radio", name=re.compile("^All ")).check(force=True)
     page.fill("#filter-text", "Kater")

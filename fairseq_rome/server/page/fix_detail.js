@@ -55,7 +55,8 @@ function report({ fix, report: found }) {
   if (found.clean) lines.push(line(say("report.clean"), share(found.clean)));
   if (found.unrelated) lines.push(line(say("report.unrelated"), share(found.unrelated)));
   parts.push(element("dl", { class: "facts" }, ...lines));
-  parts.push(...examples(say("report.probes"), found.probes || [], (one) => say(one.clean ? "probe.clean" : "probe.unclean")));
+  const worstFirst = [...(found.probes || [])].sort((one, other) => Number(one.clean) - Number(other.clean));
+  parts.push(...examples(say("report.probes"), worstFirst, (one) => say(one.clean ? "probe.clean" : "probe.unclean")));
   parts.push(...examples(say("report.changed"), found.changed || [], (one) => (one.wanted ? say("changed.wanted") : "")));
   if (found.page) parts.push(element("p", {}, element("a", { href: server.reportAddress(fix.id), target: "_blank", rel: "noopener" }, say("report.whole"))));
   return parts;
