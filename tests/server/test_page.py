@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 from typing import Any, Dict, Iterator, List
 
 import pytest
+from browsing import browsing
 from contract_server import ContractServer, hunk
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 expect = playwright.expect
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: no chromium or google-chrome on the PATH")
 
 SOURCE = "A man rides a bike."
 SAID = "Ein Mann fährt ein Fahrrad."
@@ -29,10 +27,8 @@ def others(count: int = 2) -> List[Dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as found:
-        browser = found.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with browsing() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
