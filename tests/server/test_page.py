@@ -241,6 +241,8 @@ def test_a_long_queue_comes_in_parts_and_an_address_opens_one_fix(server: Contra
         server.add(f"Sentence {one}.", f"Satz {one}.", state="proven")
     page = open_page("#fix-35")
     expect(page.locator("#detail-35")).to_be_visible()
+    page.get_by_role("button", name="Details of fix 36").click()
+    assert page.url.endswith("#fix-36")
     expect(page.locator(".fix")).to_have_count(30)
     page.click("#more")
     expect(page.locator(".fix")).to_have_count(40)
@@ -536,3 +538,18 @@ def test_a_choice_holds_while_the_text_is_edited_further(server: ContractServer,
     expect(page.locator("#followed")).to_be_visible()
     submitted = next(body for method, path, body in server.asked if (method, path) == ("POST", "/fixes"))
     assert submitted["hunks"] == [{"number": 0, "carried": False}, {"number": 1, "carried": False}]
+
+
+def test_a_page_that_nobody_sees_does_not_listen_and_catches_up_later(server: ContractServer, open_page: Any) -> None:
+    page = open_page()
+    correct(page)
+    page.press("#target", "Control+Enter")
+    expect(page.locator("#fix-1 .badge")).to_have_text("Submitted")
+    hide = "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+    page.evaluate(hide + "document.dispatchEvent(new Event('visibilitychange')); }", True)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "lost")
+    server.change(1, state="live", now=WANTED)
+    page.evaluate(hide + "document.dispatchEvent(new Event('visibilitychange')); }", False)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "open")
+    expect(page.locator("#fix-1 .badge")).to_have_text("Live")
+    expect(page.locator("#followed-text")).to_contain_text("now translates as wanted")

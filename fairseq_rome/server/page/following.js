@@ -40,6 +40,7 @@ export class Following {
     byId("followed-title").textContent = hunk && hunk.wanted
       ? say("followed.titleWord", { id: String(fix.id), word: hunk.wanted }) : say("followed.title", { id: String(fix.id) });
     byId("followed").dataset.state = fix.state;
+    byId("followed-details").setAttribute("href", `#fix-${fix.id}`);
     const left = fix.state === "undone" && byId("followed-undo") === document.activeElement;
     byId("followed-undo").hidden = fix.state === "undone";
     if (left) byId("followed-details").focus();

@@ -13,6 +13,13 @@ const PAGE = 30;
 // How long typing in a filter, and a burst of events, may pause before the server is asked, in milliseconds.
 const PAUSE = 300;
 
+// The address names the fix whose details were opened last, so that it can be handed on.
+function address(fix, open) {
+  const own = `#fix-${fix.id}`;
+  if (open) history.replaceState(null, "", own);
+  else if (location.hash === own) history.replaceState(null, "", location.pathname + location.search);
+}
+
 /** `onUndo(fix)` undoes a fix; `onCounts(counts)` is told how many there are of each state. */
 export class Queue {
   constructor({ onUndo, onCounts }) {
@@ -122,7 +129,7 @@ export class Queue {
 
   row(fix, old = null) {
     this.states.set(fix.id, fix.state);
-    if (!old) return new FixRow(fix, { onUndo: this.onUndo, onOpen: () => {} });
+    if (!old) return new FixRow(fix, { onUndo: this.onUndo, onOpen: address });
     old.update(fix);
     return old;
   }

@@ -56,18 +56,37 @@ export const undo = (id) => request("POST", `fixes/${id}/undo`, { body: {} }).th
 export const bake = () => request("POST", "fixes/bake", { body: {} }).then((got) => got.bake);
 export const reportAddress = (id) => `fixes/${id}/report`;
 
+// How long to wait before a stream that ended with an error status is opened anew, in milliseconds.
+const REOPEN = 3000;
+
 /**
- * Listens to the server for as long as the page is open. The browser connects again by itself and says which event it
- * had last; where it gives up (an error status), this opens anew.
+ * Listens to the server while the page is seen: a stream holds one of the few connections that a browser has for a server,
+ * which many tabs would use up. A stream that breaks connects again by itself and says which event it had last.
+ * `onState` is told `open` and `lost`.
  */
 export function listen({ events, onState }) {
-  const stream = new EventSource("events");
-  for (const [name, handle] of Object.entries(events)) {
-    stream.addEventListener(name, (event) => handle(JSON.parse(event.data)));
-  }
-  stream.addEventListener("open", () => onState("open"));
-  stream.addEventListener("error", () => {
-    onState("lost");
-    if (stream.readyState === EventSource.CLOSED) setTimeout(() => listen({ events, onState }), 3000);
+  let stream = null;
+  const open = () => {
+    if (document.hidden || stream !== null) return;
+    stream = new EventSource("events");
+    for (const [name, handle] of Object.entries(events)) {
+      stream.addEventListener(name, (event) => handle(JSON.parse(event.data)));
+    }
+    stream.addEventListener("open", () => onState("open"));
+    stream.addEventListener("error", () => {
+      onState("lost");
+      if (stream === null || stream.readyState !== EventSource.CLOSED) return;
+      stream = null;
+      setTimeout(open, REOPEN);
+    });
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden && stream !== null) {
+      stream.close();
+      stream = null;
+      onState("lost");
+    }
+    open();
   });
+  open();
 }

@@ -89,6 +89,13 @@ async function relabel(code, { queue, following, correcting, baking }) {
   if (following.fix) following.update(following.fix);
 }
 
+// Events may have been missed while there was no connection.
+async function catchUp({ queue, following }) {
+  await queue.load();
+  const fix = following.fix && queue.rows.get(following.fix.id)?.fix;
+  if (fix) following.update(fix);
+}
+
 function listen(parts) {
   let lost = false;
   server.listen({
@@ -102,11 +109,18 @@ function listen(parts) {
       },
     },
     onState: (state) => {
-      if (state === "open" && lost) parts.queue.load(); // Events may have been missed.
+      if (state === "open" && lost) catchUp(parts);
       lost = state === "lost";
       showConnection(state);
     },
   });
+}
+
+// Shows the fix that the address names, as in `#fix-12`; returns whether it names one.
+function showAddressed(queue) {
+  const wanted = /^#fix-(\d+)$/.exec(location.hash);
+  if (wanted) queue.show(Number(wanted[1]));
+  return wanted !== null;
 }
 
 async function start() {
@@ -125,9 +139,8 @@ async function start() {
   byId("interface").addEventListener("change", (event) => relabel(event.target.value, parts));
   listen(parts);
   await parts.queue.load();
-  const wanted = /^#fix-(\d+)$/.exec(location.hash);
-  if (wanted) await parts.queue.show(Number(wanted[1]));
-  else byId("source").focus({ preventScroll: true });
+  window.addEventListener("hashchange", () => showAddressed(parts.queue));
+  if (!showAddressed(parts.queue)) byId("source").focus({ preventScroll: true });
 }
 
 await startLanguage();
