@@ -118,7 +118,7 @@ def started(data: Path, folder: Path, *more: Any) -> Server:
     told: List[str] = []
     for line in process.stdout:
         told.append(line)
-        found = re.search(r"http://127\.0\.0\.1:(\d+) answers", line)
+        found = re.search(r"http://[0-9.]+:(\d+) answers", line)
         if found:
             return _reading_on(Server(process, int(found.group(1)), folder, told))
     raise AssertionError(f"the server ended with {process.wait()}: {''.join(told)}")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import signal
 import socket
+import threading
 import traceback
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Iterator, List, Optional
 
 import uvicorn
 
@@ -96,8 +99,12 @@ def listening(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         found = socket.socket(family, kind, protocol)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(address)
+        try:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind(address)
+        except BaseException:
+            found.close()
+            raise
     except (OSError, OverflowError) as error:
         raise EditError(f"--host {host} --port {port}: {error}, expected an address that is free") from error
     return found
@@ -135,12 +142,13 @@ class WebServer(uvicorn.Server):
 
     def serve_until_told(self) -> None:
         """Serve, and close the service at the end."""
-        try:
-            self._service.start()
-            self.run(sockets=[self._listener])
-        finally:
-            self._service.close()
-            self._listener.close()
+        with _told_once():
+            try:
+                self._service.start()
+                self.run(sockets=[self._listener])
+            finally:
+                self._service.close()
+                self._listener.close()
 
     async def startup(self, sockets: Optional[List[socket.socket]] = None) -> None:
         """As uvicorn's."""
@@ -153,6 +161,20 @@ class WebServer(uvicorn.Server):
         """As uvicorn's, after the end of the streams of events, which would never end themselves."""
         self._service.events.close()
         await super().shutdown(sockets)
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Let a signal that has ended the web server do nothing more: uvicorn raises it again once it has ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def told_without_texts(error: BaseException) -> str:
