@@ -207,7 +207,7 @@ def test_the_queue_is_filtered_and_tells_details_and_the_report(server: Contract
     server.add(SOURCE, WANTED, state="proven", who="Anna", hunks=server.understanding["hunks"])
     server.add("A cat.", "Ein Kater.", state="failed", reason="2 of 9 sentences show it, expected 5 at least.")
     server.report = {
-        "efficacy": True, "page": True, "clean": [7, 8], "unrelated": [299, 300],
+        "efficacy": True, "clean": [7, 8], "unrelated": [299, 300],
         "probes": [{**one, "clean": index > 0} for index, one in enumerate(reversed(others()))],
         "changed": others(1),
     }  # fmt: skip

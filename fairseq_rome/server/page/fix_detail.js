@@ -58,7 +58,10 @@ function report({ fix, report: found }) {
   const worstFirst = [...(found.probes || [])].sort((one, other) => Number(one.clean) - Number(other.clean));
   parts.push(...examples(say("report.probes"), worstFirst, (one) => say(one.clean ? "probe.clean" : "probe.unclean")));
   parts.push(...examples(say("report.changed"), found.changed || [], (one) => (one.wanted ? say("changed.wanted") : "")));
-  if (found.page) parts.push(element("p", {}, element("a", { href: server.reportAddress(fix.id), target: "_blank", rel: "noopener" }, say("report.whole"))));
+  if (["proven", "baked"].includes(fix.state)) {
+    const link = element("a", { href: server.reportAddress(fix.id), target: "_blank", rel: "noopener" }, say("report.whole"));
+    parts.push(element("p", {}, link, " ", element("span", { class: "hint" }, say("report.made"))));
+  }
   return parts;
 }
 
