@@ -168,6 +168,7 @@ def test_everything_is_done_from_the_keyboard(server: ContractServer, open_page:
     expect(page.locator("input[value=here]")).to_be_focused()
     page.keyboard.press("Control+Enter")
     expect(page.locator("#followed")).to_be_visible()
+    expect(page.locator("#source")).to_be_focused()
     page.keyboard.press("Alt+4")
     expect(page.locator("#queue")).to_be_focused()
     names = []

@@ -63,6 +63,16 @@ function take(fix, { correcting, following, queue }) {
   });
 }
 
+// After a fix was submitted: with a keyboard the next sentence is typed at once, on a phone what becomes of the fix is seen.
+function goOn() {
+  if (matchMedia("(pointer: coarse)").matches) {
+    byId("followed").scrollIntoView({ block: "center" });
+    return;
+  }
+  byId("source").focus();
+  byId("source").select();
+}
+
 function startParts() {
   const parts = {};
   const onUndo = (fix) => undo(fix, parts);
@@ -72,7 +82,7 @@ function startParts() {
   parts.correcting = new Correcting({ limits: information.limits, onSubmitted: (fix) => {
     parts.following.follow(fix);
     take(fix, parts);
-    byId("source").focus();
+    goOn();
   } });
   return parts;
 }
