@@ -40,6 +40,7 @@ TEST = [
     "hypothesis",  # makes cases for those of the algebra and the readers
     "pytest-cov",  # tells which lines no test runs
     "pytest-xdist",  # runs them in two processes
+    "playwright",  # drives the browser that tests the page of the server; the browser is the system's own
     f"nbclient; {NOTEBOOKS}",  # executes the example notebook
     f"nbformat; {NOTEBOOKS}",  # reads it
     f"ipykernel; {NOTEBOOKS}",  # the Python that it is executed in
