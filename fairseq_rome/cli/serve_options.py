@@ -112,10 +112,15 @@ def parse(argv: Sequence[str], prepare: Callable[[], None] = lambda: None) -> Se
     token, made = _token(own.token_file, own.host)
     prepare()
     from fairseq_rome.cli.edit_options import read_settings
+    from fairseq_rome.methods.registry import method_named
     from fairseq_rome.server.server_spec import ServerSpec
 
     settings = read_settings(own.edit_config)
     model, progress, _ = model_spec(PROG, own, rest, settings.seed)
+    if model.cache is None:
+        raise EditError("--edit-cache none: the server's processes share what is kept there, expected a folder")
+    if method_named(settings.method).together:
+        raise EditError(f"method {settings.method} fits all requests together, expected one that takes them one by one")
     spec = ServerSpec(
         model, own.queue, settings, own.failed_fixes, own.least_unchanged, own.bake_to, token, own.serve_batch,
         _limits(own.most_characters, own.most_sentences, own.rate),

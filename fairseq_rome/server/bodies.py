@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Sequence, Type, TypeVar
+from typing import Any, Dict, List, Optional, Sequence, Type, TypeVar
 from urllib.parse import parse_qs
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from fairseq_rome.server.guard import TooLarge
+from fairseq_rome.server.guard import TooLarge, may_change
 from fairseq_rome.server.server_spec import Limits
 from fairseq_rome.text.requests.lines import LineError, Place, check_text
 
@@ -76,6 +76,30 @@ def checked_text(text: str, name: str, limits: Limits) -> str:
         return check_text(text.strip(), Place("request", 1), name)
     except LineError as error:
         raise BadRequest(400, error.problem) from None
+
+
+def authorise(request: Request, token: Optional[str], key: str = "") -> None:
+    """Refuse what changes something where a token is wanted and not shown.
+
+    Args:
+        request: the request.
+        token: that is wanted; None for none.
+        key: what the client shows where it sends no header, as LibreTranslate's do.
+
+    Raises:
+        BadRequest: if it is missing or wrong.
+    """
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    given = shown.strip() if scheme.lower() == "bearer" else key
+    if not may_change(token, given):
+        raise BadRequest(401, "the token is missing or wrong, expected the header Authorization: Bearer TOKEN")
+
+
+def taken(kind: Type[BaseModel], form: bool = False) -> Dict[str, Any]:
+    """How OpenAPI describes a body that a route reads itself; arguments as for `body_of`."""
+    schema = {"schema": kind.model_json_schema()}
+    kinds = {_JSON: schema, **({_FORM: schema} if form else {})}
+    return {"requestBody": {"required": True, "content": kinds}}
 
 
 def _of_form(text: str) -> Dict[str, Any]:

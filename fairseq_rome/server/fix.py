@@ -16,6 +16,10 @@ Choices = Tuple[Tuple[int, bool], ...]
 """Numbers of hunks, each with whether its change is carried to other sentences."""
 
 
+class Refused(Exception):
+    """What a client asks for can't be now; the text says why."""
+
+
 class NoFix(Exception):
     """No fix has the number that was named; the text says which."""
 

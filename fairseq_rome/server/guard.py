@@ -116,12 +116,11 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Dict[str, str]) -> Optional[Tuple[int, str, Dict[str, str]]]:
         """Status, message and headers for a request that may not pass; None for one that may."""
-        host = urlsplit(f"//{headers.get('host', '')}")
-        if self._hosts and (host.hostname or "") not in self._hosts:
+        if self._hosts and _name_of(headers.get("host", "")) not in self._hosts:
             return 403, f"host {headers.get('host', '')[:100]!r} is not this server, expected {self._hosts[0]}", {}
         reads = scope["method"] in _READS
         origin = headers.get("origin")
-        crosses = origin is not None and urlsplit(origin).netloc != headers.get("host")
+        crosses = origin is not None and origin.partition("://")[2] != headers.get("host")
         if not reads and (crosses or headers.get("sec-fetch-site", "none") not in ("none", "same-origin")):
             return 403, "comes from a page of another site, expected one of this server", {}
         client = scope["client"][0] if scope.get("client") else ""
@@ -132,7 +131,7 @@ class Guard:
             seconds = str(int(wait) + 1)
             return 429, f"too many requests, expected the next one in {seconds} s", {"retry-after": seconds}
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self._limits.body:
+        if not length.isdecimal() or int(length) > self._limits.body:
             return 413, f"{length[:20]} bytes, expected at most {self._limits.body}", {}
         return None
 
@@ -158,6 +157,14 @@ class _Limited:
 def may_change(token: Optional[str], given: str) -> bool:
     """Whether what a client shows is the token, in a time that does not tell how much of it is right."""
     return token is None or hmac.compare_digest(token.encode(), given.encode())
+
+
+def _name_of(host: str) -> str:
+    """The name or address in a header that may hold anything; empty where it has none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _changes(path: str) -> bool:

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.server.fix import FAILED, IN_WEIGHTS, LIVE, STATES, SUBMITTED, UNDONE, Choices, Fix, NoFix
+from fairseq_rome.server.queue_opening import held, opened
 
-_FORMAT = "fairseq_rome queue 1"
-_TABLES = """
-    CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-    CREATE TABLE IF NOT EXISTS fixes (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, before TEXT NOT NULL, target TEXT NOT NULL,
-        now TEXT NOT NULL DEFAULT '', who TEXT NOT NULL, created TEXT NOT NULL, state TEXT NOT NULL,
-        reason TEXT NOT NULL DEFAULT '', choices TEXT NOT NULL DEFAULT '[]', requests TEXT NOT NULL DEFAULT '[]',
-        hunks TEXT NOT NULL DEFAULT '[]', live REAL, proven REAL, place INTEGER, evidence TEXT
-    );
-    CREATE INDEX IF NOT EXISTS fixes_by_state ON fixes (state);
-    CREATE TABLE IF NOT EXISTS edits (
-        fix INTEGER NOT NULL REFERENCES fixes (id), part INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
-        texts TEXT NOT NULL, tensors BLOB NOT NULL, PRIMARY KEY (fix, kind, part)
-    );
-"""
 _COLUMNS = (
     "id, source, before, target, now, who, created, state, reason, choices, requests, hunks, live, proven, place"
 )
 _SETTABLE = ("now", "state", "reason", "requests", "hunks", "live", "proven", "place", "evidence")
-# Milliseconds that a reader waits for a writer, and the other way round; a write takes a few.
-_PATIENCE = 10_000
-
 QUICK, PROOF = "quick", "proof"
 """Kinds of edits of a fix: for its sentence alone, and the one that was proven."""
 
@@ -78,11 +60,11 @@ class FixQueue:
     def __init__(self, path: str, write: bool = True) -> None:
         self.path = path
         self._lock = threading.RLock()
-        self._held = _held(path) if write else None
+        self._held = held(path) if write else None
         if not write and not os.path.isfile(path):
             raise EditError(f"{path}: no such file, expected a queue of fairseq-edit-serve")
         try:
-            self._base = _opened(path, write)
+            self._base = opened(path, write)
         except sqlite3.Error as error:
             self._release()
             raise EditError(f"{path}: cannot be used ({error}), expected a queue of fairseq-edit-serve") from error
@@ -112,14 +94,19 @@ class FixQueue:
         with self._writing() as base:
             base.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", list(values.items()))
 
-    def add(self, source: str, before: str, target: str, who: str, choices: Choices) -> Fix:
-        """A new fix."""
+    def add(
+        self, source: str, before: str, target: str, who: str = "", choices: Choices = (),
+        changes: Optional[Mapping[int, Mapping[str, Any]]] = None,
+    ) -> Fix:  # fmt: skip
+        """A new fix, and with it changes of columns of others, all at once or not at all."""
         created = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         with self._writing() as base:
             row = base.execute(
                 "INSERT INTO fixes (source, before, target, who, created, state, choices) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (source, before, target, who, created, SUBMITTED, json.dumps(choices)),
             )
+            for number, values in (changes or {}).items():
+                self._set(base, number, values)
             return self.fix(int(row.lastrowid or 0))
 
     def change(self, number: int, **values: Any) -> Fix:
@@ -261,57 +248,3 @@ def _fix(row: Sequence[Any]) -> Fix:
     values["choices"] = tuple((int(number), bool(carried)) for number, carried in json.loads(values["choices"]))
     values.update({name: tuple(json.loads(values[name])) for name in ("requests", "hunks")})
     return Fix(**values)
-
-
-def _held(path: str) -> int:
-    """An open file beside the queue that no other process can hold.
-
-    Raises:
-        EditError: if one does.
-    """
-    beside = f"{os.path.realpath(path)}.lock"
-    try:
-        held = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise EditError(f"{beside}: cannot be made: {error.strerror or error}") from error
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(held)
-        raise EditError(
-            f"{path}: another server has this queue open, expected one server for a queue; stop the other one, or give "
-            "this one another --queue"
-        ) from error
-    return held
-
-
-def _opened(path: str, write: bool) -> sqlite3.Connection:
-    """The file, ready.
-
-    Raises:
-        EditError: if it is another program's.
-        sqlite3.Error: if it is no SQLite file, or can't be opened.
-    """
-    mode = "rwc" if write else "ro"
-    escaped = os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    base = sqlite3.connect(
-        f"file:{escaped}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
-    )
-    base.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
-    tables = {name for (name,) in base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if tables and "about" not in tables:
-        base.close()
-        raise EditError(f"{path}: is a file of another program, expected a queue of fairseq-edit-serve")
-    if write:
-        base.execute("PRAGMA journal_mode = WAL")
-        base.execute("PRAGMA synchronous = FULL")
-        base.executescript(_TABLES)
-        base.execute("INSERT OR IGNORE INTO about VALUES ('format', ?)", (_FORMAT,))
-        with suppress(OSError):
-            os.chmod(path, 0o600)  # texts of people are in it
-    found = base.execute("SELECT value FROM about WHERE name = 'format'").fetchone()
-    if found is None or found[0] != _FORMAT:
-        base.close()
-        told = "nothing" if found is None else found[0]
-        raise EditError(f"{path}: its format is {told!r}, expected {_FORMAT!r}")
-    return base

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
@@ -13,22 +12,24 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 from fairseq_rome.cases.spelling import check_spelling
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.decoding import Translator
+from fairseq_rome.server.bakes import Bake, Bakes
 from fairseq_rome.server.events import BAKE, FIX, PROGRESS, Event, EventStream
-from fairseq_rome.server.fix import BAKED, FAILED, LIVE, PROVEN, SUBMITTED, UNDONE, Choices, Fix
+from fairseq_rome.server.fix import BAKED, FAILED, LIVE, PROVEN, SUBMITTED, UNDONE, Choices, Fix, Refused
 from fairseq_rome.server.hunks_told import check_choices
-from fairseq_rome.server.kept_edits import KnownPatches, beside_of, proven_of
-from fairseq_rome.server.live_edits import LiveEdits
+from fairseq_rome.server.live_model import LiveModel
 from fairseq_rome.server.proof_jobs import Proof, make_proof_jobs
 from fairseq_rome.server.queue_file import PROOF, QUICK, FixQueue
 from fairseq_rome.server.quick_jobs import FixRead, LiveGate, make_quick_jobs
 from fairseq_rome.server.server_spec import ServerSpec
-from fairseq_rome.server.translation_loop import Busy, TranslationLoop, check_lengths
-from fairseq_rome.server.worker_process import WorkerProcess, WorkFailed
+from fairseq_rome.server.translation_loop import Busy, check_lengths
+from fairseq_rome.server.worker_process import WorkerProcess, WorkFailed, told_without_texts
 from fairseq_rome.text.requests import EditFile, EditRequest
 
+Values = Dict[int, Dict[str, Any]]
+"""Columns to change, by fix."""
+
+_REPLACED = "its sentence was corrected again"
 _AGAIN = "fix {number}, which was proven before it, was undone: it is proven again"
-# Seconds that a correction waits for its sentence to be translated; many times a full queue's.
-_PATIENCE = 120.0
 
 
 # Of the quick worker's jobs: who has corrected waits for a gate, who is about to for a preview, a proof for the rest.
@@ -37,33 +38,6 @@ _GATE, _PREVIEW, _READ = 0, 1, 2
 _ASKED, _PROOF = 0, 1
 # How far the proofs stand back behind all else where processors are short, as Unix counts it.
 _NICENESS = 10
-
-
-class Refused(Exception):
-    """What a client asks for can't be now; the text says why."""
-
-
-@dataclass
-class Bake:
-    """One writing of a checkpoint with all that is proven.
-
-    Args:
-        id: from 1.
-        state: `running`, `written` or `failed`.
-        file: the name of the file, without its folder.
-        reason: why it failed.
-        fixes: numbers of the fixes in it.
-    """
-
-    id: int
-    state: str
-    file: str
-    reason: str = ""
-    fixes: Tuple[int, ...] = ()
-
-    def as_plain(self) -> Dict[str, Any]:
-        """What clients are told of it."""
-        return {**vars(self), "fixes": list(self.fixes)}
 
 
 class FixService:
@@ -80,22 +54,23 @@ class FixService:
         self, spec: ServerSpec, translator: Translator, queue: FixQueue, log: Callable[[str], None]
     ) -> None:
         self.spec, self.translator, self.queue, self._log = spec, translator, queue, log
-        self.loop = TranslationLoop(translator, spec.batch, spec.limits.waiting)
+        self._model = LiveModel(spec, translator, queue)
+        self.loop = self._model.loop
         self.events = EventStream(self._all_now)
-        self._edits = LiveEdits(translator.model)
-        self._patches = KnownPatches(queue)
         self._turn = threading.RLock()
+        self._closing = threading.Event()
         self._proving: Optional[int] = None
         self._stages: Dict[int, Tuple[str, float]] = {}
-        self._bakes: List[Bake] = []
         self.quick = WorkerProcess("quick worker", partial(make_quick_jobs, spec), 0, self._progress, log)
         self.proof = WorkerProcess("proof worker", partial(make_proof_jobs, spec), _NICENESS, self._progress, log)
+        bake = partial(self.proof.submit, "bake", rank=_ASKED)
+        self._bakes = Bakes(spec.bake_to, bake, self._bake_changed)
 
     def start(self) -> None:
         """Begin to translate with what was live before, and go on with what was not done."""
         self.loop.start()
         with self._turn:
-            self._renew()
+            self._model.renew()
             self.quick.start()
             self.proof.start()
             for fix in self.queue.to_go_on_with():
@@ -107,6 +82,7 @@ class FixService:
 
     def close(self) -> None:
         """End all work; what was told to clients is in the queue."""
+        self._closing.set()
         self.quick.close()
         self.proof.close()
         self.loop.close()
@@ -124,10 +100,8 @@ class FixService:
             EditError: if the model can't meet it.
             Refused: if the model says the target already, or too many fixes wait.
         """
-        check_choices(choices)
-        check_lengths(self.translator, [source])
-        check_spelling(EditFile((EditRequest(source, target, id="fix"),)), self.translator.codec)
-        before = self.loop.translate([source]).result(_PATIENCE)[0]
+        self._check(source, target, choices)
+        before = self._model.says(source)
         with self._turn:
             known = next((one for one in self.queue.of_source(source) if one.target == target), None)
             if known is not None:
@@ -152,33 +126,21 @@ class FixService:
         with self._turn:
             if self.queue.fix(number).state == UNDONE:
                 raise Refused(f"fix {number} is undone already")
-            changed = self._undone({number: {"state": UNDONE, "reason": ""}})
-            self._renew()
+            changed = self.queue.change_all(self._without({number: {"state": UNDONE, "reason": ""}}))
+            self._model.renew()
             self._tell(changed)
             self._prove_next()
         self._log(f"fix {number}: undone")
         return self.queue.fix(number)
 
     def bake(self) -> Bake:
-        """Begin to write a checkpoint with all that is proven.
+        """Begin to write a checkpoint with all that is proven; see `Bakes.begin`.
 
         Raises:
-            Refused: if the server has no file for it, nothing is proven, or a bake goes on.
+            Refused: if that can't be now.
         """
-        path = self.spec.bake_to
-        if path is None:
-            raise Refused("this server was started without --bake-to, so that it writes no checkpoint")
         with self._turn:
-            proven = [one.id for one in self.queue.in_weights()]
-            if not proven:
-                raise Refused("no fix is proven, and there is nothing to bake")
-            if self._bakes and self._bakes[-1].state == "running":
-                raise Refused(f"bake {self._bakes[-1].id} goes on, expected its end first")
-            bake = Bake(len(self._bakes) + 1, "running", path.replace("\\", "/").rpartition("/")[2])
-            self._bakes.append(bake)
-        self.events.tell(BAKE, bake.as_plain())
-        self.proof.submit("bake", rank=_ASKED).add_done_callback(partial(self._baked, bake))
-        return bake
+            return self._bakes.begin(tuple(one.id for one in self.queue.in_weights()))
 
     def understand(self, source: str, output: str, target: str, choices: Choices) -> Future[Dict[str, Any]]:
         """How a correction would be understood, once it is known; see `QuickJobs.understand`.
@@ -186,9 +148,7 @@ class FixService:
         Raises:
             EditError: if the model can't meet it.
         """
-        check_choices(choices)
-        check_lengths(self.translator, [source])
-        check_spelling(EditFile((EditRequest(source, target, id="correction"),)), self.translator.codec)
+        self._check(source, target, choices)
         return self.quick.submit("understand", source, output, target, choices, rank=_PREVIEW)
 
     def report(self, number: int) -> Future[str]:
@@ -200,43 +160,53 @@ class FixService:
         self.queue.fix(number)
         return self.proof.submit("report", number, rank=_ASKED)
 
+    def _check(self, source: str, target: str, choices: Choices) -> None:
+        """Refuse a correction that the model can't meet, whatever its weights."""
+        check_choices(choices)
+        check_lengths(self.translator, [source])
+        check_spelling(EditFile((EditRequest(source, target, id="of the correction"),)), self.translator.codec)
+
     def _added(
         self, source: str, before: str, target: str, who: str, choices: Choices
     ) -> Tuple[Fix, List[Fix]]:
         """A new fix in the queue, and the fixes that changed by it: it replaces earlier ones of its sentence."""
-        old = {one.id: one for one in self.queue.of_source(source)}
-        fix = self.queue.add(source, before, target, who, choices)
-        if not old:
-            return fix, []
-        why = f"fix {fix.id} corrects the same sentence again"
-        changed = self._undone({number: {"state": UNDONE, "reason": why} for number in old})
-        self._renew()
-        return fix, changed
+        old = {one.id: {"state": UNDONE, "reason": _REPLACED} for one in self.queue.of_source(source)}
+        changes = self._without(old)
+        fix = self.queue.add(source, before, target, who, choices, changes)
+        if changes:
+            self._model.renew()
+        return fix, [self.queue.fix(number) for number in changes]
 
-    def _undone(self, values: Dict[int, Dict[str, Any]]) -> List[Fix]:
-        """Take fixes out of the queue's proven ones; those that were proven after them wait for a new proof."""
+    def _without(self, undone: Values) -> Values:
+        """How fixes change as some are undone: those that were proven after them wait for a new proof."""
         proven = self.queue.in_weights()
-        first = next((index for index, one in enumerate(proven) if one.id in values), len(proven))
+        first = next((index for index, one in enumerate(proven) if one.id in undone), len(proven))
         again = {
             one.id: {"state": LIVE, "place": None, "reason": _AGAIN.format(number=proven[first].id)}
             for one in proven[first:]
-            if one.id not in values
+            if one.id not in undone
         }
-        return self.queue.change_all({**again, **values})
+        return {**again, **undone}
 
-    def _renew(self, also: Sequence[int] = ()) -> None:
-        """Let the model have the edits that the queue says, and those of some more fixes beside it."""
-        proven = proven_of(self._patches, self.queue)
-        beside = beside_of(self._patches, self.queue, self.spec.failed, also)
-        self.loop.change(partial(self._edits.set, proven, beside)).result()
+    def _then(self, job: Future[Any], work: Callable[[Future[Any]], None]) -> None:
+        """Go on once a worker is done with a job; a fault in that is told without any text of a client."""
+
+        def go_on(done: Future[Any]) -> None:
+            if done.cancelled() or self._closing.is_set():
+                return
+            try:
+                work(done)
+            except Exception as error:
+                if not self._closing.is_set():
+                    self._log(f"failed: {told_without_texts(error)}")
+
+        job.add_done_callback(go_on)
 
     def _find_gate(self, number: int) -> None:
-        self.quick.submit("live", number, rank=_GATE).add_done_callback(partial(self._gate_found, number))
+        self._then(self.quick.submit("live", number, rank=_GATE), partial(self._gate_found, number))
 
     def _gate_found(self, number: int, future: Future[LiveGate]) -> None:
         """A gate is there, or there is none."""
-        if future.cancelled():
-            return
         with self._turn:
             if self.queue.fix(number).state != SUBMITTED:
                 return
@@ -254,20 +224,18 @@ class FixService:
     def _gone_live(self, number: int, gate: LiveGate) -> Fix:
         """Put a gate on the model, and only then say so."""
         (fix,) = self.queue.change_all({number: {}}, QUICK, [] if gate.edit is None else [gate.edit])
-        self._renew([number])
-        now = self.loop.translate([fix.source]).result(_PATIENCE)[0]
+        self._model.renew([number])
+        now = self._model.says(fix.source)
         seconds = _seconds_since(fix.created)
         self._log(f"fix {number}: live after {seconds:.2f} s")
         return self.queue.change(number, state=LIVE, now=now, live=seconds, reason="")
 
     def _read(self, number: int) -> None:
         """Let a fix be understood, which its proof needs."""
-        self.quick.submit("read", number, rank=_READ).add_done_callback(partial(self._fix_read, number))
+        self._then(self.quick.submit("read", number, rank=_READ), partial(self._fix_read, number))
 
     def _fix_read(self, number: int, future: Future[FixRead]) -> None:
         """A fix is understood, or can't be."""
-        if future.cancelled():
-            return
         with self._turn:
             if self.queue.fix(number).state not in (SUBMITTED, LIVE):
                 return
@@ -275,7 +243,7 @@ class FixService:
                 read = future.result()
             except (EditError, WorkFailed) as error:
                 self._tell([self.queue.change(number, state=FAILED, reason=str(error))])
-                self._renew()
+                self._model.renew()
                 self._log(f"fix {number}: failed")
                 return
             self._tell([self.queue.change(number, requests=read.requests, hunks=read.hunks)])
@@ -290,12 +258,10 @@ class FixService:
             self._proving = waiting[0].id
             proven = tuple(one.id for one in self.queue.in_weights())
             job = self.proof.submit("prove", waiting[0].id, proven, rank=_PROOF)
-            job.add_done_callback(partial(self._proved, waiting[0].id, proven))
+            self._then(job, partial(self._proved, waiting[0].id, proven))
 
     def _proved(self, number: int, proven: Tuple[int, ...], future: Future[Proof]) -> None:
         """A proof is there."""
-        if future.cancelled():
-            return
         with self._turn:
             self._proving = None
             self._stages.pop(number, None)
@@ -320,24 +286,16 @@ class FixService:
             place = max((one.place or 0 for one in self.queue.in_weights()), default=0) + 1
             told.update(state=PROVEN, place=place, proven=seconds, requests=proof.requests, reason=proof.note)
         self.queue.change_all({fix.id: told}, PROOF, proof.edits)
-        self._renew()
-        now = self.loop.translate([fix.source]).result(_PATIENCE)[0]
+        self._model.renew()
+        now = self._model.says(fix.source)
         self._tell([self.queue.change(fix.id, now=now)])
         self._log(f"fix {fix.id}: {told['state']} after {seconds:.1f} s")
 
-    def _baked(self, bake: Bake, future: Future[Tuple[int, ...]]) -> None:
-        """A checkpoint is written, or not."""
-        if future.cancelled():
-            return
+    def _bake_changed(self, bake: Bake) -> None:
+        """A bake has begun or ended."""
         with self._turn:
-            try:
-                bake.fixes = future.result()
-            except (EditError, WorkFailed) as error:
-                bake.state, bake.reason = "failed", str(error)
-            else:
-                bake.state = "written"
-                proven = [one for one in bake.fixes if self.queue.fix(one).state == PROVEN]
-                self._tell(self.queue.change_all({number: {"state": BAKED} for number in proven}))
+            proven = [one for one in bake.fixes if self.queue.fix(one).state == PROVEN]
+            self._tell(self.queue.change_all({number: {"state": BAKED} for number in proven}))
         self.events.tell(BAKE, bake.as_plain())
         self._log(f"bake {bake.id}: {bake.state}")
 

@@ -60,17 +60,25 @@ class TranslationLoop:
         if self._thread.ident is not None:
             self._thread.join()
 
-    def translate(self, sentences: Sequence[str]) -> Future[List[str]]:
+    def translate(self, sentences: Sequence[str], first: bool = False) -> Future[List[str]]:
         """The translations of some sentences, in their order, once they are there.
+
+        Args:
+            sentences: the sentences.
+            first: go before all that wait, however many these are.
 
         Raises:
             Busy: if too many wait.
         """
         asked = _Asked(tuple(sentences), said=[None] * len(sentences))
+        parts = [(asked, index) for index in range(len(sentences))]
         with self._wake:
-            if self._closed or len(self._waiting) + len(sentences) > self._most_waiting:
+            if self._closed or (not first and len(self._waiting) + len(sentences) > self._most_waiting):
                 raise Busy
-            self._waiting.extend((asked, index) for index in range(len(sentences)))
+            if first:
+                self._waiting.extendleft(reversed(parts))
+            else:
+                self._waiting.extend(parts)
             self._wake.notify()
         if not sentences:
             asked.future.set_result([])

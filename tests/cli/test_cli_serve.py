@@ -38,6 +38,7 @@ def refused(capsys: Any, words: List[str]) -> str:
     (["--token-file", "missing"], "missing: cannot be read"),
     (["--failed-fixes", "hide"], "invalid choice"),
     (["--edit-config", "missing.yaml"], "missing.yaml"),
+    (["--edit-cache", "none"], "expected a folder"),
     (["--bake-to", DEMO / "model.pt", "--force"], "model.pt"),
     (["--queue", "/no/such/folder/fixes.db"], "cannot be made"),
     (["--queue", DEMO / "fixes.en"], "expected a queue of fairseq-edit-serve"),
@@ -49,6 +50,12 @@ def test_it_says_what_to_put_right(
         (tmp_path / "fixes.en").write_bytes((DEMO / "fixes.en").read_bytes())
         options = ["--queue", tmp_path / "fixes.en"]
     assert part in refused(capsys, command(edit_data, tmp_path, *options))
+
+
+def test_fixes_are_taken_one_by_one(edit_data: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "memit.yaml").write_text("method: memit\n", encoding="utf-8")
+    told = refused(capsys, command(edit_data, tmp_path, "--edit-config", tmp_path / "memit.yaml"))
+    assert "method memit fits all requests together, expected one that takes them one by one" in told
 
 
 def test_a_short_token_is_refused(edit_data: Path, tmp_path: Path, capsys: Any) -> None:

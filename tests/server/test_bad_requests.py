@@ -66,6 +66,7 @@ BAD = [
     Bad("null origin", 403, "another site", path="/fixes", headers={**OK, "origin": "null"}, body={}),
     Bad("other site", 403, "another site", path="/fixes", headers={**OK, "sec-fetch-site": "cross-site"}, body={}),
     Bad("rebound host", 403, "is not this server", method="GET", path="/fixes", headers={"host": "evil.example"}),
+    Bad("host that is none", 403, "is not this server", method="GET", path="/fixes", headers={"host": "[::1"}),
     Bad("unknown name", 400, "save_to", path="/fixes", headers=OK,
         body={"source": "a", "target": "b", "save_to": "/x"}),
     Bad("a path to bake to", 400, "file", path="/fixes/bake", headers=OK, body={"file": "/etc/passwd"}),

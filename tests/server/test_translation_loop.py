@@ -83,6 +83,14 @@ def test_a_request_that_fails_fails_alone(loop: TranslationLoop, slow: Slow) -> 
         bad.result(20)
 
 
+def test_what_goes_first_waits_for_no_other(loop: TranslationLoop, slow: Slow) -> None:
+    waiting = [loop.translate(SOURCES[:3]) for _ in range(3)]
+    urgent = loop.translate([SOURCES[3], SOURCES[3]], first=True)
+    slow.let.set()
+    assert len(urgent.result(20)) == 2 and all(len(one.result(20)) == 3 for one in waiting)
+    assert SOURCES[3] in [one for batch in slow.batches[:2] for one in batch]
+
+
 def test_more_than_may_wait_are_turned_away(loop: TranslationLoop) -> None:
     with pytest.raises(Busy):
         loop.translate(["a"] * 11)
