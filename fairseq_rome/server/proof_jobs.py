@@ -114,10 +114,11 @@ class ProofJobs:
                 note = "what else was corrected in its sentence is not made: no edit was found for it"
             else:
                 run = whole
-        own, reason = run.own, self._reason(run)
+        own, damaged = run.own, len(self._damaged(run))
+        reason = self._reason(run, damaged)
         told = told_hunks(own.readings, own.evidence, fix.before, fix.target) if own.readings else []
         edits = () if reason else tuple(self._fresh(run))
-        return Proof(reason, edits, run.fixes[-1].requests, self._evidence(run, own), tuple(told), note)
+        return Proof(reason, edits, run.fixes[-1].requests, self._evidence(run, damaged), tuple(told), note)
 
     def bake(self) -> Tuple[int, ...]:
         """Write the checkpoint with all that is proven; the numbers of the fixes in it.
@@ -178,14 +179,14 @@ class ProofJobs:
             if part[0] in changed:
                 yield kept(part, key, self._journal.results[key])
 
-    def _reason(self, run: _Run) -> str:
-        """Why the last of the fixes can't be proven; empty if it is."""
+    def _reason(self, run: _Run, damaged: int) -> str:
+        """Why the last of the fixes can't be proven, which damages so many other sentences; empty if it is."""
         number = run.fixes[-1].id
         if number in run.failed:
             return run.own.reason or "the edit does not hold"
         if run.failed:
             return f"with it fix {', '.join(map(str, run.failed))} would no longer hold"
-        damaged, of = len(self._damaged(run)), len(run.outcome.sample.sources)
+        of = len(run.outcome.sample.sources)
         if of and 1 - damaged / of < self._spec.least_unchanged:
             return (
                 f"{damaged} of {of} other sentences would change otherwise than as wanted, expected at least "
@@ -202,9 +203,9 @@ class ProofJobs:
             without = bench.translate([sample.sources[index] for index in sample.damaged])
         return [index for index, text in zip(sample.damaged, without) if text != sample.after[index]]
 
-    def _evidence(self, run: _Run, own: Result) -> Dict[str, Any]:
-        """What a proof showed, in plain values."""
-        sample = run.outcome.sample
+    def _evidence(self, run: _Run, damaged: int) -> Dict[str, Any]:
+        """What the proof of the last of the fixes showed, in plain values."""
+        own, sample = run.own, run.outcome.sample
         probes = self._probes(run.outcome, own)
         clean = sum(one["clean"] for one in probes)
         changed = [(sample.sources[i], sample.before[i], sample.after[i], i in sample.wanted) for i in sample.changed]
@@ -218,7 +219,7 @@ class ProofJobs:
             "report": {
                 "efficacy": own.status != FAILED,
                 "clean": [clean, len(probes)],
-                "unrelated": [len(sample.sources) - len(self._damaged(run)), len(sample.sources)],
+                "unrelated": [len(sample.sources) - damaged, len(sample.sources)],
                 "probes": probes[:_TOLD],
                 "changed": [
                     {"source": source, "before": before, "after": after, "wanted": wanted}

@@ -142,7 +142,7 @@ class WebServer(uvicorn.Server):
 
     def serve_until_told(self) -> None:
         """Serve, and close the service at the end."""
-        with _told_once():
+        with _handled(self.handle_exit):
             try:
                 self._service.start()
                 self.run(sockets=[self._listener])
@@ -164,14 +164,17 @@ class WebServer(uvicorn.Server):
 
 
 @contextmanager
-def _told_once() -> Iterator[None]:
-    """Let a signal that has ended the web server do nothing more: uvicorn raises it again once it has ended."""
+def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Let signals that end a process do no more than a handler does, also before and after the web server's own time.
+
+    While it runs it has handlers of its own, and raises what they took again once it has ended.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -21,6 +21,8 @@ from fairseq_rome.errors import EditError
 
 # How often one job may kill the process that works on it before it counts as failed.
 _DEATHS = 2
+# Seconds between two looks whether the server ends, while a process is silent.
+_LOOKS = 0.5
 READY, PROGRESS, DONE, REFUSED, FAILED = "ready", "progress", "done", "refused", "failed"
 """What a worker tells, each with one value."""
 
@@ -174,6 +176,9 @@ class WorkerProcess:
         """
         assert self._connection is not None
         try:
+            while not self._connection.poll(_LOOKS):
+                if self._closing.is_set():
+                    raise EOFError
             kind, value = self._connection.recv()
         except (EOFError, OSError) as error:
             self._end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from conftest import Demo
-from demo_edits import assert_same_bits, of_demo, run
+from demo_edits import RECORDS, assert_same_bits, of_demo, run
 
 from fairseq_rome.editing.journal_in_memory import MemoryJournal
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
@@ -32,6 +32,24 @@ def test_without_an_earlier_request_the_later_ones_are_worked_on_again(demo: Dem
     without = run(demo, [requests[0], requests[2]], {}, journal=journal)
     assert worked.ids == [requests[2].id]
     assert_same_bits(without.patches, run(demo, [requests[0], requests[2]], {}).patches)
+
+
+def test_a_request_that_wants_what_an_earlier_one_wants_has_both_worked_on_together(
+    demo: Demo, monkeypatch: object
+) -> None:
+    record, settings = RECORDS[0], {"edit_contexts": 4, "edit_references": 0}
+    said = [(source, demo.translator.translate([source])[0].text) for source in record["contexts"][:6]]
+    source, before = next(one for one in said if record["unwanted"] in one[1])
+    requests = [
+        EditRequest(record["source"], record["target"], id="one"),
+        EditRequest(source, before.replace(record["unwanted"], record["wanted"]), id="two"),
+    ]
+    journal, worked = MemoryJournal({}), Worked(monkeypatch)
+    run(demo, requests[:1], settings, journal=journal)
+    grown = run(demo, requests, settings, journal=journal)
+    assert worked.ids == ["one", "one", "two"]
+    at_once = run(demo, requests, settings)
+    assert_same_bits(grown.patches, at_once.patches)
 
 
 def test_a_result_depends_on_the_settings_of_the_run_and_on_requests_that_want_the_same() -> None:
