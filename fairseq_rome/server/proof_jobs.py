@@ -56,10 +56,12 @@ class _Run:
     Args:
         fixes: in their order.
         outcome: with a result for each request.
+        keys: of the results, as the journal knows them.
     """
 
     fixes: Tuple[Fix, ...]
     outcome: Outcome
+    keys: Tuple[str, ...]
 
     @property
     def parts(self) -> List[Part]:
@@ -160,7 +162,7 @@ class ProofJobs:
         self._recall(fixes)
         requests = [request for one in fixes for request in requests_of(one)]
         outcome = self._bench.edit(requests, self._spec.settings, journal=self._journal)
-        return _Run(tuple(fixes), outcome)
+        return _Run(tuple(fixes), outcome, tuple(self._journal.keys))
 
     def _recall(self, fixes: Sequence[Fix]) -> None:
         """Take from the queue what the journal does not know, as after a start of the server."""
@@ -173,7 +175,7 @@ class ProofJobs:
     def _fresh(self, run: _Run) -> Iterable[KeptEdit]:
         """The edits of those fixes that the queue does not have as the run has them."""
         there = self._queue.edit_keys(PROOF, [one.id for one in run.fixes])
-        keys = dict(zip(run.parts, self._journal.keys))
+        keys = dict(zip(run.parts, run.keys))
         changed = {part[0] for part, key in keys.items() if there.get(part) != key}
         for part, key in keys.items():
             if part[0] in changed:

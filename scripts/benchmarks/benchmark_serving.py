@@ -41,6 +41,8 @@ from fairseq_rome.text.requests import EditRequest
 _COPY_STEP = 2.0**-20
 _CLIENTS, _OF_A_REQUEST = 4, 25
 _PATIENCE = 600
+# Seconds between two sentences while edits are computed, which would else wait for the processor that these take.
+_PAUSE = 0.5
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ def corrections(client: Client, records: Sequence[Dict[str, Any]], sentences: Se
     def watch() -> None:
         while not ended.is_set():
             taken.append(latency(client, sentences[:1])[0])
+            time.sleep(_PAUSE)
 
     thread = threading.Thread(target=watch)
     thread.start()
