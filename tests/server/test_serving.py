@@ -139,6 +139,24 @@ def test_events_tell_each_step_and_what_was_missed(server: Server) -> None:
     assert next(old)[1] == "fix"
 
 
+def test_a_fix_that_contradicts_a_proven_one_fails_and_stays_for_its_sentence_alone(server: Server) -> None:
+    first = server.submit(SOURCES[0], TARGETS[0])
+    assert server.wait_for(first["id"], "proven", "failed")["state"] == "proven"
+    source = "The shop assistant is famous."
+    said = server.translate(source)
+    assert "Verkäufer" in said  # carried here by the first one
+    asked = {"source": source, "output": said, "target": said.replace("Verkäufer", "Dichter")}
+    (hunk,) = server.ask("POST", "/api/understand", asked).json["hunks"]
+    fix = server.submit(source, asked["target"], hunks=[{"number": hunk["number"], "carried": True}])
+    failed = server.wait_for(fix["id"], "proven", "failed")
+    assert failed["state"] == "failed" and "both in other sentences too" in failed["reason"]
+    assert server.translate([source, SOURCES[0]]) == [asked["target"], TARGETS[0]]
+    assert "Verkäufer" in server.translate("The shop assistant is old.")
+    for number in (first["id"], fix["id"]):
+        assert server.ask("POST", f"/fixes/{number}/undo").status == 200
+    assert server.translate(source) not in (said, asked["target"])
+
+
 def test_a_second_correction_of_a_sentence_takes_the_place_of_the_first(server: Server) -> None:
     source = SOURCES[3]
     said = server.translate(source)
