@@ -75,11 +75,11 @@ def named_hunks(
         if not 0 <= number < len(readings):
             raise EditError(f"hunk {number}: there are {len(readings)}, expected a number below that")
         one = readings[number]
-        # Other fixes may have changed what stands there in the output that the client saw.
-        for unwanted in (one.unwanted, ""):
-            if (unwanted or one.wanted) and place_of(said, target, unwanted, one.wanted) is not None:
-                found.append(NamedHunk(unwanted, one.wanted, one.trigger or None, carried))
-                break
+        if place_of(said, target, one.unwanted, one.wanted) is not None:
+            found.append(NamedHunk(one.unwanted, one.wanted, one.trigger or None, carried))
+        elif one.wanted and place_of(said, target, wanted=one.wanted) is not None:
+            # Another fix has put there what the client saw, and that word need not go with a word of the source.
+            found.append(NamedHunk("", one.wanted, None, carried))
     return tuple(found)
 
 
