@@ -328,7 +328,7 @@ def test_a_token_is_asked_for_only_when_needed_and_kept_for_the_tab(server: Cont
     ("status", "told"),
     [
         (400, "status 400"), (413, "too long"), (429, "Too many requests at once. Try again in 7 sec"),
-        (500, "failed (status 500)"),
+        (422, "The model cannot meet this"), (500, "failed (status 500)"), (503, "The server is busy."),
     ],
 )
 def test_a_refusal_is_told_with_what_the_server_says(

@@ -4,7 +4,7 @@ import { element } from "./build.js";
 import { showProblem } from "./notices.js";
 import * as server from "./server.js";
 import { changedText, hunkText, sideText, sides } from "./shown.js";
-import { percent, say, seconds } from "./words.js";
+import { number, percent, say, seconds } from "./words.js";
 
 /** Fills `place` with the details of a fix; a failure is shown there, with a button to try again. */
 export async function showDetail(place, fix) {
@@ -75,11 +75,17 @@ function examples(title, list, verdict) {
     element("ol", { class: "examples" }, ...items))];
 }
 
+function recorded(value) {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "number") return number(value, { maximumSignificantDigits: 4 });
+  if (Array.isArray(value)) return value.map(recorded).join(", ");
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
 // What else the server recorded, name and value, for an engineer.
 function evidence(found) {
-  const entries = Object.entries(found || {}).filter(([, value]) => value !== null && value !== "");
+  const entries = Object.entries(found || {}).map(([key, value]) => [key, recorded(value)]).filter(([, text]) => text);
   if (!entries.length) return [];
-  const shown = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));
   return [element("details", {}, element("summary", {}, say("detail.evidence")),
-    element("dl", { class: "facts evidence", lang: "en" }, ...entries.map(([key, value]) => line(key, shown(value)))))];
+    element("dl", { class: "facts evidence", lang: "en" }, ...entries.map(([key, text]) => line(key, text))))];
 }

@@ -2,7 +2,7 @@
 
 import { element } from "./build.js";
 import { showDetail } from "./fix_detail.js";
-import { changedText, chiefHunk, hunkText, sides, stageName, stateName } from "./shown.js";
+import { changedText, chiefHunk, hunkText, showShare, sides, stageName, stateName } from "./shown.js";
 import { say, when } from "./words.js";
 
 /** `onUndo(fix)` undoes it; `onOpen(fix, open)` is told when its details are opened or closed. */
@@ -59,8 +59,7 @@ export class FixRow {
     this.stage.hidden = !stage;
     this.bar.hidden = !stage;
     this.stage.textContent = stage ? stageName(stage) : "";
-    if (typeof progress === "number") this.bar.value = progress;
-    else this.bar.removeAttribute("value");
+    showShare(this.bar, progress);
   }
 
   open(open) {

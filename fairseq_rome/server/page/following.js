@@ -1,7 +1,7 @@
 // The fix that was submitted last: how far it is, and what its sentence translates as now.
 
 import { byId, element } from "./build.js";
-import { chiefHunk, sideText, stageName } from "./shown.js";
+import { chiefHunk, showShare, sideText, stageName } from "./shown.js";
 import { say, seconds } from "./words.js";
 
 const STEPS = ["submitted", "live", "proven"];
@@ -50,10 +50,8 @@ export class Following {
   }
 
   progress({ stage, progress }) {
-    const bar = byId("followed-progress");
     byId("followed-work").hidden = !stage;
-    if (typeof progress === "number") bar.value = progress;
-    else bar.removeAttribute("value");
+    showShare(byId("followed-progress"), progress);
     byId("followed-stage").textContent = stage ? stageName(stage) : "";
   }
 

@@ -53,5 +53,11 @@ export const stateName = (state) => (canSay(`state.${state}`) ? say(`state.${sta
 /** What is being done for a fix; the server tells the part of the work in its own words. */
 export const stageName = (stage) => say("stage", { stage });
 
+/** Shows a share of the work in a bar; one that has not begun or is at its end, while work goes on, says no share. */
+export function showShare(bar, progress) {
+  if (progress > 0 && progress < 1) bar.value = progress;
+  else bar.removeAttribute("value");
+}
+
 /** The hunk that tells a fix best: one that is carried, or the first. */
 export const chiefHunk = (fix) => (fix.hunks || []).find((one) => one.carried) || (fix.hunks || [])[0] || null;
