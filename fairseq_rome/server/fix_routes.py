@@ -76,15 +76,12 @@ class _Fixes:
             raise BadRequest(400, f"state is {state[:20]!r}, expected one of {', '.join(STATES)}")
         if not 1 <= limit <= _MOST_LISTED:
             raise BadRequest(400, f"limit is {limit}, expected 1 to {_MOST_LISTED}")
-        queue = self.service.queue
-        found = await run_in_threadpool(queue.found, state, who, q, limit, before)
-        return {"fixes": [self.service.told(one) for one in found], "counts": queue.counts()}
+        found, counts = await run_in_threadpool(self.service.listed, state, who, q, limit, before)
+        return {"fixes": found, "counts": counts}
 
     async def fix(self, number: int) -> Dict[str, Any]:
         """A fix with the evidence of its proof."""
-        fix = self.service.queue.fix(number)
-        found = self.service.queue.evidence(number) or {"evidence": None, "report": None}
-        return {"fix": self.service.told(fix), **found}
+        return await run_in_threadpool(self.service.detail, number)
 
     async def report(self, number: int) -> Response:
         """The report on the edits of a fix, a page that runs nothing."""

@@ -93,6 +93,28 @@ class FixService:
         stage, progress = self._stages.get(fix.id, (None, None))
         return {**fix.as_plain(), "stage": stage, "progress": progress}
 
+    def listed(
+        self, state: str, who: str, text: str, limit: int, before: Optional[int]
+    ) -> Tuple[List[Dict[str, Any]], Dict[str, int]]:
+        """What clients are told of some fixes, and how many there are in each state; see `FixQueue.found`.
+
+        It waits for a change that goes on, so that what is told of a fix is what the model says already.
+        """
+        with self._turn:
+            found = self.queue.found(state, who, text, limit, before)
+            return [self.told(one) for one in found], self.queue.counts()
+
+    def detail(self, number: int) -> Dict[str, Any]:
+        """What clients are told of a fix, with the evidence of its proof; waits as `listed` does.
+
+        Raises:
+            NoFix: if there is none.
+        """
+        with self._turn:
+            fix = self.queue.fix(number)
+            found = self.queue.evidence(number) or {"evidence": None, "report": None}
+            return {"fix": self.told(fix), **found}
+
     def submit(self, source: str, target: str, who: str = "", choices: Choices = ()) -> Tuple[Fix, bool]:
         """A correction comes in; the fix, and whether it is a new one.
 
