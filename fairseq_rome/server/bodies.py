@@ -13,7 +13,7 @@ from fairseq_rome.server.guard import TooLarge, may_change
 from fairseq_rome.server.server_spec import Limits
 from fairseq_rome.text.requests.lines import LineError, Place, check_text
 
-Body = TypeVar("Body", bound=BaseModel)
+B = TypeVar("B", bound=BaseModel)
 
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
 
@@ -31,7 +31,7 @@ class BadRequest(Exception):
         self.status, self.text = status, text
 
 
-async def body_of(request: Request, kind: Type[Body], form: bool = False) -> Body:
+async def body_of(request: Request, kind: Type[B], form: bool = False) -> B:
     """The checked body of a request.
 
     Args:
