@@ -40,15 +40,28 @@ TEST = [
     "hypothesis",  # makes cases for those of the algebra and the readers
     "pytest-cov",  # tells which lines no test runs
     "pytest-xdist",  # runs them in two processes
+    "playwright",  # drives the browser that tests the page of the server; the browser is the system's own
     f"nbclient; {NOTEBOOKS}",  # executes the example notebook
     f"nbformat; {NOTEBOOKS}",  # reads it
     f"ipykernel; {NOTEBOOKS}",  # the Python that it is executed in
+]
+SERVE = [
+    "fastapi",  # the routes of fairseq-edit-serve, and their OpenAPI
+    "starlette",  # requests and answers; fastapi stands on it
+    "pydantic",  # the checks of what a request may hold; fastapi stands on it
+    "uvicorn",  # the web server that runs them
+]
+CLIENTS = [
+    "libretranslatepy",  # the client of LibreTranslate that most use, which must translate against the server as it is
+    'libretranslate-aio; python_version >= "3.9"',  # another one, which can suggest too
 ]
 DOCS = [
     "sphinx",  # builds the pages, fails on a broken link, and makes the API pages from the docstrings
     "myst-parser",  # reads pages in Markdown, which other readers show as they are too
     "pydata-sphinx-theme",  # their look; of the themes that fit a narrow screen it has the most releases
 ]
+
+PACKAGE_DATA = ["py.typed", "report/templates/*", "text/languages/data/*", "cli/help/*.txt", "server/page/**"]
 
 setup(
     name="fairseq-rome",
@@ -60,11 +73,12 @@ setup(
     license="MIT",
     python_requires=">=3.8",
     packages=find_packages(include=["fairseq_rome", "fairseq_rome.*"]),
-    package_data={"fairseq_rome": ["py.typed", "report/templates/*", "text/languages/data/*", "cli/help/*.txt"]},
+    package_data={"fairseq_rome": PACKAGE_DATA},
     install_requires=REQUIREMENTS,
     extras_require={
         "fairseq": FAIRSEQ,
-        "test": TEST,
+        "serve": SERVE,
+        "test": [*TEST, *SERVE, *CLIENTS],
         "lint": ["ruff", "mypy", "build", "twine"],
         "docs": DOCS,
     },
@@ -76,6 +90,7 @@ setup(
             "fairseq-edit-locate = fairseq_rome.cli.locate:main",
             "fairseq-edit-patch = fairseq_rome.cli.patch:main",
             "fairseq-edit-requests = fairseq_rome.cli.requests:main",
+            "fairseq-edit-serve = fairseq_rome.cli.serve:main",
         ]
     },
 )

@@ -27,6 +27,11 @@ class SameChanges:
         alike = self._by_trigger.get(self._key(reading), ())
         return tuple(dict.fromkeys(source for source, other in alike if self._is_same(reading, other)))
 
+    def alike(self, source: str) -> Tuple[str, ...]:
+        """The sources of all requests that make any choice of the request with a source, each once, its own too."""
+        own = [reading for made in self._by_trigger.values() for known, reading in made if known == source]
+        return tuple(dict.fromkeys(one for reading in own for one in self.sources(reading)))
+
     def _key(self, reading: Reading) -> str:
         """One form of the trigger that stands for all of them."""
         return min(form.lower() for form in self._sides.forms(reading.trigger))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Optional, Sequence
 
 from fairseq_rome.cli.parsing import (
     add_cache,
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from argparse import _ActionsContainer as Group
 
     from fairseq_rome.host.decoding import Progress
+    from fairseq_rome.server.queue_requests import ProvenFixes
     from fairseq_rome.workbench.edit_job import EditSpec
 
+_DEFAULTS = EditSettings()
 USAGE = "fairseq-edit DATA --path MODEL --edit-pref PREF -s SRC -t TGT --save-to FILE [options]"
 
 
@@ -35,6 +37,7 @@ class EditCommand(NamedTuple):
     dry_run: bool
     progress: Progress
     as_json: bool
+    queued: Optional[ProvenFixes] = None
 
 
 def own_parser() -> argparse.ArgumentParser:
@@ -49,7 +52,12 @@ def own_parser() -> argparse.ArgumentParser:
 
 
 def _add_files(group: Group) -> None:
-    add_edit_file(group)
+    add_edit_file(group, required=False)
+    group.add_argument(
+        "--from-queue", metavar="FILE",
+        help="in the place of --edit-pref: what is proven in a queue of fairseq-edit-serve, with the settings of its "
+        "server unless others are given",
+    )  # fmt: skip
     group.add_argument(
         "--edit-patches",
         metavar="FILES",
@@ -108,9 +116,10 @@ def parse(
         SystemExit: after printing the help.
     """
     own, rest = own_parser().parse_known_args(argv)
-    settings = EditSettings()
-    if own.edit_config:
-        settings = with_settings(settings, _read_yaml(own.edit_config, "settings"), own.edit_config)
+    if (own.edit_pref is None) == (own.from_queue is None):
+        raise EditError("--edit-pref and --from-queue: expected one of them")
+    queued = None if own.from_queue is None else _queued(own.from_queue)
+    settings = read_settings(own.edit_config, _DEFAULTS if queued is None else queued.settings)
     given = {name: getattr(own, name) for name in all_settings() if getattr(own, name) is not None}
     site_file = given.pop("site") if str(given.get("site", "")).endswith((".yaml", ".yml")) else None
     sites = read_sites(site_file) if site_file else {}
@@ -127,11 +136,32 @@ def parse(
     from fairseq_rome.workbench.edit_job import EditSpec
 
     spec = EditSpec(
-        model, own.edit_pref, own.edit_config, site_file, sites, own.edit_task, settings, evaluation, own.report,
-        own.save_to or "", own.save_patch, own.force, own.keep_going, not own.no_text, own.dry_run,
+        model, own.edit_pref or own.from_queue, own.edit_config, site_file, sites, own.edit_task, settings, evaluation,
+        own.report, own.save_to or "", own.save_patch, own.force, own.keep_going, not own.no_text, own.dry_run,
         ("fairseq-edit", *argv), own.edit_markup,
+        None if queued is None else queued.given,
     )  # fmt: skip
-    return EditCommand(spec, own.dry_run, progress, as_json)
+    return EditCommand(spec, own.dry_run, progress, as_json, queued)
+
+
+def read_settings(path: Optional[str], defaults: EditSettings = _DEFAULTS) -> EditSettings:
+    """The settings of a file over some others; these alone where none is named.
+
+    Raises:
+        EditError: if the file can't be read, or a setting can't be.
+    """
+    return defaults if not path else with_settings(defaults, _read_yaml(path, "settings"), path)
+
+
+def _queued(path: str) -> ProvenFixes:
+    """What is proven in a queue.
+
+    Raises:
+        EditError: if it can't be read, or nothing is proven.
+    """
+    from fairseq_rome.server.queue_requests import proven_fixes
+
+    return proven_fixes(path)
 
 
 def read_sites(path: str) -> Dict[str, str]:

@@ -1,4 +1,4 @@
-"""`fairseq-edit-requests`: edit files checked, mined from parallel text, and planted for trials."""
+"""`fairseq-edit-requests`: edit files checked, mined, exported from a queue, and planted for trials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, List, Sequence
 
 from fairseq_rome.cli.command import command, import_fairseq
 from fairseq_rome.cli.interrupts import telling_if_written
-from fairseq_rome.cli.requests_options import PROG, CheckCommand, MineCommand, PlantCommand, parse
+from fairseq_rome.cli.requests_options import (
+    PROG,
+    CheckCommand,
+    ExportCommand,
+    MineCommand,
+    PlantCommand,
+    parse,
+)
 from fairseq_rome.files import written_whole
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.requests.records import to_fields
@@ -23,6 +30,8 @@ def _parse_and_run(argv: Sequence[str]) -> int:
     asked = parse(argv, import_fairseq)
     if isinstance(asked, CheckCommand):
         return _check(asked)
+    if isinstance(asked, ExportCommand):
+        return _export(asked)
     with telling_if_written(asked.out if isinstance(asked, MineCommand) else f"{asked.out}.jsonl"):
         return _mine(asked) if isinstance(asked, MineCommand) else _plant(asked)
 
@@ -99,6 +108,18 @@ def _plant(asked: PlantCommand) -> int:
         _write(f"{asked.out}.{language}", "".join(f"{pair[side]}\n" for pair in planted.pairs))
     _write_requests(f"{asked.out}.jsonl", [planted.request])
     print(f"wrote {asked.out}.*: {len(planted.pairs)} pairs, {len(planted.request.probes) + 1} held out")
+    return 0
+
+
+def _export(asked: ExportCommand) -> int:
+    from fairseq_rome.host.checkpoint import check_output
+    from fairseq_rome.server.queue_requests import proven_fixes
+
+    check_output(asked.out, asked.force, [asked.queue])
+    found = proven_fixes(asked.queue)
+    requests = found.given.edit_file.requests
+    _write_requests(asked.out, requests)
+    print(f"wrote {asked.out}: {len(requests)} requests of {len(found.fixes)} fixes")
     return 0
 
 

@@ -78,7 +78,16 @@ class PlantCommand:
     seed: int
 
 
-Command = Union[CheckCommand, MineCommand, PlantCommand]
+@dataclass(frozen=True)
+class ExportCommand:
+    """The queue of fixes whose proven ones are exported, the file that is written, and whether it may be replaced."""
+
+    queue: str
+    out: str
+    force: bool
+
+
+Command = Union[CheckCommand, MineCommand, PlantCommand, ExportCommand]
 
 
 def own_parser() -> Parser:
@@ -123,6 +132,10 @@ def own_parser() -> Parser:
     plant.add_argument("--out", required=True, help="prefix of what is written: OUT.SRC, OUT.TGT and OUT.jsonl")
     plant.add_argument("--force", action="store_true", help="overwrite these files if they exist")
     plant.add_argument("--seed", type=int, default=1, help="of the choice of held-out pairs (default: %(default)s)")
+    export = sub_parser(commands, "export", "make an edit file of a server's queue", texts["export"])
+    export.add_argument("queue", metavar="QUEUE", help="as --queue of fairseq-edit-serve")
+    export.add_argument("--out", required=True, metavar="FILE", help="the .jsonl file to write")
+    export.add_argument("--force", action="store_true", help="overwrite FILE if it exists")
     return parser
 
 
@@ -145,11 +158,15 @@ def parse(argv: Sequence[str], prepare: Callable[[], None]) -> Command:
     own, rest = own_parser().parse_known_args(argv)
     if own.command == "check" and own.model is None:
         rest = [*([own.data] if own.data else []), *rest]
-    if rest and (own.command == "plant" or (own.command == "check" and own.model is None)):
+    if rest and (own.command in ("plant", "export") or (own.command == "check" and own.model is None)):
         raise EditError(f"unrecognized arguments: {' '.join(rest)} ({PROG} {own.command} --help explains the options)")
     if own.command == "plant":
         fault = PlantedFault(own.task, own.trigger, own.wanted, own.unwanted or None)
         return PlantCommand(fault, own.pref, (own.source_lang, own.target_lang), own.out, own.force, own.seed)
+    if own.command == "export":
+        _check_jsonl(own.out)
+        prepare()
+        return ExportCommand(own.queue, own.out, own.force)
     if own.command == "mine":
         _check_mining(own.out, sentences=own.sentences, words=own.words, limit=own.limit, probes=own.probes)
         prepare()
@@ -173,5 +190,9 @@ def _check_mining(out: str, **numbers: Optional[int]) -> None:
         least = 0 if name == "probes" else 1
         if value is not None and value < least:
             raise EditError(f"--{name} is {value}, expected a number of at least {least}")
+    _check_jsonl(out)
+
+
+def _check_jsonl(out: str) -> None:
     if not out.endswith(".jsonl"):
         raise EditError(f"--out {out}: expected a name that ends in .jsonl")

@@ -12,11 +12,12 @@ import os
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, replace
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Protocol, Sequence, Tuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from fairseq_rome.cases.hunk_reading import Reading
 from fairseq_rome.editing.outcome import Result
@@ -27,6 +28,16 @@ from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference
 
 _FORMAT = 2
+
+
+class AnyJournal(Protocol):
+    """What a run tells its results, and asks for those of runs before it."""
+
+    def keep(self, number: int, result: Result) -> None:
+        """Keep the result of a request, counted from 0."""
+
+    def recall(self, number: int, request: EditRequest, alike: Sequence[str] = ()) -> Optional[Result]:
+        """The result of a request, as an earlier run kept it; None if there is none."""
 
 
 class Journal:
@@ -61,16 +72,18 @@ class Journal:
             os.makedirs(self.folder, exist_ok=True)
         except OSError as error:
             raise EditError(f"{self.folder}: cannot be made: {error.strerror or error}") from error
-        records, tensors = packed([result.patch] if result.patch else [])
-        told = {name: value for name, value in vars(result).items() if name not in ("request", "patch")}
-        told["difference"] = None if result.difference is None else asdict(result.difference)
-        told["readings"] = [asdict(reading) for reading in result.readings]
-        metadata = {"result": json.dumps(told), "patches": json.dumps(records)}
+        metadata, tensors = packed_result(result)
         with written_whole(self._path(number)) as temporary:
             save_file(tensors or {"none": torch.zeros(0)}, temporary, metadata)
 
-    def recall(self, number: int, request: EditRequest) -> Optional[Result]:
-        """The result of a request, as an earlier run kept it; None if there is none."""
+    def recall(self, number: int, request: EditRequest, alike: Sequence[str] = ()) -> Optional[Result]:
+        """The result of a request, as an earlier run kept it; None if there is none.
+
+        Args:
+            number: of the request, counted from 0.
+            request: the request, with the contexts that other requests of the run give it.
+            alike: sources of requests of the run that make a change of this one too.
+        """
         path = self._path(number)
         if not os.path.exists(path):
             return None
@@ -78,19 +91,9 @@ class Journal:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no mapping
-            told: Dict[str, Any] = json.loads(metadata["result"])
-            difference = told.pop("difference")
-            patches = unpacked(json.loads(metadata["patches"]), tensors)
-            told["notes"] = tuple(told.get("notes", ()))
-            told["triggers"] = tuple(told.get("triggers", ()))
-            told["readings"] = tuple(Reading(**reading) for reading in told.get("readings", ()))
-            result = Result(request, **told)
-            if difference is not None:
-                forms = tuple((old, new) for old, new in difference.pop("forms", ()))
-                result = replace(result, difference=Difference(**difference, forms=forms))
+            return unpacked_result(metadata, tensors, request)
         except (AttributeError, OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise EditError(f"{path}: damaged ({error}); remove {self.folder} to begin again") from error
-        return replace(result, patch=patches[0] if patches else None)
 
     def remove(self) -> None:
         """Remove the journal: what it holds has been written elsewhere."""
@@ -99,3 +102,31 @@ class Journal:
 
     def _path(self, number: int) -> str:
         return os.path.join(self.folder, f"{number:06d}.safetensors")
+
+
+def packed_result(result: Result) -> Tuple[Dict[str, str], Dict[str, Tensor]]:
+    """A result without its request, as texts and as the tensors of its patch."""
+    records, tensors = packed([result.patch] if result.patch else [])
+    told = {name: value for name, value in vars(result).items() if name not in ("request", "patch")}
+    told["difference"] = None if result.difference is None else asdict(result.difference)
+    told["readings"] = [asdict(reading) for reading in result.readings]
+    return {"result": json.dumps(told), "patches": json.dumps(records)}, tensors
+
+
+def unpacked_result(texts: Mapping[str, str], tensors: Mapping[str, Tensor], request: EditRequest) -> Result:
+    """What `packed_result` took apart, of a request.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: if the texts or the tensors are damaged.
+    """
+    told: Dict[str, Any] = json.loads(texts["result"])
+    difference = told.pop("difference")
+    patches = unpacked(json.loads(texts["patches"]), tensors)
+    told["notes"] = tuple(told.get("notes", ()))
+    told["triggers"] = tuple(told.get("triggers", ()))
+    told["readings"] = tuple(Reading(**reading) for reading in told.get("readings", ()))
+    result = Result(request, **told)
+    if difference is not None:
+        forms = tuple((old, new) for old, new in difference.pop("forms", ()))
+        result = replace(result, difference=Difference(**difference, forms=forms))
+    return replace(result, patch=patches[0] if patches else None)

@@ -92,6 +92,10 @@ class ModelUnderEdit:
         case = prepare(self.translator, request, before, self._sides, settings, endings, self._same)
         return None if case is None else noted(case, self._surroundings.claims, settings)
 
+    def alike(self, request: EditRequest) -> Tuple[str, ...]:
+        """The sources of the requests of the run that make a change of this one too."""
+        return self._same.alike(request.source)
+
     def add(self, patch: Patch) -> None:
         """Make a patch's changes in the model."""
         apply_(self.translator.model, patch)

@@ -6,7 +6,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.guards import Guard
-from fairseq_rome.editing.journal import Journal
+from fairseq_rome.editing.journal import AnyJournal
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
 from fairseq_rome.editing.outcome import Check, Result
 from fairseq_rome.editing.surroundings import Surroundings
@@ -49,10 +49,11 @@ def edit_one_by_one(
 
 
 def _next(
-    edited: ModelUnderEdit, number: int, request: EditRequest, settings: EditSettings, journal: Optional[Journal]
+    edited: ModelUnderEdit, number: int, request: EditRequest, settings: EditSettings, journal: Optional[AnyJournal]
 ) -> Result:
     """The result of one request: recalled with its patch made again, or worked out and kept."""
-    known = journal.recall(number, request) if journal else None
+    alike = edited.alike(request) if journal else ()
+    known = journal.recall(number, request, alike) if journal else None
     if known is not None:
         if known.patch is not None:
             edited.add(known.patch)

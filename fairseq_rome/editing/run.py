@@ -15,22 +15,21 @@ from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.guards import Guard, kept_results, watched
 from fairseq_rome.editing.model_under_edit import ModelUnderEdit
 from fairseq_rome.editing.one_by_one import edit_one_by_one
-from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Check, Outcome, Result, Unchanged
+from fairseq_rome.editing.other_sentences import before_and_after, with_wanted
+from fairseq_rome.editing.outcome import EDITED, FAILED, NOTHING, Check, Outcome, Result
 from fairseq_rome.editing.sharing import share_changes
 from fairseq_rome.editing.site_plan import plan, sites_of
 from fairseq_rome.editing.surroundings import Surroundings
-from fairseq_rome.host.before_after import Before
 from fairseq_rome.host.certificate import Certificate
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.sites import Site, find_sites, prepared
 from fairseq_rome.methods.registry import method_named
-from fairseq_rome.patch import Patch, applied, preserved
-from fairseq_rome.text.replacements import Replacement, changed_as_wanted
+from fairseq_rome.patch import Patch, preserved
 from fairseq_rome.text.requests import EditFile, EditRequest
 from fairseq_rome.text.segments import Endings, holds, wanted_difference
 
-__all__ = ["Plan", "Preview", "Surroundings", "edit", "preview"]
+__all__ = ["Plan", "Preview", "Surroundings", "edit", "edit_on_top", "preview"]
 
 
 class Plan(NamedTuple):
@@ -93,14 +92,40 @@ def edit(
             neurons_left = edited.neurons_left(settings)
         sets = [(translator, others), (translator, edit_file.keep)]
         sets += [(one.translator, one.sources) for one in surroundings.directions]
-        sample, keep, *directions = _unchanged(sets, certificate, edited.own_patches)
+        sample, keep, *directions = before_and_after(sets, certificate, edited.own_patches)
     final = [
         _judged(result, request, said.text, says, surroundings.endings)
         for result, request, said, says in zip(results, requests, before, after)
     ]
-    sample = _with_wanted(sample, final, surroundings.endings)
+    sample = with_wanted(sample, final, surroundings.endings)
     named = {one.name: found for one, found in zip(surroundings.directions, directions) if one.sources}
     return Outcome(tuple(final), sample, keep, tuple(checks), neurons_left, named)
+
+
+def edit_on_top(
+    translator: Translator, request: EditRequest, settings: EditSettings, surroundings: Surroundings,
+    patches: Sequence[Patch],
+) -> Result:  # fmt: skip
+    """Fit one request to a model that has some patches of other runs, without a look at anything but its examples.
+
+    Args:
+        translator: the model without the patches, and what decodes with it; left bit for bit as it was.
+        request: the request.
+        settings: of the edit.
+        surroundings: all else.
+        patches: are in the weights while the request is fitted, and what they take stays theirs.
+
+    Raises:
+        EditError: for settings or sites that the model can't have.
+    """
+    sides = Sides(translator.adapter.languages, surroundings.corpus)
+    with prepared(translator.model):
+        (own,) = _settings_of(translator, [request], settings)
+        with preserved(translator.model) as saved:
+            edited = ModelUnderEdit(translator, saved, surroundings, settings, sides, SameChanges(sides))
+            for patch in patches:
+                edited.add(patch)
+            return edited.work_on(request, own)
 
 
 def preview(
@@ -193,49 +218,6 @@ def _others(corpus: Corpus, requests: Sequence[EditRequest], most: int) -> List[
     triggers = [request.trigger for request in requests if request.trigger]
     others = corpus.without([request.source for request in requests])
     return others.without_triggers(triggers, most)
-
-
-def _unchanged(
-    sets: Sequence[Tuple[Translator, Sequence[str]]], certificate: Optional[Certificate], patches: Sequence[Patch]
-) -> List[Unchanged]:
-    """Sets of sentences before and after the edits of a run.
-
-    Args:
-        sets: the unedited model in the direction of a set, and its sentences.
-        certificate: of the model with the edits; None for none.
-        patches: the edits.
-    """
-    label = "decoding other sentences"
-    firsts = [
-        Before.of(translator, [translator.codec.source(source) for source in sources], certificate, label)
-        for translator, sources in sets
-    ]
-    model = sets[0][0].model
-    with applied(model, *patches):
-        seconds = [first.after(translator, label) for first, (translator, _) in zip(firsts, sets)]
-    return [
-        Unchanged(tuple(sources), _texts(first.hypotheses), _texts(second), proven=sum(first.proven))
-        for (_, sources), first, second in zip(sets, firsts, seconds)
-    ]
-
-
-def _texts(hypotheses: Sequence[Hypothesis]) -> Tuple[str, ...]:
-    return tuple(hypothesis.text for hypothesis in hypotheses)
-
-
-def _with_wanted(sample: Unchanged, results: Sequence[Result], endings: Endings) -> Unchanged:
-    """Other sentences; those are told apart that edits which are to hold in other sentences too changed as wanted."""
-    replacements = [
-        Replacement(one.triggers or (one.trigger,), one.difference)
-        for one in results
-        if one.patch and one.trigger and one.difference and one.contexts + one.held_out
-    ]
-    wanted = tuple(
-        index
-        for index, said in enumerate(zip(sample.sources, sample.before, sample.after))
-        if changed_as_wanted(*said, replacements, endings)
-    )
-    return replace(sample, wanted=wanted)
 
 
 def _judged(result: Result, request: EditRequest, before: str, after: str, endings: Endings) -> Result:

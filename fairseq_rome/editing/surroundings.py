@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional, Tuple
 
 from fairseq_rome.cases.contradictions import Claim
-from fairseq_rome.editing.journal import Journal
+from fairseq_rome.editing.journal import AnyJournal
 from fairseq_rome.editing.outcome import Result
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
@@ -38,7 +38,7 @@ class Surroundings:
     validation: Tuple[Pair, ...] = ()
     cache: Optional[str] = None
     earlier: Tuple[Patch, ...] = ()
-    journal: Optional[Journal] = None
+    journal: Optional[AnyJournal] = None
     observe: Callable[[Result], None] = lambda result: None
     fingerprint: str = ""
     directions: Tuple[OtherDirection, ...] = ()

@@ -31,6 +31,35 @@ from fairseq_rome.workbench.workbench import Workbench
 
 
 @dataclass(frozen=True)
+class GivenRequests:
+    """Requests that come from somewhere else than an edit file, for one model alone.
+
+    Args:
+        origin: where they come from, for messages.
+        edit_file: the requests.
+        base: SHA-256, in hexadecimal, of the weights that they are for.
+        languages: codes of source and target that they are for.
+    """
+
+    origin: str
+    edit_file: EditFile
+    base: str
+    languages: Tuple[str, str]
+
+    def check(self, bench: Workbench) -> None:
+        """Refuse another model or direction.
+
+        Raises:
+            EditError: naming it.
+        """
+        if bench.languages != self.languages:
+            ours, theirs = ("-".join(pair) for pair in (self.languages, bench.languages))
+            raise EditError(f"{self.origin}: its requests are for {ours}, expected those for {theirs}")
+        if bench.model.fingerprint != self.base:
+            raise EditError(f"{self.origin}: its requests are for other weights than those of {bench.model.path}")
+
+
+@dataclass(frozen=True)
 class EditSpec:
     """All that one edit of a checkpoint is asked to do, from the files that it reads to those that it writes.
 
@@ -52,6 +81,7 @@ class EditSpec:
         dry_run: only say what would be done.
         words: the command line, for the report.
         markup: how the edit file is read, as for `read_edit_file`.
+        requests: in the place of the edit file's; None to read that.
     """
 
     model: ModelSpec
@@ -71,6 +101,7 @@ class EditSpec:
     dry_run: bool
     words: Tuple[str, ...]
     markup: str = AUTO
+    requests: Optional[GivenRequests] = None
 
     @property
     def proves(self) -> bool:
@@ -170,6 +201,8 @@ class EditJob:
         edit_file = self._read(*languages) if len(languages) == 2 else None
         bench = Workbench(open_model(spec.model, self.progress))
         bench.check_history()
+        if spec.requests is not None:
+            spec.requests.check(bench)
         edit_file = edit_file or self._read(*bench.languages)
         edit_file = bench.check_requests(edit_file.with_task(spec.task).with_sites(spec.sites))
         sets = load_test_sets(spec.evaluation.test_sets, bench.model.translator.codec)
@@ -181,6 +214,8 @@ class EditJob:
         return _Ready(bench, edit_file, sets, hidden, corpus, tuple(notes))
 
     def _read(self, source_lang: str, target_lang: str) -> EditFile:
+        if self.spec.requests is not None:
+            return self.spec.requests.edit_file
         return read_edit_file(self.spec.edit_pref, source_lang, target_lang, self.spec.markup)
 
     def _tell_notes(self, ready: _Ready) -> None:

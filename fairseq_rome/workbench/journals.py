@@ -40,6 +40,20 @@ def journal_of(
     return Journal(beside, _described(model, edit_file, corpus, settings, directions))
 
 
+def described_run(model: OpenModel, settings: EditSettings) -> Dict[str, Any]:
+    """What the results of any requests depend on besides these and the data, in plain values."""
+    return {
+        "version": __version__,
+        "weights": model.fingerprint,
+        "overrides": repr(model.spec.overrides()),
+        "torch": [str(torch.__version__), str(model.translator.batcher.device)],
+        "languages": list(model.languages),
+        "settings": settings.as_plain(),
+        "generation": model.spec.options.search(),
+        "batch_size": model.spec.options.values["batch_size"],
+    }
+
+
 def keeps_journal(edit_file: EditFile, settings: EditSettings) -> bool:
     """Whether a run writes its journal: a batch method solves for all requests at once, and has no halfway."""
     return not method_named(settings.method).together and len(edit_file.requests) > SOON_DONE_AGAIN
@@ -69,19 +83,12 @@ def _described(
     codec = model.translator.codec
     targets = [codec.target(request.target) for request in edit_file.requests]
     return {
-        "version": __version__,
-        "weights": model.fingerprint,
-        "overrides": repr(model.spec.overrides()),
-        "torch": [str(torch.__version__), str(model.translator.batcher.device)],
+        **described_run(model, settings),
         "data": [corpus.subset, corpus.fingerprint],
-        "languages": list(model.languages),
         "directions": [[one.name, one.corpus.fingerprint] for one in directions],
         "requests": [repr(request) for request in edit_file.requests],
         # The same text is other tokens with another subword model or tokenizer, and these other text.
         "sources": [codec.source(request.source).tolist() for request in edit_file.requests],
         "targets": [[target.tolist(), codec.target_text(target)] for target in targets],
         "keep": list(edit_file.keep),
-        "settings": settings.as_plain(),
-        "generation": model.spec.options.search(),
-        "batch_size": model.spec.options.values["batch_size"],
     }

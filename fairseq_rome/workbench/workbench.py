@@ -23,9 +23,9 @@ from fairseq_rome.cases.contradictions import Claim
 from fairseq_rome.cases.spelling import check_spelling
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.guards import watched
-from fairseq_rome.editing.journal import Journal
+from fairseq_rome.editing.journal import AnyJournal
 from fairseq_rome.editing.outcome import Outcome, Result
-from fairseq_rome.editing.run import Preview, Surroundings, edit, preview
+from fairseq_rome.editing.run import Preview, Surroundings, edit, edit_on_top, preview
 from fairseq_rome.errors import EditError, naming
 from fairseq_rome.evaluation.conditions import Condition
 from fairseq_rome.host.corpus import MOST_SENTENCES, Corpus, load_corpus, validation_pairs
@@ -162,7 +162,7 @@ class Workbench:
         *,
         hidden: Iterable[str] = (),
         observe: Callable[[Result], None] = lambda result: None,
-        journal: Optional[Journal] = None,
+        journal: Optional[AnyJournal] = None,
     ) -> Outcome:
         """Fit every request and judge all of them by decoding; afterwards the weights are as they were.
 
@@ -178,21 +178,47 @@ class Workbench:
         """
         edit_file = self.check_requests(requests)
         chosen = settings or EditSettings()
+        surroundings = self._surroundings(edit_file, chosen, hidden)
+        return edit(
+            self.model.translator, edit_file, chosen, replace(surroundings, journal=journal, observe=observe)
+        )
+
+    def edit_on_top(
+        self, request: EditRequest, settings: EditSettings, patches: Sequence[Patch] = ()
+    ) -> Result:
+        """Fit one request to the model with patches of other runs in it; afterwards the weights are as they were.
+
+        Nothing but the examples of the request is decoded, so that a request for its own sentence takes about a second
+        with a small model, and no proof of it is given.
+
+        Args:
+            request: the request.
+            settings: of the edit, of a method that takes one request at a time.
+            patches: in the order in which they were made.
+
+        Raises:
+            EditError: as for `edit`.
+        """
+        edit_file = self.check_requests(request)
+        surroundings = self._surroundings(edit_file, settings)
+        return edit_on_top(self.model.translator, edit_file.requests[0], settings, surroundings, patches)
+
+    def _surroundings(
+        self, edit_file: EditFile, settings: EditSettings, hidden: Iterable[str] = ()
+    ) -> Surroundings:
+        """What an edit works with; `hidden` as for `edit`."""
         model = self.model
-        corpus = self.background(chosen.seed, edit_file.held_out.union(hidden))
-        surroundings = Surroundings(
+        corpus = self.background(settings.seed, edit_file.held_out.union(hidden))
+        return Surroundings(
             corpus,
             Endings.of(*model.languages),
-            validation_pairs(corpus) if watched(chosen, len(edit_file.requests)) else (),
+            validation_pairs(corpus) if watched(settings, len(edit_file.requests)) else (),
             model.spec.cache,
             read_stack(model.state).patches,
-            journal,
-            observe,
-            model.model_fingerprint,
-            self.directions(edit_file, chosen, corpus),
-            self._claims(),
+            fingerprint=model.model_fingerprint,
+            directions=self.directions(edit_file, settings, corpus),
+            claims=self._claims(),
         )
-        return edit(model.translator, edit_file, chosen, surroundings)
 
     def preview(
         self, requests: Requests, settings: Optional[EditSettings] = None, *, hidden: Iterable[str] = ()

@@ -201,6 +201,13 @@ TABLES: Dict[str, Table] = {
             Column("CPU s more at the start", _number("cpu_seconds")),
         ),
     ),
+    "serving": Table(
+        ("fixes",),
+        (
+            Column("fixes held by hooks", _number("fixes", "{:,}")),
+            Column("translations a second", _number("rate", "{:.1f}")),
+        ),
+    ),
     "cost": Table(
         ("process",),
         (

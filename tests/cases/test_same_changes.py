@@ -105,3 +105,13 @@ def test_a_request_for_itself_alone_says_nothing_of_others(sides: Sides, alone: 
 def test_forms_of_one_choice(sides: Sides, unwanted: str, wanted: str, trigger: str, same: bool) -> None:
     known = SameChanges(sides, [("one", Reading("Auto", "Wagen", "car"))])
     assert known.sources(Reading(unwanted, wanted, trigger)) == (("one",) if same else ())
+
+
+def test_requests_that_make_a_choice_of_a_request_are_alike_in_that(sides: Sides) -> None:
+    file = [CAR, CARS, REDDISH]
+    requests = [EditRequest(one[0], one[2]) for one in file]
+    codec: Any = PlainCodec()
+    same = same_changes(codec, requests, [one[1] for one in file], sides, [CaseSettings()] * 3)
+    assert set(same.alike(CAR[0])) == {CAR[0], CARS[0]} == set(same.alike(CARS[0]))
+    assert CAR[0] not in same.alike(REDDISH[0])
+    assert same.alike("No such sentence.") == ()
