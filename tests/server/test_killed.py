@@ -153,10 +153,11 @@ def translate(server: Server, told: Told, chance: random.Random) -> None:
 
 def correct(waiting: List[Tuple[str, str, str]]) -> Any:
     def do(server: Server, told: Told, chance: random.Random) -> None:
-        source, old, new = waiting.pop()
-        said = server.translate(source)
-        if old in said:
-            told.note(server.submit(source, said.replace(old, new), who="Ada"))
+        if waiting:
+            source, old, new = waiting.pop()
+            said = server.translate(source)
+            if old in said:
+                told.note(server.submit(source, said.replace(old, new), who="Ada"))
         with suppress(IndexError):
             number = chance.choice(list(told.fixes))
             told.note(server.fix(number))
