@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Callable, Collection, Iterator, Optional, Sequence, Tuple
+from typing import Callable, Iterator, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.case import Case
 from fairseq_rome.editing.edit_settings import EditSettings
@@ -26,10 +26,7 @@ from fairseq_rome.patch import Patch, relative_size
 _GENERAL_ENOUGH = 0.5
 # Sentences with the trigger of all other directions together on which a gate must stay shut. More hold it shut there in
 # more of what the trigger can stand beside, and take time: each is read at the site.
-_MOST_ELSEWHERE = 200
-# Sentences of the edited direction, and of all others together, that begin a new word and go on otherwise, such as
-# `ro|to` where `ro|tina` is new. A gate of a later subword must stay shut there; more show it more, and take time too.
-_MOST_ALIKE = 60
+_MOST_ELSEWHERE = 100
 
 
 @dataclass(frozen=True)
@@ -86,16 +83,14 @@ def attempt(
     started = time.perf_counter()
     best = BestAttempt(None, failure(case, "no attempt was made"))
     sites = sites_for(translator, case, settings)
-    words = _new_words(case)
-    alike = corpus.going_on_otherwise(words, _MOST_ALIKE, case.ignored)
-    elsewhere = _elsewhere(translator, case.trigger, words, directions)
+    elsewhere = _elsewhere(translator, case.trigger, directions)
     options = [(site, variant) for site in sites for variant in _variants(case)][: settings.edit_tries]
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):
         try:
             early = early_site(translator.model, site, settings) if variant.contexts else None
             problem = EditProblem(
                 translator, variant, site, resources(site), corpus, keep, thorough, elsewhere,
-                None if early is None else (early, resources(early)), alike,
+                None if early is None else (early, resources(early)),
             )  # fmt: skip
             now = _tried(problem, case, settings)
         except EditError as error:
@@ -107,32 +102,12 @@ def attempt(
 
 
 def _elsewhere(
-    translator: Translator, trigger: str, words: Collection[Tuple[int, ...]], directions: Sequence[OtherDirection]
+    translator: Translator, trigger: str, directions: Sequence[OtherDirection]
 ) -> Tuple[Tuple[Translator, Tuple[Pair, ...]], ...]:
-    """Sentence pairs of other directions: with the trigger where it is the same language, and with what is alike."""
-    same = [one for one in directions if one.languages[0] == translator.adapter.languages[0]]
-    most = max(_MOST_ELSEWHERE // max(len(same), 1), 1)
-    most_alike = max(_MOST_ALIKE // max(len(directions), 1), 1)
-    return tuple(
-        (
-            one.translator,
-            (
-                *(one.holding(trigger, most) if one in same else ()),
-                *one.corpus.going_on_otherwise(words, most_alike),
-            ),
-        )
-        for one in directions
-    )
-
-
-def _new_words(case: Case) -> Collection[Tuple[int, ...]]:
-    """The words of several subwords that are carried to other sentences, as token ids."""
-    return {
-        tuple(one.pair.target[span.start : span.stop].tolist())
-        for one in case.contexts
-        for span in one.spans
-        if span.stop - span.start > 1 and not one.free
-    }
+    """Sentence pairs with the trigger of the directions from the same language."""
+    alike = [one for one in directions if one.languages[0] == translator.adapter.languages[0]]
+    most = max(_MOST_ELSEWHERE // max(len(alike), 1), 1)
+    return tuple((one.translator, one.holding(trigger, most)) for one in alike)
 
 
 def _variants(case: Case) -> Iterator[Tuple[Case, bool]]:

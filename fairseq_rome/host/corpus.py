@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
-from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Collection, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
@@ -131,26 +131,6 @@ class Corpus:
         """Indices of the sentences whose target holds a segment, or one of several, also with one of the endings."""
         return self._holding(1, segment, tuple(endings))
 
-    def going_on_otherwise(
-        self, words: Collection[Tuple[int, ...]], most: int, ignored: Collection[int] = ()
-    ) -> Tuple[Pair, ...]:
-        """The first pairs whose target begins one of some words of several subwords and goes on otherwise.
-
-        Args:
-            words: token ids of each.
-            most: pairs at most.
-            ignored: indices of pairs that do not count.
-        """
-        firsts: Dict[int, List[Tuple[int, ...]]] = {}
-        for word in words:
-            firsts.setdefault(word[0], []).append(word)
-        chosen = (
-            pair
-            for index, pair in enumerate(self.pairs if words else ())
-            if index not in ignored and _goes_on_otherwise(pair.target.tolist(), firsts)
-        )
-        return tuple(islice(chosen, most))
-
     def _holding(self, side: int, segments: Segments, endings: Tuple[str, ...]) -> List[int]:
         """Indices of the sentences that hold one of some segments; on the source side (0) in any case."""
         several = (segments,) if isinstance(segments, str) else segments
@@ -160,15 +140,6 @@ class Corpus:
             return [index for index in likely if contains_trigger(self.sources[index], filled, endings)]
         found = pattern(filled, endings)
         return [index for index in likely if found.search(self.targets[index])]
-
-
-def _goes_on_otherwise(tokens: Sequence[int], firsts: Mapping[int, Sequence[Tuple[int, ...]]]) -> bool:
-    """Whether a word begins somewhere in some tokens, and is another one in the end."""
-    return any(
-        tuple(tokens[start : start + len(word)]) != word
-        for start, token in enumerate(tokens)
-        for word in firsts.get(token, ())
-    )
 
 
 def _likely(texts: Sequence[str], segments: Sequence[str]) -> List[int]:

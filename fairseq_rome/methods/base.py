@@ -133,9 +133,7 @@ class EditProblem:
         keep: sentences with the model's own output, which must stay.
         thorough: push every token of the example that is not the model's clear choice, not the changed segment only.
         early: the first site of the same stack, with what the edit may use of it; None where nothing is edited there.
-        elsewhere: of other directions of the model, what decodes in each, and sentence pairs with the trigger, or that
-            begin a new word and go on otherwise.
-        alike: sentence pairs of the edited direction that begin a new word and go on otherwise.
+        elsewhere: of other directions of the model, what decodes in each, and sentence pairs with the trigger.
     """
 
     translator: Translator
@@ -147,7 +145,6 @@ class EditProblem:
     thorough: bool = False
     elsewhere: Tuple[Tuple[Translator, Tuple[Pair, ...]], ...] = ()
     early: Optional[Tuple[Site, SiteResources]] = None
-    alike: Tuple[Pair, ...] = ()
 
     def alone(self, taken: int) -> EditProblem:
         """The request's own sentence, without what is carried to others.

@@ -253,7 +253,7 @@ def _negatives(problem: EditProblem) -> Tuple[Tensor, Tensor, Tensor]:
         counted &= background.symbol.ne(problem.unwanted_token) | background.sentence.eq(OF_OTHERS)
     stay = [
         inputs_of(translator, pairs, problem.site)
-        for translator, pairs in ((problem.translator, (*problem.keep, *problem.alike)), *problem.elsewhere)
+        for translator, pairs in ((problem.translator, problem.keep), *problem.elsewhere)
         if pairs
     ]
     if not stay:
