@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Set, Tuple
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from fairseq_rome.algebra import (
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.examples import Example
 from fairseq_rome.host.readings import SiteReading
+from fairseq_rome.host.sites import Site
 from fairseq_rome.methods.base import EditProblem, solvable
 from fairseq_rome.methods.fitting.steps import Step
 from fairseq_rome.statistics import OF_OTHERS, inputs_of
@@ -37,8 +38,9 @@ _NEAREST, _HARDEST = 20000, 2000
 # From so many held-out positions on, these alone choose the threshold: fewer say too little about it.
 _ENOUGH_TO_TUNE = 5
 # Where a threshold lies between background (0) and edit positions (1). Low generalises, where there are several
-# examples; high keeps a single example apart from all else.
-_GAP, _GAP_SINGLE = 0.1, 0.9
+# examples; high keeps a single example apart from all else. Behind the first subword of a new word the one before
+# is known, so that the examples are as alike as any, and other words that begin so are to be kept off.
+_GAP, _GAP_LATER, _GAP_SINGLE = 0.1, 0.5, 0.9
 # A gate's response is scaled to 1 at this share of the way from its threshold to the weakest edit positions (this
 # quantile of them). Smaller opens it wider where it opens at all: surer there, and coarser at its edge.
 _STEEPNESS, _WEAKEST = 0.3, 0.1
@@ -123,6 +125,7 @@ class _Sides:
         tuned: inputs at which it should open too, for its threshold alone; `opened` where there are too few others.
         shut: where it should not.
         near: near misses, which have a bound of their own.
+        gap: where the threshold lies between what should not open it (0) and what should (1).
     """
 
     step: Step
@@ -130,6 +133,7 @@ class _Sides:
     tuned: Tensor
     shut: Negatives
     near: Tensor
+    gap: float
 
     @property
     def several(self) -> bool:
@@ -157,6 +161,7 @@ def _sides(
         for position in range(len(seen.inputs))
         if (number, position) not in edited and not (said and int(seen.best[position]) in said)
     ])  # fmt: skip
+    openings = {(number, span.opening) for number, example in enumerate(examples) for span in example.spans}
     sides = []
     for step in steps:
         own = set(step.places)
@@ -170,8 +175,23 @@ def _sides(
         seen = _rows(readings, [place for place in step.places if place[0] < fitted])
         unseen = [place for place in step.places if place[0] >= fitted]
         tuned = _rows(readings, unseen) if len(unseen) >= _ENOUGH_TO_TUNE else seen
-        sides.append(_Sides(step, seen, tuned, shut, near))
+        sides.append(_Sides(step, seen, tuned, shut, near, _gap(problem.site, step, len(seen), openings)))
     return sides
+
+
+def _gap(site: Site, step: Step, examples: int, openings: Set[Tuple[int, int]]) -> float:
+    """Where the threshold of a step lies.
+
+    Args:
+        site: where it is.
+        step: the step.
+        examples: how many positions it is fitted on.
+        openings: where targets leave what the model says, as (example, position).
+    """
+    if examples == 1:
+        return _GAP_SINGLE
+    later = site.in_decoder and step.token >= 0 and openings.isdisjoint(step.places)
+    return _GAP_LATER if later else _GAP
 
 
 def _fit_gate(
@@ -217,7 +237,7 @@ def _hardest(inputs: Tensor, detector: Detector) -> Tensor:
 def _threshold(
     sides: _Sides, detector: Detector, on_shut: Tensor, whitening: Whitening, tolerance: Tolerance
 ) -> Tensor:
-    gap = _GAP if sides.several else _GAP_SINGLE
+    gap = sides.gap
     on_near, on_tuned, opened = map(detector, (sides.near, sides.tuned, sides.opened))
     share = tolerance.false_open * int(sides.shut.counted.sum()) / len(on_shut)
     threshold = choose_threshold(on_tuned, opened, on_shut, share, gap)
