@@ -15,7 +15,7 @@ from fairseq_rome.host.adapters.base import TaskAdapter
 from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.ranks import ALONE, Ranks
-from fairseq_rome.host.remembered import Entries, Remembered, Said
+from fairseq_rome.host.remembered import Entries, Remembered, Said, digest_of
 from fairseq_rome.host.sites import device_of, find_sites
 
 _BATCH_TOKENS = 4000
@@ -107,6 +107,7 @@ class Translator:
             EditError: if a sentence is longer than the model takes.
         """
         self.check_lengths(sources)
+        self.ranks.agree("sentences", lambda: digest_of(sources))
         entries = self.entries()
         known = self.ranks.of_first(lambda: entries.find(sources) if entries else [None] * len(sources))
         found = [None if one is None else self.hypothesis(torch.tensor(one.tokens), one.score) for one in known]

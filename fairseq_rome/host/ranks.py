@@ -48,6 +48,25 @@ class Ranks:
         found: Result = self.tell(make() if self.first else None, 0)
         return found
 
+    def agree(self, what: str, make: Callable[[], object]) -> None:
+        """Make sure that all have what the first process has; not asked where there is one.
+
+        Args:
+            what: what it is, for the message.
+            make: gives something small that can be compared.
+
+        Raises:
+            EditError: if this process has something else.
+        """
+        if self.world == 1:
+            return
+        own = make()
+        if self.tell(own, 0) != own:
+            raise EditError(
+                f"process {self.rank} of {self.world}: not the {what} of the first process, expected the same options, "
+                "files, versions and kind of device for all"
+            )
+
     def each(self, items: Iterable[Item], work: Callable[[Item], Result]) -> Iterator[Tuple[Item, Result]]:
         """Every item with what comes of it, in their order; each is worked on by one process.
 

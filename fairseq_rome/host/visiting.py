@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fairseq_rome.host.decoding import Hypothesis, Translator
-from fairseq_rome.host.remembered import Entries, Said
+from fairseq_rome.host.remembered import Entries, Said, digest_of
 from fairseq_rome.host.sites import Site, layer_at
 
 States = Mapping[Site, Tensor]
@@ -43,6 +43,7 @@ def visits(
         EditError: if a sentence is longer than the model takes.
     """
     translator.check_lengths(sources)
+    translator.ranks.agree("sentences", lambda: digest_of(sources))
     entries, ranks = translator.entries(), translator.ranks
     groups = translator.groups(sources, range(len(sources)))
 

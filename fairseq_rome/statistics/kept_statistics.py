@@ -53,6 +53,7 @@ def backgrounds(
     if cache is None:
         return collect(translator, corpus, sites, tokens, others, moment)
     shared = _provenance(translator, corpus, sites[0], tokens, fingerprint, others)
+    translator.ranks.agree("background sentences", lambda: shared)
     files = {site: _files(Path(cache), {**shared, "site": str(site)}, moment) for site in sites}
     ranks = translator.ranks
     known = ranks.of_first(lambda: {site: _first_read(places) for site, places in files.items()})

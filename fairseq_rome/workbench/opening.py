@@ -115,6 +115,7 @@ class OpenModel:
 
     def reopened(self, state: Mapping[str, Any]) -> Translator:
         """A state as a later user would meet it: on the same device, in half precision where the spec says so."""
+        self.ranks.agree("edited model", lambda: fingerprint(state))
         model = self.load(state).to(self.spec.device)
         if self.spec.half:
             model.half()
@@ -151,6 +152,7 @@ def open_model(spec: ModelSpec, progress: Progress = silent, ranks: Ranks = ALON
     translator = translator_for(model, adapter, spec, progress, ranks)
     stores = Stores.of(spec.cache, spec.cache_size * 2**20)
     translator = remembering(translator, spec, state, OpenedWeights(model), stores)
+    ranks.agree("model", lambda: [one.key for one in [translator.entries()] if one is not None])
     return OpenModel(spec, state, adapter, translator, progress, ranks)
 
 
