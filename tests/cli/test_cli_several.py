@@ -29,9 +29,11 @@ def torchrun(command: str, words: List[Any], *own: str) -> subprocess.Popen[str]
     """Two processes of a command."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *own]
     paths = os.pathsep.join([str(ROOT), *sys.path])
+    # Else processes that were started again find one another's old addresses, as docs/several-processes.md tells.
+    settings = {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
     return subprocess.Popen(
         [*launcher, "-m", f"fairseq_rome.cli.{command}", *map(str, words)], text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths},
+        stderr=subprocess.STDOUT, env={**os.environ, **settings},
     )  # fmt: skip
 
 
