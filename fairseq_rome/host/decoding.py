@@ -14,7 +14,7 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters.base import TaskAdapter
 from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits
 from fairseq_rome.host.codec import TextCodec
-from fairseq_rome.host.ranks import ALONE, Ranks
+from fairseq_rome.host.ranks import AHEAD, ALONE, Ranks
 from fairseq_rome.host.remembered import Entries, Remembered, Said, digest_of
 from fairseq_rome.host.sites import device_of, find_sites
 
@@ -113,7 +113,11 @@ class Translator:
         found = [None if one is None else self.hypothesis(torch.tensor(one.tokens), one.score) for one in known]
         groups = self.groups(sources, [index for index, one in enumerate(found) if one is None])
         shown = self.progress(groups, label) if len(groups) > 1 else groups
-        for group, said in self.ranks.each(shown, lambda group: self.decode_batch([sources[i] for i in group])):
+
+        def decode(group: List[int]) -> List[Hypothesis]:
+            return self.decode_batch([sources[index] for index in group])
+
+        for group, said in self.ranks.each(shown, decode, AHEAD):
             for index, hypothesis in zip(group, said):
                 found[index] = hypothesis
             if entries and self.ranks.first:

@@ -16,6 +16,11 @@ from torch import distributed
 
 from fairseq_rome.errors import EditError
 
+AHEAD = 4
+"""Batches that a process decodes before it waits for the others. A hypothesis that does not end makes a batch take
+four times as long, now and then. With 4 batches 64 processes wait for less than half as long as with one, by an
+estimate from measured times (`docs/several-processes.md`); more would lose more where a process is killed."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -67,21 +72,28 @@ class Ranks:
                 "files, versions and kind of device for all"
             )
 
-    def each(self, items: Iterable[Item], work: Callable[[Item], Result]) -> Iterator[Tuple[Item, Result]]:
+    def each(
+        self, items: Iterable[Item], work: Callable[[Item], Result], ahead: int = 1
+    ) -> Iterator[Tuple[Item, Result]]:
         """Every item with what comes of it, in their order; each is worked on by one process.
 
         Args:
-            items: the same in all processes; as many as there are processes are taken at a time.
+            items: the same in all processes.
             work: on one item. What it gives is sent to the others, and must hold no views of larger tensors.
+            ahead: items that a process works on before it waits for the others. More even out what some of them take
+                longer, and are lost together where a process is killed.
         """
         remaining = iter(items)
         while True:
-            part = list(islice(remaining, self.world))
+            part = list(islice(remaining, self.world * ahead if self.world > 1 else 1))
             if not part:
                 return
-            mine = work(part[self.rank]) if self.rank < len(part) else None
-            for rank, item in enumerate(part):
-                yield item, self.tell(mine, rank)
+            mine = [work(item) for item in part[self.rank :: self.world]]
+            told: List[List[Result]] = []
+            for index, item in enumerate(part):
+                if index < self.world:
+                    told.append(self.tell(mine, index))
+                yield item, told[index % self.world].pop(0)
 
 
 ALONE = Ranks()

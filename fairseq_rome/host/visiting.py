@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fairseq_rome.host.decoding import Hypothesis, Translator
+from fairseq_rome.host.ranks import AHEAD
 from fairseq_rome.host.remembered import Entries, Said, digest_of
 from fairseq_rome.host.sites import Site, layer_at
 
@@ -53,7 +54,10 @@ def visits(
             known = ranks.of_first(lambda: _known(translator, entries, chosen, sites))  # noqa: B023 - called at once
             yield _Group(indices, chosen, known)
 
-    for group, (hypotheses, seen) in ranks.each(looked_up(), lambda group: _decoded(translator, group.rest, sites)):
+    def decode(group: _Group) -> Tuple[List[Hypothesis], Dict[Site, List[Tensor]]]:
+        return _decoded(translator, group.rest, sites)
+
+    for group, (hypotheses, seen) in ranks.each(looked_up(), decode, AHEAD):
         if entries and ranks.first and group.rest:
             entries.keep(group.rest, [Said(one.tokens.tolist(), one.score) for one in hypotheses])
             for site, of in seen.items():

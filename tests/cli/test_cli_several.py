@@ -17,7 +17,9 @@ import torch
 from edit_runs import DEMO, LANGUAGES, ROOT, SEARCH, SUBWORDS
 from safetensors.torch import load_file
 
+import fairseq_rome
 from fairseq_rome.cli.cache import main
+from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.host.remembered import DECODINGS, STATES
 
 SENTENCES = 120
@@ -133,6 +135,34 @@ def test_two_processes_mine_what_one_mines(edit_data: Path, tmp_path: Path) -> N
     assert status == 0 and out.count(f"wrote {files[1]}: ") == 1
     assert files[0].read_bytes() == files[1].read_bytes() and files[0].read_bytes()
     assert rows(tmp_path / "one" / DECODINGS) == rows(tmp_path / "two" / DECODINGS)
+
+
+def test_an_edit_finds_what_was_filled(edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentences of the training side and of a test set are not decoded again, nor are statistics measured again."""
+    from fairseq_rome.host.decoding import Translator
+
+    words = "--sentences 60 --test-set valid --edit-stats-tokens 6000 --states".split()
+    assert main(["fill", str(edit_data), *MODEL, *words, "--edit-cache", str(tmp_path)]) == 0
+    statistics = sorted(path.name for path in tmp_path.glob("*.safetensors"))
+    assert [name.split("-")[0] for name in statistics] == ["decoder.0", "decoder.2"]
+    bench = fairseq_rome.open(
+        str(DEMO / "model.pt"), data=str(edit_data), source="en", target="de", bpe="sentencepiece",
+        sentencepiece_model=str(DEMO / "spm.model"), beam=2, cache=str(tmp_path),
+    )  # fmt: skip
+    decoded: List[str] = []
+    decode = Translator.decode_batch
+
+    def noted(self: Translator, sources: Any, begin: Any = None) -> Any:
+        if self.entries() is not None:
+            decoded.extend(self.codec.source_text(one) for one in sources)
+        return decode(self, sources, begin)
+
+    monkeypatch.setattr(Translator, "decode_batch", noted)
+    request = fairseq_rome.EditRequest("The assistant took eleven blue boxes.", "Der Verkäufer nahm elf blaue Kisten.")
+    settings = EditSettings(edit_stats_tokens=6000, edit_sample=20, edit_mine="never", edit_tries=1)
+    bench.evaluate(bench.edit([request], settings), test_sets=["valid"], sample=20)
+    assert set(decoded) == {request.source}
+    assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == statistics
 
 
 def test_one_process_of_several_is_refused(

@@ -53,8 +53,9 @@ def together(world: int, work: Callable[[Ranks], Found]) -> List[Found]:
     return [run.result() for run in runs]
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 7])
-def test_each_item_is_worked_on_once_and_all_know_what_came_of_it_in_order(count: int) -> None:
+@pytest.mark.parametrize("ahead", [1, 2])
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 13])
+def test_each_item_is_worked_on_once_and_all_know_what_came_of_it_in_order(count: int, ahead: int) -> None:
     worked: List[Tuple[int, int]] = []
 
     def work(ranks: Ranks) -> List[Tuple[int, str]]:
@@ -62,7 +63,7 @@ def test_each_item_is_worked_on_once_and_all_know_what_came_of_it_in_order(count
             worked.append((item, ranks.rank))
             return f"{item} by {ranks.rank}"
 
-        return list(ranks.each(range(count), on))
+        return list(ranks.each(range(count), on, ahead))
 
     assert together(3, work) == [[(item, f"{item} by {item % 3}") for item in range(count)]] * 3
     assert sorted(worked) == [(item, item % 3) for item in range(count)]
