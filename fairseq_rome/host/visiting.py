@@ -46,13 +46,17 @@ def visits(
     translator.check_lengths(sources)
     translator.ranks.agree("sentences", lambda: digest_of(sources))
     entries, ranks = translator.entries(), translator.ranks
-    groups = translator.groups(sources, range(len(sources)))
+    # Each once: whether a sentence is known already when it comes again hangs on how many processes there are.
+    places: Dict[Tuple[int, ...], List[int]] = {}
+    for index, source in enumerate(sources):
+        places.setdefault(tuple(source.tolist()), []).append(index)
+    groups = translator.groups(sources, [same[0] for same in places.values()])
 
     def looked_up() -> Iterator[_Group]:
         for indices in translator.progress(groups, label) if len(groups) > 1 else groups:
             chosen = [sources[index] for index in indices]
             known = ranks.of_first(lambda: _known(translator, entries, chosen, sites))  # noqa: B023 - called at once
-            yield _Group(indices, chosen, known)
+            yield _Group([places[tuple(source.tolist())] for source in chosen], chosen, known)
 
     def decode(group: _Group) -> Tuple[List[Hypothesis], Dict[Site, List[Tensor]]]:
         return _decoded(translator, group.rest, sites)
@@ -70,12 +74,12 @@ class _Group:
     """Sources that are decoded together, but for those of which all is known.
 
     Args:
-        indices: of the sources among those that were asked for.
+        indices: of each source its places among those that were asked for.
         sources: token ids.
         known: by place in the group, what is remembered.
     """
 
-    indices: Sequence[int]
+    indices: Sequence[Sequence[int]]
     sources: Sequence[Tensor]
     known: Mapping[int, Tuple[Hypothesis, States]]
 
@@ -87,10 +91,8 @@ class _Group:
     def visits(self, hypotheses: Sequence[Hypothesis], seen: Mapping[Site, Sequence[Tensor]]) -> List[Visit]:
         """All visits, with what was found for the rest."""
         new = iter((one, {site: of[number] for site, of in seen.items()}) for number, one in enumerate(hypotheses))
-        return [
-            Visit(index, *(self.known[place] if place in self.known else next(new)))
-            for place, index in enumerate(self.indices)
-        ]
+        each = [self.known[place] if place in self.known else next(new) for place in range(len(self.sources))]
+        return [Visit(index, *one) for one, indices in zip(each, self.indices) for index in indices]
 
 
 def _known(
