@@ -17,9 +17,9 @@ from torch import distributed
 from fairseq_rome.errors import EditError
 
 AHEAD = 4
-"""Batches that a process decodes before it waits for the others. A hypothesis that does not end makes a batch take
-four times as long, now and then. With 4 batches 64 processes wait for less than half as long as with one, by an
-estimate from measured times (`docs/several-processes.md`); more would lose more where a process is killed."""
+"""Batches that a process decodes before it waits for the others. Now and then a sentence whose search goes on for
+long makes a batch take three times as long. With 4 batches 64 processes are more than twice as fast as with one, by
+an estimate from measured times (`docs/several-processes.md`); more would lose more where a process is killed."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
