@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -14,7 +15,7 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 import torch
-from edit_runs import DEMO, LANGUAGES, ROOT, SEARCH, SUBWORDS
+from edit_runs import DEMO, LANGUAGES, ROOT, SEARCH, SUBWORDS, Edited
 from safetensors.torch import load_file
 
 import fairseq_rome
@@ -170,3 +171,19 @@ def test_one_process_of_several_is_refused(
 ) -> None:
     assert main([*fill_words(edit_data, tmp_path), "--distributed-world-size", "2"]) == 2
     assert "--distributed-world-size is 2, but one process was started: expected torchrun" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_processes_report_what_one_reports(edited: Edited, tmp_path: Path) -> None:
+    from fairseq_rome.cli.eval import main as evaluate
+
+    words = [edited.data, *MODEL, "--edited", edited.path, "--edit-pref", DEMO / "fixes", "--batch-size", "8"]
+    words += ["--test-set", "valid", "--edit-sample", "40", "--edit-cache", "none"]
+    folders = [tmp_path / "one", tmp_path / "two"]
+    assert evaluate([str(word) for word in (*words, "--report", folders[0])]) == 0
+    status, out = finished(torchrun("eval", [*words, "--report", folders[1]]))
+    assert status == 0 and out.count(f"wrote {folders[1]}") == 1
+    one, two = (json.loads((folder / "report.json").read_text(encoding="utf-8")) for folder in folders)
+    for report in (one, two):
+        report["cost"] = report["provenance"]["command"] = None
+    assert one == two
