@@ -250,8 +250,8 @@ def test_several_sites_are_measured_in_one_pass(
     demo: Any, corpus: Corpus, tmp_path: Path, measured: List[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes: List[int] = []
-    stream = measuring._stream
-    monkeypatch.setattr(measuring, "_stream", lambda *rest: (passes.append(1), stream(*rest))[1])
+    batches = measuring._batches
+    monkeypatch.setattr(measuring, "_batches", lambda *rest: (passes.append(1), batches(*rest))[1])
     sites = [DECODER, Site("decoder", 1), Site("decoder", 2)]
     kept = background(demo.translator, corpus, sites[1], TOKENS, str(tmp_path), "weights")
     found = backgrounds(demo.translator, corpus, sites, TOKENS, str(tmp_path), "weights")

@@ -116,19 +116,22 @@ def parse(argv: Sequence[str]) -> EvalCommand:
 
 
 def _run(asked: EvalCommand) -> int:
+    from fairseq_rome.cli.joining import joined
     from fairseq_rome.cli.printers import printer
     from fairseq_rome.report import check_folder, write_report
     from fairseq_rome.workbench.eval_job import compare_models
 
     if asked.report:
         check_folder(asked.report, asked.force)
-    report = compare_models(asked.spec, asked.progress)
-    say = printer(asked.as_json)
-    for note in report.notes:
-        say.note(note)
-    say.report(report)
-    if asked.report:
-        say.wrote_files(write_report(asked.report, report, asked.force))
+    with joined(asked.spec.model, asked.progress) as (ranks, progress):
+        report = compare_models(asked.spec, progress, ranks)
+        if ranks.first:
+            say = printer(asked.as_json)
+            for note in report.notes:
+                say.note(note)
+            say.report(report)
+            if asked.report:
+                say.wrote_files(write_report(asked.report, report, asked.force))
     return 0 if report.passed else 1
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from fairseq_rome.text.requests.checking import Finding
     from fairseq_rome.workbench.specs import ModelSpec
 
+_NOTHING = "found no requests, and nothing was written"
+
 
 def _parse_and_run(argv: Sequence[str]) -> int:
     asked = parse(argv, import_fairseq)
@@ -73,6 +75,7 @@ def _of_model(asked: CheckCommand, model: ModelSpec) -> List[Finding]:
 
 
 def _mine(asked: MineCommand) -> int:
+    from fairseq_rome.cli.joining import joined
     from fairseq_rome.host.checkpoint import check_output
     from fairseq_rome.workbench.inputs import input_files
     from fairseq_rome.workbench.opening import open_model
@@ -80,17 +83,18 @@ def _mine(asked: MineCommand) -> int:
     from fairseq_rome.workbench.workbench import Workbench
 
     check_output(asked.out, asked.force)
-    bench = Workbench(open_model(asked.model, asked.progress))
-    check_output(asked.out, asked.force, input_files(asked.model, asked.test_sets, bench.languages))
-    requests = mined_requests(
-        bench, asked.task, asked.test_sets, sentences=asked.sentences, words=asked.words,
-        limit=asked.limit, probes=asked.probes, observe=lambda mined: print(mined, flush=True),
-    )  # fmt: skip
-    if not requests:
-        print("found no requests, and nothing was written")
-        return 0
-    _write_requests(asked.out, requests)
-    print(f"wrote {asked.out}: {len(requests)} requests")
+    with joined(asked.model, asked.progress) as (ranks, progress):
+        bench = Workbench(open_model(asked.model, progress, ranks))
+        check_output(asked.out, asked.force, input_files(asked.model, asked.test_sets, bench.languages))
+        requests = mined_requests(
+            bench, asked.task, asked.test_sets, sentences=asked.sentences, words=asked.words,
+            limit=asked.limit, probes=asked.probes,
+            observe=(lambda mined: print(mined, flush=True)) if ranks.first else (lambda mined: None),
+        )  # fmt: skip
+        if ranks.first:
+            if requests:
+                _write_requests(asked.out, requests)
+            print(f"wrote {asked.out}: {len(requests)} requests" if requests else _NOTHING)
     return 0
 
 

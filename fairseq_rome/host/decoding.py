@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,8 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters.base import TaskAdapter
 from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits
 from fairseq_rome.host.codec import TextCodec
-from fairseq_rome.host.remembered import Entries, Remembered, Said
+from fairseq_rome.host.ranks import AHEAD, ALONE, Ranks
+from fairseq_rome.host.remembered import Entries, Remembered, Said, digest_of
 from fairseq_rome.host.sites import device_of, find_sites
 
 _BATCH_TOKENS = 4000
@@ -51,6 +52,7 @@ class Translator:
         max_sentences: sentences in one batch of decoding.
         progress: wraps long loops; takes the items and a label.
         remembered: what the model as it was opened has said before; None for a model that remembers nothing.
+        ranks: the processes that share batches; all of them decode the same sources.
     """
 
     model: nn.Module
@@ -61,6 +63,7 @@ class Translator:
     max_sentences: int = 64
     progress: Progress = silent
     remembered: Optional[Remembered] = None
+    ranks: Ranks = ALONE
 
     def translate(self, sentences: Sequence[str], label: str = "decoding") -> List[Hypothesis]:
         """The best hypothesis of each sentence, in their order.
@@ -104,16 +107,21 @@ class Translator:
             EditError: if a sentence is longer than the model takes.
         """
         self.check_lengths(sources)
+        self.ranks.agree("sentences", lambda: digest_of(sources))
         entries = self.entries()
-        known = entries.find(sources) if entries else [None] * len(sources)
+        known = self.ranks.of_first(lambda: entries.find(sources) if entries else [None] * len(sources))
         found = [None if one is None else self.hypothesis(torch.tensor(one.tokens), one.score) for one in known]
         groups = self.groups(sources, [index for index, one in enumerate(found) if one is None])
-        for group in self.progress(groups, label) if len(groups) > 1 else groups:
-            chosen = [sources[index] for index in group]
-            said = self.decode_batch(chosen)
+        shown = self.progress(groups, label) if len(groups) > 1 else groups
+
+        def decode(group: List[int]) -> List[Hypothesis]:
+            return self.decode_batch([sources[index] for index in group])
+
+        for group, said in self.ranks.each(shown, decode, AHEAD):
             for index, hypothesis in zip(group, said):
                 found[index] = hypothesis
-            if entries:
+            if entries and self.ranks.first:
+                chosen = [sources[index] for index in group]
                 entries.keep(chosen, [Said(one.tokens.tolist(), one.score) for one in said])
         return [hypothesis for hypothesis in found if hypothesis is not None]
 
@@ -154,7 +162,8 @@ class Translator:
         with torch.no_grad(), _beam_search(self.model, self.generator):
             results = self.adapter.generate(self.generator, self.model, net_input, begin)
         best = [hypotheses[0] for hypotheses in results]
-        return [self.hypothesis(one["tokens"].cpu(), float(one["score"])) for one in best]
+        # A copy, where fairseq gives a view of what it has of the whole batch.
+        return [self.hypothesis(one["tokens"].cpu().clone(), float(one["score"])) for one in best]
 
     def hypothesis(self, tokens: Tensor, score: float) -> Hypothesis:
         """A hypothesis of token ids, with its text."""
@@ -239,11 +248,15 @@ def _decoder_start(
 def bits_a_token(translator: Translator, pairs: Sequence[Pair]) -> float:
     """Mean negative log-likelihood of the targets under teacher forcing, base 2: fairseq's `nll_loss`."""
     total, tokens = 0.0, 0
-    for indices in by_size(pairs, _BATCH_TOKENS):
+
+    def scored(indices: List[int]) -> Tuple[float, int]:
         batch = translator.batcher.batch([pairs[index] for index in indices])
         with torch.no_grad():
             scores = forced_logits(translator.model, batch).log_softmax(-1)
         chosen = scores.gather(2, batch.target.unsqueeze(2)).squeeze(2)[batch.target_mask]
-        total -= float(chosen.double().sum())
-        tokens += len(chosen)
+        return float(chosen.double().sum()), len(chosen)
+
+    for _, (score, count) in translator.ranks.each(by_size(pairs, _BATCH_TOKENS), scored):
+        total -= score
+        tokens += count
     return total / max(tokens, 1) / math.log(2)

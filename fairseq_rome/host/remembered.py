@@ -156,6 +156,11 @@ class Entries:
         return hashlib.sha256(f"{self.key}{of_site} {source.tolist()}".encode()).digest()[:_KEY]
 
 
+def digest_of(sources: Sequence[Tensor]) -> str:
+    """SHA-256, in hexadecimal, of some sources (token ids) in their order."""
+    return hashlib.sha256(repr([source.tolist() for source in sources]).encode()).hexdigest()
+
+
 def _packed(states: Tensor) -> bytes:
     """Rows in half precision as bytes, their length first."""
     return struct.pack("<i", states.shape[1]) + bytes(states.contiguous().numpy().tobytes())

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from fairseq_rome.host.decoding import Hypothesis, Translator
-from fairseq_rome.host.remembered import Entries, Said
+from fairseq_rome.host.ranks import AHEAD
+from fairseq_rome.host.remembered import Entries, Said, digest_of
 from fairseq_rome.host.sites import Site, layer_at
 
 States = Mapping[Site, Tensor]
@@ -43,45 +44,79 @@ def visits(
         EditError: if a sentence is longer than the model takes.
     """
     translator.check_lengths(sources)
-    entries = translator.entries()
-    groups = translator.groups(sources, range(len(sources)))
-    for group in translator.progress(groups, label) if len(groups) > 1 else groups:
-        yield _visited(translator, entries, group, [sources[index] for index in group], sites)
+    translator.ranks.agree("sentences", lambda: digest_of(sources))
+    entries, ranks = translator.entries(), translator.ranks
+    # Each once: whether a sentence is known already when it comes again hangs on how many processes there are.
+    places: Dict[Tuple[int, ...], List[int]] = {}
+    for index, source in enumerate(sources):
+        places.setdefault(tuple(source.tolist()), []).append(index)
+    groups = translator.groups(sources, [same[0] for same in places.values()])
 
+    def looked_up() -> Iterator[_Group]:
+        for indices in translator.progress(groups, label) if len(groups) > 1 else groups:
+            chosen = [sources[index] for index in indices]
+            known = ranks.of_first(lambda: _known(translator, entries, chosen, sites))  # noqa: B023 - called at once
+            yield _Group([places[tuple(source.tolist())] for source in chosen], chosen, known)
 
-def _visited(
-    translator: Translator, entries: Optional[Entries], indices: Sequence[int], sources: Sequence[Tensor],
-    sites: Sequence[Site],
-) -> List[Visit]:  # fmt: skip
-    """The visits of one group of sources."""
-    found: Dict[int, Visit] = {}
-    if entries:
-        said = entries.find(sources)
-        remembered = {site: entries.find_states(sources, site) for site in sites}
-        for place, one in enumerate(said):
-            known = {site: of[place] for site, of in remembered.items()}
-            states = {site: of for site, of in known.items() if of is not None}
-            if one is not None and len(states) == len(sites):
-                hypothesis = translator.hypothesis(torch.tensor(one.tokens), one.score)
-                found[place] = Visit(indices[place], hypothesis, states)
-    rest = [place for place in range(len(sources)) if place not in found]
-    if rest:
-        chosen = [sources[place] for place in rest]
-        hypotheses, seen = _decoded(translator, chosen, sites)
-        if entries:
-            entries.keep(chosen, [Said(one.tokens.tolist(), one.score) for one in hypotheses])
+    def decode(group: _Group) -> Tuple[List[Hypothesis], Dict[Site, List[Tensor]]]:
+        return _decoded(translator, group.rest, sites)
+
+    for group, (hypotheses, seen) in ranks.each(looked_up(), decode, AHEAD):
+        if entries and ranks.first and group.rest:
+            entries.keep(group.rest, [Said(one.tokens.tolist(), one.score) for one in hypotheses])
             for site, of in seen.items():
-                entries.keep_states(chosen, site, of)
-        for number, place in enumerate(rest):
-            states = {site: of[number] for site, of in seen.items()}
-            found[place] = Visit(indices[place], hypotheses[number], states)
-    return [found[place] for place in range(len(sources))]
+                entries.keep_states(group.rest, site, of)
+        yield group.visits(hypotheses, seen)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Sources that are decoded together, but for those of which all is known.
+
+    Args:
+        indices: of each source its places among those that were asked for.
+        sources: token ids.
+        known: by place in the group, what is remembered.
+    """
+
+    indices: Sequence[Sequence[int]]
+    sources: Sequence[Tensor]
+    known: Mapping[int, Tuple[Hypothesis, States]]
+
+    @property
+    def rest(self) -> List[Tensor]:
+        """The sources that are to be decoded."""
+        return [source for place, source in enumerate(self.sources) if place not in self.known]
+
+    def visits(self, hypotheses: Sequence[Hypothesis], seen: Mapping[Site, Sequence[Tensor]]) -> List[Visit]:
+        """All visits, with what was found for the rest."""
+        new = iter((one, {site: of[number] for site, of in seen.items()}) for number, one in enumerate(hypotheses))
+        each = [self.known[place] if place in self.known else next(new) for place in range(len(self.sources))]
+        return [Visit(index, *one) for one, indices in zip(each, self.indices) for index in indices]
+
+
+def _known(
+    translator: Translator, entries: Optional[Entries], sources: Sequence[Tensor], sites: Sequence[Site]
+) -> Dict[int, Tuple[Hypothesis, States]]:
+    """By place among some sources what is remembered, of those of which all is."""
+    found: Dict[int, Tuple[Hypothesis, States]] = {}
+    if entries is None:
+        return found
+    remembered = {site: entries.find_states(sources, site) for site in sites}
+    for place, one in enumerate(entries.find(sources)):
+        known = {site: of[place] for site, of in remembered.items()}
+        states = {site: of for site, of in known.items() if of is not None}
+        if one is not None and len(states) == len(sites):
+            found[place] = translator.hypothesis(torch.tensor(one.tokens), one.score), states
+    return found
 
 
 def _decoded(
     translator: Translator, sources: Sequence[Tensor], sites: Sequence[Site]
 ) -> Tuple[List[Hypothesis], Dict[Site, List[Tensor]]]:
-    """What beam search finds for a batch, and the states by site and sentence."""
+    """What beam search finds for a batch, and the states by site and sentence; nothing for no sources."""
+    if not sources:
+        return [], {}
     with _watched(translator.model, sites) as watch:
         hypotheses = translator.decode_batch(sources)
     tokens = translator.batcher.sources(sources)["src_tokens"]
@@ -124,9 +159,9 @@ class _Watch:
         passes = self.noted[site]
         of = torch.cat([rows.repeat(len(inputs)) for rows, inputs in passes if rows is not None])
         states = torch.cat([inputs.flatten(0, 1) for _, inputs in passes])
-        # A stable order leaves each sentence's states together, in one copy.
-        order = of.argsort()
-        return list(states[order].split(of.bincount(minlength=len(real)).tolist()))
+        # A stable order leaves each sentence's states together.
+        parts = states[of.argsort()].split(of.bincount(minlength=len(real)).tolist())
+        return [part.clone() for part in parts]
 
 
 @contextmanager

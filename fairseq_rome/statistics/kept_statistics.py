@@ -53,15 +53,18 @@ def backgrounds(
     if cache is None:
         return collect(translator, corpus, sites, tokens, others, moment)
     shared = _provenance(translator, corpus, sites[0], tokens, fingerprint, others)
+    translator.ranks.agree("background sentences", lambda: shared)
     files = {site: _files(Path(cache), {**shared, "site": str(site)}, moment) for site in sites}
-    known = {site: _first_read(places) for site, places in files.items()}
+    ranks = translator.ranks
+    known = ranks.of_first(lambda: {site: _first_read(places) for site, places in files.items()})
     found = {site: one for site, one in known.items() if one is not None}
     missing = [site for site in sites if site not in found]
     if missing:
         found.update(collect(translator, corpus, missing, tokens, others, moment))
     for site in missing:
         path, key = files[site][0]
-        _write(path, found[site], key)
+        if ranks.first:
+            _write(path, found[site], key)
     return found
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, Mapping, Sequence, Tuple
+from functools import partial
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -42,15 +43,38 @@ def collect(
     sums = {site: _Sums() for site in sites}
     where: List[Tuple[Tensor, Tensor]] = []
     for number, (measured, pairs, chosen) in enumerate(chosen_pairs(translator, corpus, sites[0], tokens, others)):
-        for indices, seen, mask, symbols in _stream(measured, pairs, chosen, sites):
+        batches = _batches(measured, pairs, chosen, sites)
+        work = partial(_measured, measured, pairs, sites, moment)
+        for indices, (places, symbols, parts) in translator.ranks.each(batches, work):
             of = torch.tensor([OF_OTHERS] * len(indices) if number else indices)
-            where.append((of.unsqueeze(1).expand(mask.shape)[mask.cpu()], symbols[mask].cpu()))
+            where.append((of[places], symbols))
             for site, one in sums.items():
-                one.add(seen[site], mask, moment)
+                one.add(parts[site])
         for one in sums.values():
             one.end_direction()
     sentence, symbol = (torch.cat(parts) for parts in zip(*where))
     return {site: one.background(sentence, symbol) for site, one in sums.items()}
+
+
+class _Part(NamedTuple):
+    """What one batch of n positions adds to the statistics of a site."""
+
+    inputs: Tensor  # n x d
+    squares: Tensor  # f, the sum of each neuron's squared activation
+    product: Optional[Tensor]  # f x f, the product of the keys with themselves
+
+
+def _measured(
+    translator: Translator, pairs: Sequence[Pair], sites: Sequence[Site], moment: bool, indices: Sequence[int]
+) -> Tuple[Tensor, Tensor, Dict[Site, _Part]]:
+    """Of each position of a batch the place of its sentence among the indices and the symbol; and the parts."""
+    seen, mask, symbols = _passed(translator, pairs, indices, sites)
+    parts = {}
+    for site in sites:
+        keys = seen[site].keys.transpose(0, 1)[mask].double()
+        inputs = seen[site].inputs.transpose(0, 1)[mask].float().cpu()
+        parts[site] = _Part(inputs, keys.square().sum(0).cpu(), (keys.T @ keys).cpu() if moment else None)
+    return mask.cpu().nonzero()[:, 0], symbols[mask].cpu(), parts
 
 
 @dataclass
@@ -70,23 +94,22 @@ class _Sums:
     product: List[Tensor] = field(default_factory=list)
     _positions: int = 0
 
-    def add(self, seen: Activations, mask: Tensor, moment: bool) -> None:
-        """Add a batch: what passed the site (T x B x C), and where its tokens are (B x T)."""
-        keys = seen.keys.transpose(0, 1)[mask].double()
-        self.inputs.append(seen.inputs.transpose(0, 1)[mask].float().cpu())
-        self.squares.append(keys.square().sum(0))
-        self._positions += len(keys)
-        if moment:  # one alone: it is large
-            self.product = [self.product[0].add_(keys.T @ keys) if self.product else keys.T @ keys]
+    def add(self, part: _Part) -> None:
+        """Add a batch."""
+        self.inputs.append(part.inputs)
+        self.squares.append(part.squares)
+        self._positions += len(part.inputs)
+        if part.product is not None:  # one alone: it is large
+            self.product = [self.product[0].add_(part.product) if self.product else part.product]
 
     def end_direction(self) -> None:
         """What comes is of another direction."""
-        self.usages.append((torch.stack(self.squares).sum(0) / self._positions).float().cpu())
+        self.usages.append((torch.stack(self.squares).sum(0) / self._positions).float())
         self.squares, self._positions = [], 0
 
     def background(self, sentence: Tensor, symbol: Tensor) -> Background:
         """The statistics, with the sentence and the symbol of each position."""
-        moment = self.product[0].div_(len(sentence)).cpu().float() if self.product else None
+        moment = self.product[0].div_(len(sentence)).float() if self.product else None
         return Background(as_kept(self.inputs), sentence, symbol, torch.stack(self.usages).amax(0), moment)
 
 
@@ -139,18 +162,31 @@ def _stream(
     translator: Translator, pairs: Sequence[Pair], chosen: Sequence[int], sites: Sequence[Site]
 ) -> Iterator[Tuple[List[int], Mapping[Site, Activations], Tensor, Tensor]]:
     """Per batch: sentence indices, activations (T x B x C) by site, mask (B x T) and symbols (B x T)."""
-    model, batcher = translator.model, translator.batcher
+    for indices in _batches(translator, pairs, chosen, sites):
+        yield (indices, *_passed(translator, pairs, indices, sites))
+
+
+def _batches(
+    translator: Translator, pairs: Sequence[Pair], chosen: Sequence[int], sites: Sequence[Site]
+) -> Iterator[List[int]]:
+    """Indices of the chosen pairs in batches."""
     batches = by_size([pairs[index] for index in chosen], _BATCH_TOKENS)
     for places in translator.progress(batches, f"statistics of {' and '.join(map(str, sites))}"):
-        indices = [chosen[place] for place in places]
-        batch = batcher.batch([pairs[index] for index in indices])
-        with torch.no_grad(), record(model, sites) as seen:
-            if sites[0].in_decoder:
-                decoded(model, batch, features_only=True)
-            else:
-                encoded(model, batch)
+        yield [chosen[place] for place in places]
+
+
+def _passed(
+    translator: Translator, pairs: Sequence[Pair], indices: Sequence[int], sites: Sequence[Site]
+) -> Tuple[Mapping[Site, Activations], Tensor, Tensor]:
+    """Of one batch: activations (T x B x C) by site, mask (B x T) and symbols (B x T)."""
+    model = translator.model
+    batch = translator.batcher.batch([pairs[index] for index in indices])
+    with torch.no_grad(), record(model, sites) as seen:
         if sites[0].in_decoder:
-            yield indices, seen, batch.target_mask, batch.target
+            decoded(model, batch, features_only=True)
         else:
-            sources = batch.net_input["src_tokens"]
-            yield indices, seen, batch.source_mask(translator.adapter.source_dictionary.pad()), sources
+            encoded(model, batch)
+    if sites[0].in_decoder:
+        return seen, batch.target_mask, batch.target
+    sources = batch.net_input["src_tokens"]
+    return seen, batch.source_mask(translator.adapter.source_dictionary.pad()), sources

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Optional, Tuple
 
 from fairseq_rome.host.decoding import Progress, silent
+from fairseq_rome.host.ranks import ALONE, Ranks
 from fairseq_rome.report import Report
 from fairseq_rome.text.requests import EditFile, read_edit_file
 from fairseq_rome.text.requests.markup import AUTO
@@ -47,17 +48,18 @@ class EvalSpec:
     markup: str = AUTO
 
 
-def compare_models(spec: EvalSpec, progress: Progress = silent) -> Report:
+def compare_models(spec: EvalSpec, progress: Progress = silent, ranks: Ranks = ALONE) -> Report:
     """Judge an edited model against the one that it was made from.
 
     Args:
         spec: what is asked for.
         progress: wraps long loops.
+        ranks: the processes that do so together; each gets the report.
 
     Raises:
         EditError: for whatever a user can put right.
     """
-    bench = Workbench(open_model(spec.model, progress))
+    bench = Workbench(open_model(spec.model, progress, ranks))
     edited = _edited(bench, spec)
     sets = load_test_sets(spec.evaluation.test_sets, bench.model.translator.codec)
     edit_file = EditFile(())

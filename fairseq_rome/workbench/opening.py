@@ -24,6 +24,7 @@ from fairseq_rome.host.checkpoint import (
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.decoding import Progress, Translator, build_translator, silent
 from fairseq_rome.host.opened_weights import OpenedWeights
+from fairseq_rome.host.ranks import ALONE, Ranks
 from fairseq_rome.host.remembered import Remembered, Stores
 from fairseq_rome.host.sites import prepared
 from fairseq_rome.workbench.built_beside import built_beside
@@ -41,6 +42,7 @@ class OpenModel:
         adapter: of the fairseq task.
         translator: the model in single precision, and what decodes with it.
         progress: wraps long loops.
+        ranks: the processes that share what is decoded and measured.
     """
 
     spec: ModelSpec
@@ -48,6 +50,7 @@ class OpenModel:
     adapter: TaskAdapter
     translator: Translator
     progress: Progress
+    ranks: Ranks = ALONE
 
     @property
     def path(self) -> str:
@@ -84,7 +87,8 @@ class OpenModel:
             EditError: if the task has no such direction.
         """
         chosen = translator or self.translator
-        other = translator_for(chosen.model, self.adapter.in_direction(*direction), self.spec, self.progress)
+        adapter = self.adapter.in_direction(*direction)
+        other = translator_for(chosen.model, adapter, self.spec, self.progress, self.ranks)
         known = chosen.remembered
         return other if known is None else remembering(other, self.spec, self.state, known.weights, known.stores)
 
@@ -111,10 +115,11 @@ class OpenModel:
 
     def reopened(self, state: Mapping[str, Any]) -> Translator:
         """A state as a later user would meet it: on the same device, in half precision where the spec says so."""
+        self.ranks.agree("edited model", lambda: fingerprint(state))
         model = self.load(state).to(self.spec.device)
         if self.spec.half:
             model.half()
-        return translator_for(model, self.adapter, self.spec, self.progress)
+        return translator_for(model, self.adapter, self.spec, self.progress, self.ranks)
 
     def unedited(self) -> Translator:
         """The model to compare with: in half precision where the spec says so, which edits are not computed in."""
@@ -126,12 +131,13 @@ class OpenModel:
         return remembering(half, self.spec, self.state, OpenedWeights(half.model), known.stores)
 
 
-def open_model(spec: ModelSpec, progress: Progress = silent) -> OpenModel:
+def open_model(spec: ModelSpec, progress: Progress = silent, ranks: Ranks = ALONE) -> OpenModel:
     """Open a checkpoint.
 
     Args:
         spec: what to open.
         progress: wraps long loops; takes the items and a label.
+        ranks: the processes that open it, and share what is decoded and measured.
 
     Raises:
         EditError: for whatever a user can put right.
@@ -143,10 +149,11 @@ def open_model(spec: ModelSpec, progress: Progress = silent) -> OpenModel:
     if spec.patches:
         state = _patched(spec, state, adapter)
     model = load_model(spec.path, state, adapter, overrides).to(spec.device)
-    translator = translator_for(model, adapter, spec, progress)
+    translator = translator_for(model, adapter, spec, progress, ranks)
     stores = Stores.of(spec.cache, spec.cache_size * 2**20)
     translator = remembering(translator, spec, state, OpenedWeights(model), stores)
-    return OpenModel(spec, state, adapter, translator, progress)
+    ranks.agree("model", lambda: [one.key for one in [translator.entries()] if one is not None])
+    return OpenModel(spec, state, adapter, translator, progress, ranks)
 
 
 def _patched(spec: ModelSpec, state: State, adapter: TaskAdapter) -> State:
@@ -155,7 +162,9 @@ def _patched(spec: ModelSpec, state: State, adapter: TaskAdapter) -> State:
     return with_patch_files(spec.path, state, spec.patches, built)[0]
 
 
-def translator_for(model: nn.Module, adapter: TaskAdapter, spec: ModelSpec, progress: Progress) -> Translator:
+def translator_for(
+    model: nn.Module, adapter: TaskAdapter, spec: ModelSpec, progress: Progress, ranks: Ranks = ALONE
+) -> Translator:
     """A translator with the text processing and the generation settings of a spec.
 
     Args:
@@ -163,6 +172,7 @@ def translator_for(model: nn.Module, adapter: TaskAdapter, spec: ModelSpec, prog
         adapter: of its task.
         spec: what to open.
         progress: wraps long loops.
+        ranks: the processes that share batches.
     """
     cfg = spec.options.cfg
     codec = TextCodec(
@@ -170,7 +180,8 @@ def translator_for(model: nn.Module, adapter: TaskAdapter, spec: ModelSpec, prog
         cfg.common_eval.post_process,
     )  # fmt: skip
     with prepared(model):
-        return build_translator(model, adapter, cfg.generation, codec, spec.batch_size, progress)
+        made = build_translator(model, adapter, cfg.generation, codec, spec.batch_size, progress)
+    return replace(made, ranks=ranks)
 
 
 def remembering(
