@@ -20,7 +20,6 @@ from fairseq_rome.algebra import (
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.examples import Example
 from fairseq_rome.host.readings import SiteReading
-from fairseq_rome.host.sites import Site
 from fairseq_rome.methods.base import EditProblem, solvable
 from fairseq_rome.methods.fitting.steps import Step
 from fairseq_rome.statistics import OF_OTHERS, inputs_of
@@ -38,8 +37,9 @@ _NEAREST, _HARDEST = 20000, 2000
 # From so many held-out positions on, these alone choose the threshold: fewer say too little about it.
 _ENOUGH_TO_TUNE = 5
 # Where a threshold lies between background (0) and edit positions (1). Low generalises, where there are several
-# examples; high keeps a single example apart from all else. Behind the first subword of a new word the one before
-# is known, so that the examples are as alike as any, and other words that begin so are to be kept off.
+# examples; high keeps a single example apart from all else. Later subwords of a new word are kept apart further where
+# there are other directions, in which other words begin so: 99 instead of 97 of 100 sentences stayed there after one
+# edit, at no loss. With a bilingual model it took 1 of 100 probes and kept nothing more.
 _GAP, _GAP_LATER, _GAP_SINGLE = 0.1, 0.5, 0.9
 # A gate's response is scaled to 1 at this share of the way from its threshold to the weakest edit positions (this
 # quantile of them). Smaller opens it wider where it opens at all: surer there, and coarser at its edge.
@@ -175,23 +175,23 @@ def _sides(
         seen = _rows(readings, [place for place in step.places if place[0] < fitted])
         unseen = [place for place in step.places if place[0] >= fitted]
         tuned = _rows(readings, unseen) if len(unseen) >= _ENOUGH_TO_TUNE else seen
-        sides.append(_Sides(step, seen, tuned, shut, near, _gap(problem.site, step, len(seen), openings)))
+        sides.append(_Sides(step, seen, tuned, shut, near, _gap(problem, step, len(seen), openings)))
     return sides
 
 
-def _gap(site: Site, step: Step, examples: int, openings: Set[Tuple[int, int]]) -> float:
+def _gap(problem: EditProblem, step: Step, examples: int, openings: Set[Tuple[int, int]]) -> float:
     """Where the threshold of a step lies.
 
     Args:
-        site: where it is.
+        problem: the request at its site.
         step: the step.
         examples: how many positions it is fitted on.
         openings: where targets leave what the model says, as (example, position).
     """
     if examples == 1:
         return _GAP_SINGLE
-    later = site.in_decoder and step.token >= 0 and openings.isdisjoint(step.places)
-    return _GAP_LATER if later else _GAP
+    later = problem.site.in_decoder and step.token >= 0 and openings.isdisjoint(step.places)
+    return _GAP_LATER if later and problem.elsewhere else _GAP
 
 
 def _fit_gate(
