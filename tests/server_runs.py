@@ -90,7 +90,7 @@ class Server:
             fix = self.fix(number)
             if fix["state"] in states:
                 return fix
-            time.sleep(0.05)
+            time.sleep(0.2)  # less often than a client may ask
         raise AssertionError(f"fix {number} is {fix} after {PATIENCE} s; {self.ask('GET', '/health').text}")
 
     def stop(self, how: int = signal.SIGTERM) -> int:

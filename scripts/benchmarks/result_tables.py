@@ -208,6 +208,19 @@ TABLES: Dict[str, Table] = {
             Column("translations a second", _number("rate", "{:.1f}")),
         ),
     ),
+    "certificate": Table(
+        ("edits", "sentences"),
+        (
+            Column("edits", _number("edits")),
+            Column("sentences each", _number("sentences", "{:,}")),
+            Column("same by certificate", _of("proven", "looked_at")),
+            Column("changed, by decoding all", _number("changed", "{:,}")),
+            Column("of these certified", _number("proven_and_changed")),
+            Column("s by certificate", _number("certificate_seconds", "{:.2f}")),
+            Column("s by decoding", _number("decoding_seconds", "{:.1f}")),
+            Column("s of the first", _number("first_seconds", "{:.1f}")),
+        ),
+    ),
     "cost": Table(
         ("process",),
         (

@@ -260,10 +260,10 @@ def test_figures(found: str, expected: str) -> None:
 
 def test_templates_are_installed_with_the_package() -> None:
     root = Path(__file__).resolve().parents[2]
-    data = re.search(r"package_data=(\{.*\})", (root / "setup.py").read_text(encoding="utf-8"))
+    data = re.search(r"PACKAGE_DATA = (\[.*\])", (root / "setup.py").read_text(encoding="utf-8"))
     assert data
     package = root / "fairseq_rome"
     installed = [
-        path for glob in ast.literal_eval(data.group(1))["fairseq_rome"] for path in package.glob(glob)
+        path for glob in ast.literal_eval(data.group(1)) for path in package.glob(glob)
     ]
     assert set((package / "report" / "templates").iterdir()) <= set(installed)

@@ -108,6 +108,7 @@ def test_a_correction_is_understood_submitted_and_followed_until_it_is_proven(
     expect(page.locator("#spoken")).to_have_text("Fix 1: Proven")
 
 
+@pytest.mark.slow
 def test_the_switch_says_where_a_change_applies_and_what_would_change_then(
     server: ContractServer, open_page: Any
 ) -> None:
@@ -129,6 +130,7 @@ def test_the_switch_says_where_a_change_applies_and_what_would_change_then(
     assert next(body for method, path, body in server.asked if (method, path) == ("POST", "/fixes"))["hunks"] == chosen
 
 
+@pytest.mark.slow
 def test_a_change_that_hangs_on_nothing_is_for_its_sentence_alone(server: ContractServer, open_page: Any) -> None:
     server.understanding["hunks"] = [hunk(0, "Fahrrad", "", 19)]
     page = open_page()
@@ -137,6 +139,7 @@ def test_a_change_that_hangs_on_nothing_is_for_its_sentence_alone(server: Contra
     expect(page.locator(".hunk")).to_contain_text("(nothing)")
 
 
+@pytest.mark.slow
 def test_nothing_is_submitted_before_it_was_shown_what_would_change(server: ContractServer, open_page: Any) -> None:
     server.refusals["/api/understand"] = (503, {"error": "the worker starts again"})
     page = open_page()
@@ -191,6 +194,7 @@ def test_everything_is_done_from_the_keyboard(server: ContractServer, open_page:
     expect(page.locator("#target")).to_have_value(SAID)
 
 
+@pytest.mark.slow
 def test_the_focus_is_always_seen(open_page: Any) -> None:
     page = open_page()
     seen = []
@@ -237,6 +241,7 @@ def test_the_queue_is_filtered_and_tells_details_and_the_report(server: Contract
     expect(page.locator(".fix")).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_a_long_queue_comes_in_parts_and_an_address_opens_one_fix(server: ContractServer, open_page: Any) -> None:
     for one in range(40):
         server.add(f"Sentence {one}.", f"Satz {one}.", state="proven")
@@ -250,6 +255,7 @@ def test_a_long_queue_comes_in_parts_and_an_address_opens_one_fix(server: Contra
     expect(page.locator("#more")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_a_change_elsewhere_keeps_the_focus_where_it_is(server: ContractServer, open_page: Any) -> None:
     server.add(SOURCE, WANTED, state="live")
     page = open_page()
@@ -264,6 +270,7 @@ def test_a_change_elsewhere_keeps_the_focus_where_it_is(server: ContractServer, 
     expect(page.get_by_role("button", name="Undo fix 1")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_a_fix_leaves_the_list_when_the_filter_no_longer_fits_it(server: ContractServer, open_page: Any) -> None:
     for _ in range(2):
         server.add(SOURCE, WANTED, state="live")
@@ -276,6 +283,7 @@ def test_a_fix_leaves_the_list_when_the_filter_no_longer_fits_it(server: Contrac
     expect(page.get_by_role("button", name="Undo fix 1")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_a_stream_that_tells_all_again_announces_nothing(server: ContractServer, open_page: Any) -> None:
     for _ in range(40):
         server.add(SOURCE, WANTED, state="proven")
@@ -290,6 +298,7 @@ def test_a_stream_that_tells_all_again_announces_nothing(server: ContractServer,
     expect(page.locator("#spoken")).to_have_text(f"Translated: {SAID}")
 
 
+@pytest.mark.slow
 def test_baking_asks_first_and_tells_how_it_ended(server: ContractServer, open_page: Any) -> None:
     server.add(SOURCE, WANTED, state="proven")
     page = open_page()
@@ -324,6 +333,7 @@ def test_a_token_is_asked_for_only_when_needed_and_kept_for_the_tab(server: Cont
     assert page.evaluate("JSON.stringify(localStorage).includes('secret')") is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "told"),
     [
@@ -346,6 +356,7 @@ def test_a_refusal_is_told_with_what_the_server_says(
     expect(page.locator("#work-problem")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_is_told(server: ContractServer, open_page: Any) -> None:
     page = open_page()
     server.close()
@@ -388,6 +399,7 @@ def test_markup_in_every_field_is_shown_and_not_run(server: ContractServer, open
     assert page.title() == "Translation fixes"
 
 
+@pytest.mark.slow
 def test_a_right_to_left_side_and_one_without_spaces(server: ContractServer, open_page: Any) -> None:
     source, said, wanted = "رجل يركب دراجة", "男人骑单车。", "男人骑自行车。"
     server.information.update(
@@ -412,6 +424,7 @@ def test_a_right_to_left_side_and_one_without_spaces(server: ContractServer, ope
     assert page.locator("#others-list ins").all_inner_texts() == ["自行"]
 
 
+@pytest.mark.slow
 def test_marks_stand_right_behind_characters_of_two_units(server: ContractServer, open_page: Any) -> None:
     wanted = "😀😀 Ein Velo."
     server.understanding["hunks"] = [hunk(0, "Fahrrad", "Velo", wanted.index("Velo"), trigger="bike", carried=True)]
@@ -467,6 +480,7 @@ LOW_CONTRAST = """() => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "words"), [("de", "Übersetzen"), ("es", "Traducir"), ("zh", "翻译")])
 def test_the_interface_speaks_the_language_of_the_browser_or_the_chosen_one(
     server: ContractServer, open_page: Any, code: str, words: str
@@ -497,6 +511,7 @@ def test_every_control_has_a_name(server: ContractServer, open_page: Any) -> Non
     assert page.locator("h1").count() == 1
 
 
+@pytest.mark.slow
 def test_a_switch_flipped_just_before_submitting_is_looked_at_first(server: ContractServer, open_page: Any) -> None:
     page = open_page()
     correct(page)
@@ -511,6 +526,7 @@ def test_a_switch_flipped_just_before_submitting_is_looked_at_first(server: Cont
     assert server.fixes[0]["hunks"][0]["carried"] is False
 
 
+@pytest.mark.slow
 def test_an_answer_that_comes_after_a_change_of_mind_is_not_shown(server: ContractServer, open_page: Any) -> None:
     page = open_page()
     translate(page)
@@ -523,6 +539,7 @@ def test_an_answer_that_comes_after_a_change_of_mind_is_not_shown(server: Contra
     assert marked(page, "source", "carried") == []
 
 
+@pytest.mark.slow
 def test_a_choice_holds_while_the_text_is_edited_further(server: ContractServer, open_page: Any) -> None:
     page = open_page()
     correct(page)
@@ -541,6 +558,7 @@ def test_a_choice_holds_while_the_text_is_edited_further(server: ContractServer,
     assert submitted["hunks"] == [{"number": 0, "carried": False}, {"number": 1, "carried": False}]
 
 
+@pytest.mark.slow
 def test_a_page_that_nobody_sees_does_not_listen_and_catches_up_later(server: ContractServer, open_page: Any) -> None:
     page = open_page()
     correct(page)
