@@ -21,8 +21,8 @@ AHEAD = 4
 long makes a batch take three times as long. With 4 batches 64 processes are more than twice as fast as with one, by
 an estimate from measured times (`docs/several-processes.md`); more would lose more where a process is killed."""
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def _own(value: Any, rank: int) -> Any:
@@ -48,9 +48,9 @@ class Ranks:
         """Whether this is the process that reads and writes what is kept, writes files and prints."""
         return self.rank == 0
 
-    def of_first(self, make: Callable[[], Result]) -> Result:
+    def of_first(self, make: Callable[[], R]) -> R:
         """What the first process makes; the others don't make it."""
-        found: Result = self.tell(make() if self.first else None, 0)
+        found: R = self.tell(make() if self.first else None, 0)
         return found
 
     def agree(self, what: str, make: Callable[[], object]) -> None:
@@ -73,8 +73,8 @@ class Ranks:
             )
 
     def each(
-        self, items: Iterable[Item], work: Callable[[Item], Result], ahead: int = 1
-    ) -> Iterator[Tuple[Item, Result]]:
+        self, items: Iterable[T], work: Callable[[T], R], ahead: int = 1
+    ) -> Iterator[Tuple[T, R]]:
         """Every item with what comes of it, in their order; each is worked on by one process.
 
         Args:
@@ -89,7 +89,7 @@ class Ranks:
             if not part:
                 return
             mine = [work(item) for item in part[self.rank :: self.world]]
-            told: List[List[Result]] = []
+            told: List[List[R]] = []
             for index, item in enumerate(part):
                 if index < self.world:
                     told.append(self.tell(mine, index))

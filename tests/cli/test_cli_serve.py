@@ -98,7 +98,7 @@ def test_a_missing_extra_gets_one_sentence(
     assert "uvicorn can't be imported, expected the extra of the server: pip install 'fairseq-rome[serve]'" in told
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_it_ends_well_when_it_is_told_to_and_keeps_what_came_in(edit_data: Path, tmp_path: Path, how: int) -> None:
     source, target = lines("fixes.en")[0], lines("fixes.de")[0]
     with serving(edit_data, tmp_path) as server:

@@ -138,6 +138,7 @@ def test_two_processes_mine_what_one_mines(edit_data: Path, tmp_path: Path) -> N
     assert rows(tmp_path / "one" / DECODINGS) == rows(tmp_path / "two" / DECODINGS)
 
 
+@pytest.mark.slow
 def test_an_edit_finds_what_was_filled(edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sentences of the training side and of a test set are not decoded again, nor are statistics measured again."""
     from fairseq_rome.host.decoding import Translator

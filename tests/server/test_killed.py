@@ -60,6 +60,7 @@ def corrections() -> List[Tuple[str, str, str]]:
     return list({source: (source, old, new) for source, old, new in found}.values())
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_by_a_kill_at_any_moment(edit_data: Path, tmp_path: Path) -> None:
     """The first rounds of what `test_nothing_is_lost_by_fifty_kills` does."""
     kill_often(edit_data, tmp_path, 3)
