@@ -44,7 +44,7 @@ class Certificate:
 
         Args:
             model: as it is now.
-            old: its parameters before, by the same names; layers may have had fewer neurons, never more.
+            old: its parameters before, by the same names; there is no certificate where a layer had more neurons.
         """
         if any(module._forward_pre_hooks or module._forward_hooks for module in model.modules()):
             return None
@@ -57,6 +57,8 @@ class Certificate:
             if not rest.issuperset(own):  # layers that share weights
                 return None
             rest.difference_update(own)
+            if len(old[own[1]]) > len(new[own[1]]):  # neurons that are gone can't be held against anything
+                return None
             changed = _changed([new[name] for name in own], [old[name].to(new[name]) for name in own])
             if changed is None:
                 continue

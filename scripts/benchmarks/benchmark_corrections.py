@@ -29,8 +29,8 @@ from tqdm import tqdm
 import fairseq_rome
 from fairseq_rome import Workbench
 from fairseq_rome.cases.association import word_check
+from fairseq_rome.editing.other_sentences import before_and_after
 from fairseq_rome.errors import EditError
-from fairseq_rome.host.before_after import Before
 from fairseq_rome.host.certificate import Certificate
 from fairseq_rome.patch import Patch
 
@@ -113,11 +113,8 @@ class Bed:
             old = {name: one.detach().clone() for name, one in translator.model.named_parameters()}
             with self.bench.patched(patches):
                 certificate = Certificate.between(translator.model, old)
-            tokens = [translator.codec.source(source) for source in self.unrelated]
-            first = Before.of(translator, tokens, certificate, "unrelated")
-            with self.bench.patched(patches):
-                said = first.after(translator, "unrelated")
-        return {source: one.text for source, one in zip(self.unrelated, said)}
+            [found] = before_and_after([(translator, self.unrelated)], certificate, patches)
+        return dict(zip(found.sources, found.after))
 
 
 def measure(bed: Bed, correction: Correction, arguments: argparse.Namespace) -> Dict[str, Any]:

@@ -244,3 +244,10 @@ def test_edits_and_reports_say_the_same_with_and_without(bench: Workbench, monke
     assert evaluation.metrics() == decoded.metrics()
     [one], [other] = evaluation.sets, decoded.sets
     assert one.changes == other.changes and one.proven > 0 == other.proven
+
+
+def test_there_is_none_where_a_layer_had_more_neurons(translator: Translator) -> None:
+    width = len(parameters(translator)[parameter_names(translator.model, LAST)["fc2.bias"]])
+    with applied(translator.model, gate(translator, LAST, torch.ones(width))):
+        wider = parameters(translator)
+    assert Certificate.between(translator.model, wider) is None
