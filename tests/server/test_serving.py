@@ -61,6 +61,7 @@ def test_what_a_correction_means_is_told_before_it_is_handed_in(server: Server) 
     assert any(one["carried"] for one in server.ask("POST", "/api/understand", carried).json["hunks"])
 
 
+@pytest.mark.slow
 def test_a_correction_goes_live_and_is_proven_and_baked_and_each_can_be_undone(
     server: Server, edit_data: Path, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ MULTI30K = Path(__file__).resolve().parents[3] / "shared" / "multi30k" / "reques
 # no "$" because OmegaConf refuses a half-written "${".
 TEXTS = st.text(
     st.characters(blacklist_categories=("Cc", "Cs"), blacklist_characters="$\ufeff\ufffe\uffff"), min_size=1
-).filter(str.strip)
+).filter(lambda text: text.strip() and "[[" not in text and "]]" not in text)  # which would be marks
 
 
 def write(folder: Path, files: Dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ def statements(text: str) -> Iterator[Tuple[str, str]]:
         yield ast.get_source_segment(text, statement) or "", after[0][2:] if is_value else ""
 
 
+@pytest.mark.slow
 def test_every_block_runs_and_shows_what_it_says(
     edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ def shown() -> List[Dict[str, Any]]:
     return [dict(output["data"]) for output in outputs if "data" in output]
 
 
+@pytest.mark.slow
 def test_the_outcome_shows_the_edited_sentence_as_html(shown: List[Dict[str, Any]]) -> None:
     pages = [output["text/html"] for output in shown if "text/html" in output]
     assert len(pages) == 1
@@ -39,6 +40,7 @@ def test_the_outcome_shows_the_edited_sentence_as_html(shown: List[Dict[str, Any
     assert "Die Assistenten können das Gedicht lesen." in plain
 
 
+@pytest.mark.slow
 def test_the_patches_say_what_is_wanted_and_leave_no_trace(shown: List[Dict[str, Any]]) -> None:
     # Where a long value is broken into lines hangs on what IPython takes for the width.
     texts = [" ".join(output["text/plain"].split()) for output in shown]
