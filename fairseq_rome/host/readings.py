@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import List, Optional, Sequence
+from typing import Iterable, List, Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ class SiteReading:
         values: L x d values.
         log_probs: T, log-probability of each target token.
         best: T, the token that the model holds most probable at each target position.
+        watched: T, the probability of some tokens together at each target position; zero where none are watched.
     """
 
     inputs: Tensor
@@ -33,10 +34,14 @@ class SiteReading:
     values: Tensor
     log_probs: Tensor
     best: Tensor
+    watched: Tensor
 
 
-def read_site(translator: Translator, pairs: Sequence[Pair], site: Site) -> List[SiteReading]:
-    """Read a site on pairs, in their order."""
+def read_site(
+    translator: Translator, pairs: Sequence[Pair], site: Site, watched: Iterable[int] = ()
+) -> List[SiteReading]:
+    """Read a site on pairs, in their order, and the probability of the tokens that are watched."""
+    tokens = torch.tensor(sorted(set(watched)), dtype=torch.long)
     found: List[Optional[SiteReading]] = [None] * len(pairs)
     for indices in by_size(pairs, _BATCH_TOKENS):
         batch = translator.batcher.batch([pairs[index] for index in indices])
@@ -50,8 +55,11 @@ def read_site(translator: Translator, pairs: Sequence[Pair], site: Site) -> List
                 for part in (seen[site].inputs, seen[site].keys, seen[site].values)
             )
             real = batch.target_mask[row]
-            best = scores[row, real].argmax(-1)
-            found[index] = SiteReading(inputs, keys, values, chosen[row, real].cpu(), best.cpu())
+            told = scores[row, real]
+            shares = told[:, tokens].exp().sum(-1)
+            found[index] = SiteReading(
+                inputs, keys, values, chosen[row, real].cpu(), told.argmax(-1).cpu(), shares.cpu()
+            )
     return [item for item in found if item is not None]
 
 

@@ -23,7 +23,8 @@ from typing import Any, Dict, List, Optional, Sequence, Set, TextIO, Tuple
 
 from bench_options import add_running, add_settings, settings_of
 from benchmark_table import figures, key_of, read_records, table
-from multi30k import DEFAULT_FOLDER, ROOT, Judge, Multi30k, Verdict, Wish, open_model, read_multi30k
+from multi30k import Judge, Multi30k, Verdict, Wish, read_multi30k
+from public_models import MULTI30K_FOLDER, ROOT, multi30k_model
 from result_records import append_rows, origin
 from tqdm import tqdm
 
@@ -121,7 +122,7 @@ def write_line(out: TextIO, record: Dict[str, Any]) -> None:
 
 def run(data: Multi30k, arguments: argparse.Namespace) -> None:
     """Measure what is not in the results yet."""
-    bench = open_model(data.folder, device=arguments.device, cache=arguments.cache)
+    bench = multi30k_model(data.folder).open(device=arguments.device, cache=arguments.cache)
     done: Set[Tuple[str, ...]] = {key_of(record) for record in read_records(arguments.out)}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with arguments.out.open("a", encoding="utf-8") as out:
@@ -156,7 +157,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line."""
     words: List[str] = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
+    parser.add_argument("--data", type=Path, default=MULTI30K_FOLDER, help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "benchmark.jsonl", help="default: %(default)s")
     parser.add_argument("--task", nargs="+", choices=TASKS, default=list(TASKS))
     alone = [name for name, method in all_methods().items() if not method.together]

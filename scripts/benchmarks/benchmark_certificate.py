@@ -17,7 +17,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from bench_options import add_running
 from correction_judge import Correction
-from multi30k import DEFAULT_FOLDER, open_model
+from public_models import MULTI30K_FOLDER, multi30k_model
 from result_records import append_rows, origin
 from torch import Tensor
 from tqdm import tqdm
@@ -95,7 +95,7 @@ def figures(found: Sequence[Dict[str, float]], sentences: int) -> Dict[str, Any]
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
+    parser.add_argument("--data", type=Path, default=MULTI30K_FOLDER, help="default: %(default)s")
     parser.add_argument("--edits", type=int, default=50, metavar="N", help="default: %(default)s")
     parser.add_argument("--sentences", type=int, default=2000, metavar="N", help="default: %(default)s")
     parser.add_argument("--record", action="store_true", help="add the row to scripts/benchmarks/records")
@@ -105,7 +105,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if not (arguments.data / "requests").is_dir():
         print(f"{arguments.data / 'requests'} is missing: nothing is measured without it")
         return 0
-    bench = open_model(arguments.data, device=arguments.device, cache=arguments.cache, cache_size=1000)
+    bench = multi30k_model(arguments.data).open(device=arguments.device, cache=arguments.cache, cache_size=1000)
     requests = requests_of(arguments.data, arguments.edits)
     own = {record["source"] for record in requests}
     sources = [one for one in bench.background(1).sources[: arguments.sentences + len(own)] if one not in own]

@@ -33,10 +33,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 
 from bench_options import add_running, add_settings, settings_of
-from benchmark_corrections import lines_of
 from correction_judge import Correction, interval, otherwise_same
 from hard_negatives import HardNegatives, negations, read_pairs, says
-from multi30k import DEFAULT_FOLDER, ROOT, open_model
+from public_models import MULTI30K_FOLDER, ROOT, multi30k_model, records_of
 from result_records import append_rows, origin
 from tqdm import tqdm
 
@@ -77,8 +76,8 @@ class Bed:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
-        self.bench = open_model(arguments.multi30k, device=arguments.device, cache=arguments.cache)
-        records = lines_of(arguments.multi30k / "requests" / "requests.jsonl")
+        self.bench = multi30k_model(arguments.multi30k).open(device=arguments.device, cache=arguments.cache)
+        records = records_of(arguments.multi30k / "requests" / "requests.jsonl")
         corrections = [Correction(one, "de") for one in records if one["task"] == "term"]
         own = {source for one in corrections for source in (one.record["source"], *one.probes)}
         pairs = [pair for pair in read_pairs(arguments.multi30k) if pair[0] not in own]
@@ -229,7 +228,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line."""
     given = sys.argv[1:] if argv is None else list(argv)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--multi30k", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
+    parser.add_argument("--multi30k", type=Path, default=MULTI30K_FOLDER, help="default: %(default)s")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth term")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of what is random (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "controls.jsonl", help="default: %(default)s")
@@ -243,10 +242,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 0
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     if not arguments.table:
-        done = lines_of(arguments.out) if arguments.out.exists() else []
+        done = records_of(arguments.out) if arguments.out.exists() else []
         with arguments.out.open("a", encoding="utf-8") as out:
             run(arguments, out, done)
-    records = lines_of(arguments.out) if arguments.out.exists() else []
+    records = records_of(arguments.out) if arguments.out.exists() else []
     print(table(records))
     if arguments.record:
         append_rows("controls", figures(records), origin("benchmark_controls.py", given))

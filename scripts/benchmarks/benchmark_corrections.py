@@ -16,25 +16,30 @@ import argparse
 import json
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 
 from bench_options import add_running, add_settings, settings_of
 from correction_judge import FORMS, Correction, interval
-from multi30k import DEFAULT_FOLDER, ROOT, open_model
+from public_models import (
+    DOCS_DATA,
+    DOCS_FOLDER,
+    LANGUAGES,
+    MULTI30K_FOLDER,
+    ROOT,
+    docs_model,
+    multi30k_model,
+    records_of,
+)
 from result_records import append_rows, origin
 from tqdm import tqdm
 
-import fairseq_rome
-from fairseq_rome import Workbench
 from fairseq_rome.cases.association import word_check
 from fairseq_rome.editing.other_sentences import before_and_after
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.certificate import Certificate
 from fairseq_rome.patch import Patch
 
-LANGUAGES = ("de", "fr", "es", "pt", "zh", "ja")
 MULTI30K = "multi30k"
 _CONTEXTS = 40
 # Megabytes of what the unedited model says and visits: all that a run of this script decodes.
@@ -49,30 +54,6 @@ _HEADER = (
 )  # fmt: skip
 
 
-def docs_model(folder: Path, data: Path, target: str, device: str, cache: Optional[str]) -> Workbench:
-    """The workbench with one direction of the multilingual model.
-
-    Args:
-        folder: with the checkpoint and its subword model.
-        data: the unpacked data directory.
-        target: code of the target language.
-        device: where it computes.
-        cache: folder for statistics.
-    """
-    warnings.simplefilter("ignore")  # fairseq and torch warn of one another
-    return fairseq_rome.open(
-        str(folder / "model.pt"), data=str(data), source="en", target=target, task="translation_multi_simple_epoch",
-        langs=",".join(("en", *LANGUAGES)), lang_pairs=",".join(f"en-{one}" for one in LANGUAGES),
-        encoder_langtok="src", decoder_langtok=True, bpe="sentencepiece",
-        sentencepiece_model=str(folder / "spm.model"), beam=4, device=device, cache=cache, cache_size=_REMEMBERED,
-    )  # fmt: skip
-
-
-def lines_of(path: Path) -> List[Dict[str, Any]]:
-    """The records of a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 class Bed:
     """A model with its requests, and what they are judged on.
 
@@ -83,20 +64,13 @@ class Bed:
 
     def __init__(self, name: str, arguments: argparse.Namespace) -> None:
         self.name = name
-        folder = (arguments.multi30k if name == MULTI30K else arguments.docs) / "requests"
-        if name == MULTI30K:
-            self.bench = open_model(arguments.multi30k, device=arguments.device, cache=arguments.cache)
-            stem = "natural" if arguments.file == "natural" else "requests"
-            others = folder / "unrelated.jsonl"
-        else:
-            self.bench = docs_model(arguments.docs, arguments.data, name, arguments.device, arguments.cache)
-            stem = f"{name}.natural" if arguments.file == "natural" else name
-            others = folder / f"{name}.unrelated.jsonl"
-        language = "de" if name == MULTI30K else name
-        records = lines_of(folder / f"{stem}.jsonl")
+        multi30k = name == MULTI30K
+        model = multi30k_model(arguments.multi30k) if multi30k else docs_model(name, arguments.docs, arguments.data)
+        self.bench = model.open(device=arguments.device, cache=arguments.cache, cache_size=_REMEMBERED)
+        records = records_of(model.natural if arguments.file == "natural" else model.requests)
         asked = [one for one in records if arguments.file == "natural" or one["task"] == arguments.file]
-        self.corrections = [Correction(one, language) for one in asked]
-        self.unrelated = [one["source"] for one in lines_of(others)][: arguments.unrelated]
+        self.corrections = [Correction(one, model.target) for one in asked]
+        self.unrelated = [one["source"] for one in records_of(model.unrelated)][: arguments.unrelated]
         self.hidden = [source for one in self.corrections for source in one.probes] + self.unrelated
         self.is_word = word_check(self.bench.background(1, self.hidden))
         self.before = self.translate(self.unrelated)
@@ -250,9 +224,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("beds", nargs="*", metavar="BED", help=f"of {', '.join((MULTI30K, *LANGUAGES))}")
-    parser.add_argument("--multi30k", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
-    parser.add_argument("--docs", type=Path, default=ROOT.parent / "shared" / "docs", help="default: %(default)s")
-    parser.add_argument("--data", type=Path, default=ROOT / "build" / "docs" / "data-bin", help="default: %(default)s")
+    parser.add_argument("--multi30k", type=Path, default=MULTI30K_FOLDER, help="default: %(default)s")
+    parser.add_argument("--docs", type=Path, default=DOCS_FOLDER, help="default: %(default)s")
+    parser.add_argument("--data", type=Path, default=DOCS_DATA, help="default: %(default)s")
     parser.add_argument("--file", choices=("term", "segment", "natural"), default="term")
     parser.add_argument(
         "--form", choices=tuple(FORMS), default="trigger", help="how a request is given (default: %(default)s)"
@@ -278,11 +252,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         print(f"{missing / 'requests'} is missing: nothing is measured without it")
         return 0
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    done = lines_of(arguments.out) if arguments.out.exists() else []
+    done = records_of(arguments.out) if arguments.out.exists() else []
     if not arguments.table:
         with arguments.out.open("a", encoding="utf-8") as out:
             run(arguments, out, done)
-    records = lines_of(arguments.out) if arguments.out.exists() else []
+    records = records_of(arguments.out) if arguments.out.exists() else []
     print("\n\n".join(filter(None, (table(records), spread(records)))))
     if arguments.record:
         append_rows("corrections", figures(records), origin("benchmark_corrections.py", given))

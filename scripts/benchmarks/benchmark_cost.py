@@ -27,7 +27,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import sentencepiece
 from bench_options import add_running
-from multi30k import DEFAULT_FOLDER, Judge, Multi30k, Verdict, Wish, model_options, open_model, read_multi30k
+from multi30k import Judge, Multi30k, Verdict, Wish, read_multi30k
+from public_models import MULTI30K_FOLDER, multi30k_model
 from result_records import append_rows, origin
 from tqdm import tqdm
 
@@ -121,9 +122,9 @@ class Cost:
         requests, out, cache = self.work / "one.jsonl", self.work / "edited.pt", self.work / "cache"
         record = {"source": wish.source, "target": wish.target, "trigger": wish.trigger, "contexts": wish.contexts}
         requests.write_text(json.dumps(record) + "\n", encoding="utf-8")
-        options = [word for name, value in model_options(self.data.folder).items() for word in (f"--{name}", value)]
         command = [
-            sys.executable, "-m", "fairseq_rome.cli.edit", str(self.model), *options, "--edit-pref", str(requests),
+            sys.executable, "-m", "fairseq_rome.cli.edit", *multi30k_model(self.data.folder).words(), "--edit-pref",
+            str(requests),
             "--save-to", str(out), "--force", "--edit-cache", str(cache), "--edit-cache-size", "0",
             "--no-progress-bar",
             *([] if self.bench.model.spec.device != "cpu" else ["--cpu"]),
@@ -186,7 +187,7 @@ class Cost:
         return wish.shown(self._opened(path).translate([wish.source])[0])
 
     def _opened(self, path: Path) -> Workbench:
-        return open_model(self.data.folder, path, self.bench.model.spec.device)
+        return multi30k_model(self.data.folder).open(path, self.bench.model.spec.device)
 
 
 def _by_updates(folder: Path) -> List[Tuple[int, Path]]:
@@ -220,7 +221,7 @@ def figures(row: Row) -> Dict[str, Any]:
 
 def measure(data: Multi30k, arguments: argparse.Namespace, told: Mapping[str, str]) -> None:
     """Print a table for each request."""
-    bench = open_model(data.folder, device=arguments.device)
+    bench = multi30k_model(data.folder).open(device=arguments.device)
     judge = Judge(bench, data.unrelated)
     wishes = {wish.id: wish for wish in data.wishes}
     with tempfile.TemporaryDirectory() as work:
@@ -242,7 +243,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line."""
     words: List[str] = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
+    parser.add_argument("--data", type=Path, default=MULTI30K_FOLDER, help="default: %(default)s")
     parser.add_argument("--id", nargs="+", default=_REQUESTS, help="default: %(default)s")
     parser.add_argument("--lr", nargs="+", type=float, default=[1e-4, 3e-4, 1e-3], help="of fine-tuning")
     parser.add_argument("--updates", type=int, default=40, help="most updates of fine-tuning (default: %(default)s)")

@@ -24,7 +24,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from bench_options import add_running, add_settings, settings_of
 from curve_figure import draw, figures_with_origin
 from curve_runs import NAMES, TUNING, Run, Stop, follow
-from multi30k import DEFAULT_FOLDER, open_model, read_multi30k
+from multi30k import read_multi30k
+from public_models import MULTI30K_FOLDER, multi30k_model
 from result_records import append_rows, origin
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest
@@ -181,7 +182,7 @@ def unrelated_sources(folder: Path, other: SentenceSet, requests: Sequence[EditR
 
 def measure(arguments: argparse.Namespace, told: Mapping[str, str]) -> None:
     """A curve for each method and seed, appended point by point to the output file."""
-    bench = open_model(arguments.data, device=arguments.device, cache=arguments.cache)
+    bench = multi30k_model(arguments.data).open(device=arguments.device, cache=arguments.cache)
     pool = read_edit_file(str(arguments.requests), *bench.languages).without_leaks()
     test, other = load_test_sets(("test", "test1"), bench.model.translator.codec)
     unrelated = unrelated_sources(arguments.data, other, pool.requests)
@@ -211,7 +212,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("measure", help="some methods in some orders")
-    one.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
+    one.add_argument("--data", type=Path, default=MULTI30K_FOLDER, help="default: %(default)s")
     one.add_argument("--requests", type=Path, required=True, help="edit file with the requests to draw from")
     one.add_argument("--method", required=True, nargs="+", choices=NAMES)
     one.add_argument("--seed", type=int, nargs="+", default=[1, 2, 3], help="of the order (default: %(default)s)")

@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from multi30k import BEAM, DEFAULT_FOLDER, ROOT
+from public_models import BEAM, MULTI30K_FOLDER, ROOT
 from result_records import append_rows, origin
 
 from fairseq_rome.host.checkpoint import portable_cfg, read_state, write_state
@@ -179,7 +179,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument(
         "patches", type=Path, help="patch file of fairseq-edit --save-patch, gated, for that model"
     )
-    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
+    parser.add_argument("--data", type=Path, default=MULTI30K_FOLDER, help="default: %(default)s")
     parser.add_argument("--subset", default="test", help="default: %(default)s")
     parser.add_argument(
         "--fp16", action="store_true", help="decode in half precision too: slow without a GPU"

@@ -21,7 +21,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from bench_options import add_running
 from benchmark_table import read_records
-from multi30k import DEFAULT_FOLDER, ROOT, Multi30k, Wish, open_model, read_multi30k
+from multi30k import Multi30k, Wish, read_multi30k
+from public_models import MULTI30K_FOLDER, ROOT, multi30k_model
 from result_records import append_rows, origin
 from result_tables import TABLES
 from tqdm import tqdm
@@ -130,7 +131,7 @@ def _expected(known: Sequence[Known], stack: str) -> Record:
 
 def run(data: Multi30k, results: Sequence[Record], arguments: argparse.Namespace) -> None:
     """Trace what is not traced yet."""
-    bench = open_model(data.folder, device=arguments.device)
+    bench = multi30k_model(data.folder).open(device=arguments.device)
     measured, done = best_sites(results), {record["id"] for record in read_records(arguments.out)}
     todo = [wish for wish in data.wishes if (wish.task, wish.id) in measured and wish.id not in done]
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +145,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line."""
     words: List[str] = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
+    parser.add_argument("--data", type=Path, default=MULTI30K_FOLDER, help="default: %(default)s")
     parser.add_argument("--results", type=Path, required=True, help="the results of benchmark.py")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "locate.jsonl", help="default: %(default)s")
     parser.add_argument("--last", default="decoder.3", help="the last decoder layer (default: %(default)s)")

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import torch
-from multi30k import DEFAULT_FOLDER, Multi30k, Wish, open_model, read_multi30k
+from multi30k import Multi30k, Wish, read_multi30k
+from public_models import MULTI30K_FOLDER, multi30k_model
 from result_records import append_rows, origin
 from torch import Tensor
 
@@ -56,7 +57,7 @@ def round_trips(data: Multi30k, wishes: Sequence[Wish], model: Path, methods: Se
         f"\n{'type':9}{'method':11}{'request':16}{'bytes':>8}  {'base':18}{'applied':18}{'reverted':18}base again"
     )
     for name, base, work in in_each_type(model):
-        bench = open_model(data.folder, base)
+        bench = multi30k_model(data.folder).open(base)
         for method in methods:
             for wish in wishes:
                 patch = edited(bench, wish, method, work)
@@ -81,7 +82,7 @@ def stacks(
     """Print a line for each stack of patches: hashes of all, without the one taken out, and with none."""
     print(f"\n{'type':9}{'method':11}{f'{count} edits':18}{f'without {taken}':18}{'none':18}base again")
     for name, base, work in in_each_type(model):
-        bench = open_model(data.folder, base)
+        bench = multi30k_model(data.folder).open(base)
         for method in methods:
             hashes = stacked(bench, requests, base, method, work, count, taken)
             shown = "".join(f"{one[:_SHORT]:18}" for one in hashes)
@@ -200,7 +201,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="folder with model/ and requests/")
+    parser.add_argument("--data", type=Path, default=MULTI30K_FOLDER, help="folder with model/ and requests/")
     parser.add_argument(
         "--path", type=Path, help="another checkpoint of its data directory (default: its model.pt)"
     )

@@ -1,12 +1,14 @@
-"""Measure a server on Multi30k: how soon corrections are live and proven, how fast it translates, and what it bakes.
+"""Measure a server: how soon corrections are live and proven, how fast it translates, and what it bakes.
 
 Corrections are the natural requests, handed in one after the other with a pause. Translations per second are those of
 several clients at once, with 0, 10 and 1,000 fixes held by hooks; all but the real ones are copies of real gates, each
-with slightly other numbers. Latency is that of one sentence, while nothing else is done and while edits are computed.
+with slightly other numbers. Beside them stand those of fairseq-interactive. Latency is that of one sentence, while
+nothing else is done and while edits are computed.
 The checkpoint that the server bakes is compared with that of `fairseq-edit --from-queue`, tensor by tensor, and the
 server's outputs with those of the baked file.
 
-    python scripts/benchmarks/benchmark_serving.py --requests 8
+    python scripts/benchmarks/benchmark_serving.py --requests 8             Multi30k
+    python scripts/benchmarks/benchmark_serving.py es --live                the multilingual model, no rates
 """
 
 from __future__ import annotations
@@ -29,15 +31,15 @@ from statistics import median
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import torch
-from multi30k import BEAM, DEFAULT_FOLDER, ROOT
+from public_models import LANGUAGES, ROOT, PublicModel, docs_model, multi30k_model, records_of
 from result_records import append_rows, origin
 
-import fairseq_rome
 from fairseq_rome.host.checkpoint import read_state
 from fairseq_rome.server.kept_edits import kept, result_in
 from fairseq_rome.server.queue_file import QUICK, FixQueue
 from fairseq_rome.text.requests import EditRequest
 
+_ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 _COPY_STEP = 2.0**-20
 _CLIENTS, _OF_A_REQUEST = 4, 25
 _PATIENCE = 600
@@ -50,34 +52,30 @@ class Serving:
     """A server in a process of its own, and its clients.
 
     Args:
-        model: the folder of the checkpoint, which is its data directory too.
+        model: what it translates with.
         work: scratch folder.
         cache: folder of statistics and decodings.
     """
 
-    model: Path
+    model: PublicModel
     work: Path
     cache: Path
 
     @property
     def options(self) -> List[str]:
         """What the server and fairseq-edit share."""
-        model = str(self.model)
-        subwords = ["--bpe", "sentencepiece", "--sentencepiece-model", f"{model}/spm.model"]
-        search = ["-s", "en", "-t", "de", "--beam", str(BEAM), "--cpu", "--edit-cache", str(self.cache)]
-        return [model, "--path", f"{model}/model.pt", *subwords, *search]
+        return [*self.model.words(), "--cpu", "--edit-cache", str(self.cache)]
 
     @contextlib.contextmanager
     def on(self, queue: str, *more: str) -> Iterator[Client]:
         """A server with a queue; its log goes to a file beside that."""
         command = [sys.executable, "-m", "fairseq_rome.cli.serve", *self.options, "--queue", str(self.work / queue)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         log = self.work / f"{queue}.log"
         with log.open("w") as out, subprocess.Popen(
-            [*command, "--port", "0", "--rate", "1000000", *more], stdout=out, stderr=out, env=environment
+            [*command, "--port", "0", "--rate", "1000000", *more], stdout=out, stderr=out, env=_ENVIRONMENT
         ) as process:
             try:
-                yield Client(_address(process, log))
+                yield Client(_address(process, log), self.model.target)
             finally:
                 process.terminate()
 
@@ -85,8 +83,25 @@ class Serving:
         """Run fairseq-edit on what is proven in a queue."""
         command = [sys.executable, "-m", "fairseq_rome.cli.edit", *self.options, "--no-progress-bar"]
         more = ["--from-queue", str(self.work / queue), "--save-to", str(path), "--force"]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-        subprocess.run([*command, *more], env=environment, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run([*command, *more], env=_ENVIRONMENT, stdout=subprocess.DEVNULL, check=True)
+
+    def interactive(self, sentences: Sequence[str]) -> float:
+        """Translations per second of fairseq-interactive, what it takes to start left out."""
+        words = [*self.model.words(), "--user-dir", str(ROOT / "fairseq_rome"), "--cpu"]
+        size = str(_OF_A_REQUEST)
+        command = [sys.executable, "-W", "ignore", "-m", "fairseq_cli.interactive", *words]
+        command += ["--buffer-size", size, "--batch-size", size]
+
+        def seconds(some: Sequence[str]) -> float:
+            start = time.perf_counter()
+            text = "\n".join(some) + "\n"
+            subprocess.run(
+                command, input=text, text=True, env=_ENVIRONMENT, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, check=True,
+            )  # fmt: skip
+            return time.perf_counter() - start
+
+        return len(sentences) / (seconds([*sentences[:1], *sentences]) - seconds(sentences[:1]))
 
 
 def _address(process: subprocess.Popen[Any], log: Path) -> str:
@@ -101,9 +116,15 @@ def _address(process: subprocess.Popen[Any], log: Path) -> str:
 
 @dataclass(frozen=True)
 class Client:
-    """Asks a server."""
+    """Asks a server.
+
+    Args:
+        address: where it answers.
+        target: code of the language that it translates into.
+    """
 
     address: str
+    target: str
 
     def ask(self, path: str, body: Optional[Dict[str, Any]] = None) -> Any:
         """One request, as JSON."""
@@ -114,7 +135,7 @@ class Client:
 
     def translate(self, sentences: Sequence[str]) -> List[str]:
         """The translations of some sentences."""
-        body = {"q": list(sentences), "source": "en", "target": "de"}
+        body = {"q": list(sentences), "source": "en", "target": self.target}
         found: List[str] = self.ask("/translate", body)["translatedText"]
         return found
 
@@ -138,18 +159,23 @@ def rate(client: Client, sentences: Sequence[str]) -> float:
 
 
 def latency(client: Client, sentences: Sequence[str]) -> Tuple[float, float]:
-    """Median and 95th percentile of the seconds that single sentences take, one after the other."""
+    """Median and 99th percentile of the seconds that single sentences take, one after the other."""
     taken = []
     for sentence in sentences:
         start = time.perf_counter()
         client.translate([sentence])
         taken.append(time.perf_counter() - start)
-    return median(taken), sorted(taken)[int(0.95 * len(taken))]
+    return median(taken), _late(taken)
+
+
+def _late(taken: Sequence[float]) -> float:
+    """The 99th percentile."""
+    return sorted(taken)[int(0.99 * len(taken))]
 
 
 def corrections(client: Client, records: Sequence[Dict[str, Any]], sentences: Sequence[str]) -> List[Dict[str, Any]]:
     """Hand in corrections one by one, and print how soon each was live and proven; the latency meanwhile too."""
-    print("idle: a sentence in {:.3f} s, 95% in {:.3f} s".format(*latency(client, sentences)), flush=True)
+    print("idle: a sentence in {:.3f} s, 99% in {:.3f} s".format(*latency(client, sentences)), flush=True)
     live, taken, ended = [], [], threading.Event()
 
     def watch() -> None:
@@ -171,8 +197,8 @@ def corrections(client: Client, records: Sequence[Dict[str, Any]], sentences: Se
     for fix in done:
         told = f"proven after {fix['seconds']['proven']} s" if fix["state"] == "proven" else f"failed: {fix['reason']}"
         print(f"fix {fix['id']}: {told}, as wanted: {fix['now'] == fix['target']}")
-    p95 = sorted(taken)[int(0.95 * len(taken))]
-    print(f"while edits are computed: a sentence in {median(taken):.3f} s, 95% in {p95:.3f} s, most {max(taken):.3f} s")
+    late = f"99% in {_late(taken):.3f} s, most {max(taken):.3f} s, of {len(taken)}"
+    print(f"while edits are computed: a sentence in {median(taken):.3f} s, {late}")
     return done
 
 
@@ -197,11 +223,7 @@ def baked(serving: Serving, queue: str, path: Path, said: Sequence[str], sentenc
     ours, theirs = read_state(path)["model"], read_state(path.with_name("edited.pt"))["model"]
     same = sum(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
     print(f"baked: {same} of {len(ours)} tensors are those of fairseq-edit, which has {len(theirs)}")
-    model = str(serving.model)
-    bench = fairseq_rome.open(
-        str(path), data=model, source="en", target="de", bpe="sentencepiece", beam=BEAM,
-        sentencepiece_model=f"{model}/spm.model",
-    )  # fmt: skip
+    bench = serving.model.open(path)
     alike = sum(one == other for one, other in zip(bench.translate(sentences), said))
     print(f"baked: {alike} of {len(sentences)} outputs are those of the server")
 
@@ -210,32 +232,31 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run from the command line."""
     words: List[str] = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DEFAULT_FOLDER, help="default: %(default)s")
+    parser.add_argument("target", nargs="?", choices=LANGUAGES, help="of the multilingual model; default: Multi30k")
     parser.add_argument("--cache", type=Path, help="of statistics and decodings; default: a new one")
     parser.add_argument("--requests", type=int, default=8, help="corrections that are handed in (default: 8)")
-    parser.add_argument("--sentences", type=int, default=500, help="of the training side to translate (default: 500)")
-    parser.add_argument("--live", type=int, nargs="+", default=[0, 10, 1000], help="default: 0 10 1000")
+    parser.add_argument("--sentences", type=int, default=500, help="of the test sets to translate (default: 500)")
+    parser.add_argument("--live", type=int, nargs="*", default=[0, 10, 1000], help="default: 0 10 1000")
+    parser.add_argument("--compared", type=int, default=1000, help="outputs to compare with those of the baked file")
     parser.add_argument("--record", action="store_true", help="also append the rates to the records of docs/results.md")
     arguments = parser.parse_args(words)
-    model = arguments.data / "model"
-    if not (model / "model.pt").exists():
-        print(f"{model / 'model.pt'} is missing: nothing is measured without it (--data names the folder)")
+    model = docs_model(arguments.target) if arguments.target else multi30k_model()
+    if not model.path.exists() or not model.data.exists():
+        print(f"{model.path} or {model.data} is missing: nothing is measured without them")
         return 0
-    records = [json.loads(line) for line in (arguments.data / "requests" / "natural.jsonl").open(encoding="utf-8")]
-    others = [json.loads(line) for line in (arguments.data / "requests" / "unrelated.jsonl").open(encoding="utf-8")]
-    sentences = [one["source"] for one in others]
-    sentences = [sentences[number % len(sentences)] for number in range(max(arguments.sentences, *arguments.live))]
+    most = max(arguments.sentences, arguments.compared, *arguments.live)
+    sentences = model.sentences()[:most]
     with tempfile.TemporaryDirectory() as folder:
         serving = Serving(model, Path(folder), arguments.cache or Path(folder) / "cache")
         path = Path(folder) / "baked.pt"
         with serving.on("fixes.db", "--bake-to", str(path)) as client:
             client.ask("/api/understand", {"source": "A dog.", "output": "Ein Hund.", "target": "Ein Tier."})
-            corrections(client, records[: arguments.requests], sentences[:50])
+            corrections(client, records_of(model.natural)[: arguments.requests], sentences[:100])
             client.ask("/fixes/bake", {})
             while not path.exists():
                 time.sleep(0.5)
-            said = client.translate(sentences[:100])
-        baked(serving, "fixes.db", path, said, sentences[:100])
+            said = client.translate(sentences[: arguments.compared])
+        baked(serving, "fixes.db", path, said, sentences[: arguments.compared])
         gates, rows = FixQueue(str(Path(folder) / "fixes.db"), write=False), []
         for live in arguments.live:
             held(Path(folder) / f"{live}.db", live, sentences, gates)
@@ -243,6 +264,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
                 rows.append({"fixes": live, "rate": round(rate(client, sentences[: arguments.sentences]), 1)})
             print(f"{live} fixes live: {rows[-1]['rate']} translations a second", flush=True)
         gates.close()
+        if arguments.live:
+            stock = serving.interactive(sentences[: arguments.sentences])
+            print(f"fairseq-interactive: {stock:.1f} translations a second", flush=True)
     if arguments.record:
         append_rows("serving", rows, origin("benchmark_serving.py", words))
     return 0

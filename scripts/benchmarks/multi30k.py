@@ -1,24 +1,19 @@
-"""What the benchmarks share: the Multi30k requests, the open model, and how an edited model is judged.
+"""What the benchmarks share: the Multi30k requests, and how an edited model is judged.
 
-The data stays outside the repository: `model/` with the checkpoint, the subword model and the data directory,
-`requests/requests.jsonl` and `requests/unrelated.jsonl`.
+The data stays outside the repository: `requests/requests.jsonl` and `requests/unrelated.jsonl` of a folder.
 """
 
 from __future__ import annotations
 
-import json
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-import fairseq_rome
+from public_models import records_of
+
 from fairseq_rome import EditRequest, Workbench
 from fairseq_rome.text.segments import Difference, correct, holds
 
-ROOT = Path(__file__).resolve().parents[2]
-DEFAULT_FOLDER = ROOT.parent / "shared" / "multi30k"
-BEAM = 4
 # Counted for terms alone, and fixed here: what the library takes for an ending must not decide how it is judged.
 _TERM_ENDINGS = ("s", "es", "e", "en", "n", "er")
 
@@ -108,42 +103,9 @@ def read_multi30k(folder: Path) -> Optional[Multi30k]:
     if not path.exists():
         print(f"{path} is missing: nothing is measured without it (--data names the folder)")
         return None
-    wishes = tuple(Wish.of(record) for record in _records(path))
-    unrelated = tuple(record["source"] for record in _records(folder / "requests" / "unrelated.jsonl"))
+    wishes = tuple(Wish.of(record) for record in records_of(path))
+    unrelated = tuple(record["source"] for record in records_of(folder / "requests" / "unrelated.jsonl"))
     return Multi30k(folder, wishes, unrelated)
-
-
-def _records(path: Path) -> List[Dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def model_options(folder: Path) -> Dict[str, str]:
-    """Options by which fairseq and the commands find the model in a folder."""
-    model = folder / "model"
-    return {
-        "path": str(model / "model.pt"), "source-lang": "en", "target-lang": "de", "bpe": "sentencepiece",
-        "sentencepiece-model": str(model / "spm.model"), "beam": str(BEAM),
-    }  # fmt: skip
-
-
-def open_model(
-    folder: Path, path: Optional[Path] = None, device: str = "cpu", cache: Optional[str] = None, cache_size: int = 0
-) -> Workbench:
-    """The workbench with the model in a folder, or with another checkpoint of its data directory.
-
-    Args:
-        folder: with `model/` and `requests/`.
-        path: the other checkpoint.
-        device: where it computes.
-        cache: folder for statistics.
-        cache_size: megabytes of decodings that are remembered; none by default, where their time is told.
-    """
-    warnings.simplefilter("ignore")  # fairseq and torch warn of one another
-    model = folder / "model"
-    return fairseq_rome.open(
-        str(path or model / "model.pt"), data=str(model), source="en", target="de", bpe="sentencepiece",
-        sentencepiece_model=str(model / "spm.model"), device=device, cache=cache, cache_size=cache_size, beam=BEAM,
-    )  # fmt: skip
 
 
 @dataclass(frozen=True)

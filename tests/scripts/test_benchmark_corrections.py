@@ -214,5 +214,5 @@ def test_what_is_in_the_results_is_not_done_again(
     assert done == ["a", "b", "c"]
     benchmark.main([*command, "--every", "2", "--set", "edit_tries=1"])
     assert done == ["a", "b", "c", "a", "c"]
-    assert len(benchmark.lines_of(tmp_path / "results.jsonl")) == 5
+    assert len(benchmark.records_of(tmp_path / "results.jsonl")) == 5
     assert "| es term trigger | 5 |" in capsys.readouterr().out

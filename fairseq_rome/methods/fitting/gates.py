@@ -36,7 +36,8 @@ def gate_changes(
             no neuron to spare.
     """
     examples = [problem.example, *problem.contexts, *problem.held_out]
-    readings = read_site(problem.translator, [example.pair for example in examples], problem.site)
+    said = {span.said for example in examples for span in example.spans}
+    readings = read_site(problem.translator, [example.pair for example in examples], problem.site, said)
     steps = segment_steps(problem.site, examples, 1 + len(problem.contexts), readings, problem.thorough)
     gates = fit_gates(problem, settings.edit_ridge, tolerance, steps, examples, readings)
     neurons = spare_neurons(problem, len(gates))
