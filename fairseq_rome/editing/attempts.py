@@ -130,4 +130,4 @@ def _tried(problem: EditProblem, case: Case, settings: EditSettings) -> BestAtte
     fault = fault_of_size(problem.translator, problem.example.pair, patch, weights, settings)
     if fault:
         return BestAttempt(None, failure(case, fault))
-    return BestAttempt(patch, judge(problem.translator, case, patch, max(weights.values())))
+    return BestAttempt(patch, judge(problem.translator, case, patch, max(weights.values(), default=0.0)))

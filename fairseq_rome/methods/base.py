@@ -84,6 +84,17 @@ class CoverSettings(ValueSettings):
 
 
 @dataclass(frozen=True)
+class ReachSettings(Settings):
+    """Settings of every method that knows the states to act in by their nearness to kept ones."""
+
+    edit_reach: float = setting(
+        0.8,
+        "knn, grace: how far a state may lie from a kept one and still count as the same, as a share of the way to the "
+        "nearest background state in which something else is right; more generalises, and changes more",
+    )
+
+
+@dataclass(frozen=True)
 class NeuronSettings(Settings):
     """Settings of a run whose methods take neurons: which of a layer's neurons they may have."""
 
@@ -216,6 +227,7 @@ class Method(Generic[S]):
         takes_neurons: whether it needs neurons to spare (`SiteResources.spare`).
         weighs_keys: whether it needs the moment of the site's keys as wide as the layer is now, and the keys of past
             edits.
+        changes_weights: whether a checkpoint can hold what it makes; else that goes into a patch file alone.
         spread: over how many sites, from the decoder's last down, a method of `fit_all` spreads its change where the
             user names none.
     """
@@ -225,6 +237,7 @@ class Method(Generic[S]):
     settings_class: Type[S]
     takes_neurons: bool = False
     weighs_keys: bool = False
+    changes_weights: bool = True
     spread: int = 1
 
     @property
