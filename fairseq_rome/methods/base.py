@@ -56,7 +56,7 @@ M = TypeVar("M", bound="Method[Any]")
 
 
 @dataclass(frozen=True)
-class ValueSettings(Settings):
+class PushSettings(Settings):
     """Settings of every method that fits what a site's value is to gain."""
 
     edit_value: str = setting(
@@ -69,6 +69,12 @@ class ValueSettings(Settings):
     edit_scale: float = setting(
         1.0, "factor on what an edit adds to the site's value: above 1 it pushes harder, and breaks more"
     )
+
+
+@dataclass(frozen=True)
+class ValueSettings(PushSettings):
+    """Settings of every method that fits where that is to be added, too."""
+
     edit_ridge: float = setting(1e-2, "ridge on second moments, as a share of their mean diagonal")
 
 

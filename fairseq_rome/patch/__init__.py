@@ -2,6 +2,7 @@
 
 from fairseq_rome.patch.beside import Beside, besides_on, set_besides_
 from fairseq_rome.patch.changes import Change, Patch
+from fairseq_rome.patch.codebook import Codebook
 from fairseq_rome.patch.comparing import Comparison, compare
 from fairseq_rome.patch.composing import composed, grown_widths
 from fairseq_rome.patch.datastore import Datastore
@@ -36,6 +37,7 @@ from fairseq_rome.patch.stack import Stack, base_weights, read_stack, with_patch
 __all__ = [
     "Beside",
     "Change",
+    "Codebook",
     "Comparison",
     "Datastore",
     "DenseChange",

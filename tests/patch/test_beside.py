@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence
 
 import pytest
 import torch
 from conftest import Demo
+from demo_edits import run
 from edit_runs import DEMO, LANGUAGES, ROOT, SUBWORDS, Edited, hypotheses, lines
 from loading_samples import State, assert_same, weights_of
 from test_consumers import Case, run_all
@@ -22,9 +23,10 @@ from fairseq_rome.host.certificate import Certificate
 from fairseq_rome.host.checkpoint import portable_cfg, read_state
 from fairseq_rome.host.opened_weights import OpenedWeights
 from fairseq_rome.host.readings import read_site
-from fairseq_rome.host.sites import Site, parameter_names
+from fairseq_rome.host.sites import Site, layer_at, parameter_names
 from fairseq_rome.patch import (
     Beside,
+    Codebook,
     Datastore,
     HookedPatches,
     Patch,
@@ -39,6 +41,7 @@ from fairseq_rome.patch import (
     with_patches,
 )
 from fairseq_rome.patch.loading import patched
+from fairseq_rome.text.requests import EditRequest
 
 DEEP = Site("decoder", 2)
 
@@ -59,7 +62,20 @@ def datastore(demo: Demo, reach: float = 1.0, **changes: Any) -> Datastore:
     return replace(whole, **changes)
 
 
-KINDS: Dict[str, Callable[[Demo], Beside]] = {"datastore": datastore}
+def by_method(demo: Demo, method: str) -> Beside:
+    """What a method puts beside the model for the demo's first request."""
+    asked = EditRequest(lines("fixes.en")[0], lines("fixes.de")[0], id="1")
+    [patch] = run(demo, [asked], {"method": method}).patches
+    return patch.beside[0]
+
+
+KINDS = ("datastore", "codebook")
+
+
+@pytest.fixture(scope="module")
+def made(demo: Demo) -> Dict[str, Beside]:
+    """One of each kind, for the demo's first request."""
+    return {"datastore": datastore(demo), "codebook": by_method(demo, "grace")}
 
 
 def patch_of(*beside: Beside) -> Patch:
@@ -71,8 +87,8 @@ def said(demo: Demo) -> List[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_on_a_model_and_off_again(demo: Demo, kind: str) -> None:
-    one = KINDS[kind](demo)
+def test_it_is_on_a_model_and_off_again(demo: Demo, made: Dict[str, Beside], kind: str) -> None:
+    one = made[kind]
     before, weights, opened = said(demo), weights_of(demo.model), OpenedWeights(demo.model)
     with applied(demo.model, patch_of(one)):
         assert besides_on(demo.model) == (one,) and not opened.unchanged()
@@ -94,8 +110,10 @@ def test_it_is_on_a_model_and_off_again(demo: Demo, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file_holds_it(demo: Demo, base: State, kind: str, tmp_path: Path) -> None:
-    patch, path = patch_of(KINDS[kind](demo)), str(tmp_path / "one.safetensors")
+def test_a_file_holds_it(
+    demo: Demo, base: State, made: Dict[str, Beside], kind: str, tmp_path: Path
+) -> None:
+    patch, path = patch_of(made[kind]), str(tmp_path / "one.safetensors")
     save_patches(path, patch_file([patch], base, {}))
     file = load_patches(path)
     assert [one.fingerprint for one in file.patches] == [patch.fingerprint]
@@ -109,13 +127,15 @@ def test_a_file_holds_it(demo: Demo, base: State, kind: str, tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def printed(demo: Demo, base: State, tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
+def printed(
+    base: State, made: Dict[str, Beside], tmp_path_factory: pytest.TempPathFactory
+) -> Dict[str, str]:
     """What fairseq-interactive prints with each kind."""
     folder = tmp_path_factory.mktemp("beside")
     cases = []
-    for kind, make in KINDS.items():
+    for kind, one in made.items():
         path = folder / f"{kind}.safetensors"
-        save_patches(str(path), patch_file([patch_of(make(demo))], base, {}))
+        save_patches(str(path), patch_file([patch_of(one)], base, {}))
         words = [DEMO / "data-bin", *PLUGIN, *LANGUAGES, *SUBWORDS, "--path", DEMO / "model.pt", "--beam", "5", "--cpu"]
         words += ["--buffer-size", "8", "--edit-patches", path]
         cases.append(Case(kind, "interactive", words, folder, str(DEMO / "fixes.en"), [str(ROOT)]))
@@ -123,8 +143,10 @@ def printed(demo: Demo, base: State, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_acts_in_stock_generation(demo: Demo, printed: Dict[str, str], kind: str) -> None:
-    with applied(demo.model, patch_of(KINDS[kind](demo))):
+def test_it_acts_in_stock_generation(
+    demo: Demo, made: Dict[str, Beside], printed: Dict[str, str], kind: str
+) -> None:
+    with applied(demo.model, patch_of(made[kind])):
         assert hypotheses(printed[kind]) == said(demo)
 
 
@@ -176,6 +198,18 @@ def test_several_are_searched_as_one(demo: Demo) -> None:
     with applied(demo.model, patch_of(one), patch_of(other)):
         assert len(demo.model.decoder.output_projection._forward_hooks) == hooks + 1
         assert besides_on(demo.model) == (one, other)
+
+
+def test_the_nearest_kept_state_alone_is_asked(demo: Demo) -> None:
+    keys = torch.stack([torch.zeros(96), torch.full((96,), 2.0)])
+    book = Codebook(DEEP, keys, torch.stack([torch.ones(96), -torch.ones(96)]), torch.tensor([30.0, 0.1]))
+    layer = layer_at(demo.model, DEEP)
+    inputs = torch.stack([torch.zeros(96), torch.full((96,), 1.9), torch.full((96,), 100.0)]).unsqueeze(1)
+    own = layer.fc2(layer.activation_fn(layer.fc1(inputs)))
+    with applied(demo.model, patch_of(book)), torch.no_grad():
+        found = layer.fc2(layer.activation_fn(layer.fc1(inputs)))
+    assert torch.equal(found[0, 0], torch.ones(96))
+    assert torch.equal(found[1:], own[1:])  # the wide reach of a key that is not the nearest counts for nothing
 
 
 def test_what_the_model_lacks_is_told(demo: Demo) -> None:
