@@ -28,7 +28,7 @@ from fairseq_rome.host.sites import Site, parameter_names
 from fairseq_rome.methods.base import SiteResources
 from fairseq_rome.methods.registry import method_named
 from fairseq_rome.patch import Patch, apply_, besides_on, differing, preserved, restore_, set_besides_
-from fairseq_rome.statistics import Background, backgrounds
+from fairseq_rome.statistics import Background, backgrounds, unmeasured
 from fairseq_rome.text.requests import EditRequest
 
 
@@ -122,6 +122,8 @@ class ModelUnderEdit:
     def resources(self, site: Site, settings: EditSettings) -> SiteResources:
         """What an edit may use of a site now."""
         method = method_named(settings.method)
+        if not method.at_site:
+            return SiteResources(unmeasured())
         names = parameter_names(self.translator.model, site)
         measured = self.background(site, settings)
         spare = self.spare_neurons(site, settings) if method.takes_neurons else ()

@@ -234,6 +234,7 @@ class Method(Generic[S]):
         weighs_keys: whether it needs the moment of the site's keys as wide as the layer is now, and the keys of past
             edits.
         changes_weights: whether a checkpoint can hold what it makes; else that goes into a patch file alone.
+        at_site: whether it works at a site; else it looks at texts alone, and gets no statistics.
         spread: over how many sites, from the decoder's last down, a method of `fit_all` spreads its change where the
             user names none.
     """
@@ -244,6 +245,7 @@ class Method(Generic[S]):
     takes_neurons: bool = False
     weighs_keys: bool = False
     changes_weights: bool = True
+    at_site: bool = True
     spread: int = 1
 
     @property

@@ -32,6 +32,7 @@ from fairseq_rome.patch.patch_files import (
     save_patches,
 )
 from fairseq_rome.patch.patch_folder import check_patch_folder, file_names, is_folder, write_folder
+from fairseq_rome.patch.rule_book import RuleBook
 from fairseq_rome.patch.stack import Stack, base_weights, read_stack, with_patches, without_patches
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "NeuronChange",
     "Patch",
     "PatchFile",
+    "RuleBook",
     "Stack",
     "WeightPatches",
     "applied",

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import torch
@@ -16,11 +17,15 @@ from torch import Tensor
 from fairseq_rome.errors import EditError
 from fairseq_rome.files import written_whole
 from fairseq_rome.host.checkpoint import check_output, is_checkpoint
+from fairseq_rome.host.sites import OUTPUTS
 from fairseq_rome.patch.changes import Patch
 from fairseq_rome.patch.composing import composed
 from fairseq_rome.patch.marks import Lineage, Mark, Marks, lineages
 from fairseq_rome.patch.packing import packed, unpacked
+from fairseq_rome.patch.rule_book import RuleBook
 from fairseq_rome.patch.stack import read_stack
+from fairseq_rome.text.output_rules import Rule
+from fairseq_rome.text.rule_tables import is_rule_table, read_rules, rule_table
 
 FORMAT, FORMAT_BESIDE = "4", "5"
 """Versions of the file's form: of weight changes alone, and with what acts beside the weights."""
@@ -96,7 +101,7 @@ def patch_files(
 
 
 def save_patches(path: str, file: PatchFile, force: bool = False, inputs: Sequence[str] = ()) -> None:
-    """Write a patch file, whole or not at all.
+    """Write a patch file, whole or not at all; by a name of a table of rules the rules alone.
 
     Args:
         path: where.
@@ -105,9 +110,14 @@ def save_patches(path: str, file: PatchFile, force: bool = False, inputs: Sequen
         inputs: files that are never replaced.
 
     Raises:
-        EditError: if the file must not or cannot be written.
+        EditError: if the file must not or cannot be written, or is a table of rules and there is something else.
     """
     check_output(path, force, inputs)
+    if is_rule_table(path):
+        table = rule_table(path, _rules_in(path, file.patches))
+        with written_whole(path, lambda: check_output(path, force, inputs)) as temporary:
+            Path(temporary).write_text(table, encoding="utf-8")
+        return
     records, tensors = packed(file.patches)
     told = {
         "patches": records,
@@ -126,11 +136,13 @@ def save_patches(path: str, file: PatchFile, force: bool = False, inputs: Sequen
 
 
 def load_patches(path: str) -> PatchFile:
-    """Read a patch file.
+    """Read a patch file, or a table of rules, which is a patch for whatever model.
 
     Raises:
         EditError: if it is missing, damaged, or of another format.
     """
+    if is_rule_table(path):
+        return PatchFile((Patch("rules", OUTPUTS, (), beside=(RuleBook(read_rules(path)),)),), {})
     if not os.path.isfile(path):
         raise EditError(f"{path}: {'is no file' if os.path.exists(path) else 'no such file'}, {_FORM}")
     found_format, digest, text, tensors = _read(path)
@@ -152,6 +164,19 @@ def load_patches(path: str) -> PatchFile:
     except (AttributeError, EditError, KeyError, TypeError, ValueError) as error:
         raise EditError(f"{path}: damaged ({type(error).__name__}: {error}), {_FORM}") from error
     return found
+
+
+def _rules_in(path: str, patches: Sequence[Patch]) -> List[Rule]:
+    """The rules of some patches.
+
+    Raises:
+        EditError: if a patch has something else.
+    """
+    books = [piece for patch in patches for piece in patch.pieces]
+    for one in books:
+        if not isinstance(one, RuleBook):
+            raise EditError(f"{path}: a table holds rules alone, not {one.describe()}; expected a .safetensors file")
+    return [rule for one in books if isinstance(one, RuleBook) for rule in one.rules]
 
 
 def patch_paths(text: Optional[str]) -> List[str]:

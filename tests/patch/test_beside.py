@@ -69,13 +69,13 @@ def by_method(demo: Demo, method: str) -> Beside:
     return patch.beside[0]
 
 
-KINDS = ("datastore", "codebook")
+KINDS = ("datastore", "codebook", "rules")
 
 
 @pytest.fixture(scope="module")
 def made(demo: Demo) -> Dict[str, Beside]:
     """One of each kind, for the demo's first request."""
-    return {"datastore": datastore(demo), "codebook": by_method(demo, "grace")}
+    return {"datastore": datastore(demo), "codebook": by_method(demo, "grace"), "rules": by_method(demo, "rules")}
 
 
 def patch_of(*beside: Beside) -> Patch:
