@@ -18,8 +18,9 @@ from fairseq_rome.host.codec import TextCodec, content
 
 Found = List[List[Dict[str, Any]]]
 """The hypotheses of each source, best first, as fairseq's generators give them."""
-Search = Callable[[Dict[str, Tensor], Optional[Tensor], Optional[Tensor]], Found]
-"""Takes `net_input`, the tokens that hypotheses begin with (B x T) and fairseq's packed constraints, or None."""
+Search = Callable[..., Found]
+"""Takes `net_input`, the tokens that hypotheses begin with (B x T) or None, and where there are any fairseq's packed
+constraints."""
 
 _AROUND = "fairseq_rome_around"
 
@@ -78,7 +79,7 @@ def searched(
     """
     outside = around(model)
     if not outside:
-        return search(net_input, begin, None)
+        return search(net_input, begin)
     demanded = [[term for one in outside for term in one.terms(source)] for source in sources]
     found = _constrained(generator, codec, demanded, net_input, begin, search)
     for source, hypotheses in zip(sources, found):
@@ -104,7 +105,7 @@ def _constrained(
             with _searching_for_words(generator, codec):
                 several = search(part, first, packed.to(part["src_tokens"].device))
         else:
-            several = search(part, first, None)
+            several = search(part, first)
         found.update(zip(rows, several))
     return [found[row] for row in range(len(demanded))]
 

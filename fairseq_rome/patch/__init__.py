@@ -6,6 +6,7 @@ from fairseq_rome.patch.codebook import Codebook
 from fairseq_rome.patch.comparing import Comparison, compare
 from fairseq_rome.patch.composing import composed, grown_widths
 from fairseq_rome.patch.datastore import Datastore
+from fairseq_rome.patch.demanded_terms import DemandedTerm, DemandedTerms
 from fairseq_rome.patch.dense_change import DenseChange
 from fairseq_rome.patch.fitting import fitting, merged, told
 from fairseq_rome.patch.hooks import HookedPatches
@@ -41,6 +42,8 @@ __all__ = [
     "Codebook",
     "Comparison",
     "Datastore",
+    "DemandedTerm",
+    "DemandedTerms",
     "DenseChange",
     "HookedPatches",
     "Intervention",

@@ -114,7 +114,7 @@ class EditTask(FairseqTask):
         if not (patches and around(models[0])) or constraints is not None:
             return step(generator, models, sample, prefix_tokens=prefix_tokens, constraints=constraints)
 
-        def search(net_input: Dict[str, Tensor], begin: Optional[Tensor], words: Optional[Tensor]) -> Any:
+        def search(net_input: Dict[str, Tensor], begin: Any, words: Any = None) -> Any:
             part = {**sample, "net_input": net_input}
             return step(generator, models, part, prefix_tokens=begin, constraints=words)
 

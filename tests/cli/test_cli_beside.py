@@ -15,7 +15,7 @@ from fairseq_rome.patch import load_patches
 
 RECORDS = list(probes().values())
 TERM = next(record for record in RECORDS if record["task"] == "term")
-METHODS = ["knn", "rules", pytest.param("grace", marks=pytest.mark.slow)]
+METHODS = ["knn", "rules", *(pytest.param(name, marks=pytest.mark.slow) for name in ("grace", "constrained"))]
 
 
 def asked(folder: Path, **fields: Any) -> Path:

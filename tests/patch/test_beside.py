@@ -28,6 +28,8 @@ from fairseq_rome.patch import (
     Beside,
     Codebook,
     Datastore,
+    DemandedTerm,
+    DemandedTerms,
     HookedPatches,
     Patch,
     applied,
@@ -62,20 +64,22 @@ def datastore(demo: Demo, reach: float = 1.0, **changes: Any) -> Datastore:
     return replace(whole, **changes)
 
 
-def by_method(demo: Demo, method: str) -> Beside:
-    """What a method puts beside the model for the demo's first request."""
-    asked = EditRequest(lines("fixes.en")[0], lines("fixes.de")[0], id="1")
+def by_method(demo: Demo, method: str, number: int = 0) -> Beside:
+    """What a method puts beside the model for one of the demo's requests."""
+    asked = EditRequest(lines("fixes.en")[number], lines("fixes.de")[number], id="1")
     [patch] = run(demo, [asked], {"method": method}).patches
     return patch.beside[0]
 
 
-KINDS = ("datastore", "codebook", "rules")
+# By kind the number of the request that it is made for: constrained decoding does not manage the first one.
+KINDS = {"datastore": 0, "codebook": 0, "rules": 0, "terms": 1}
 
 
 @pytest.fixture(scope="module")
 def made(demo: Demo) -> Dict[str, Beside]:
-    """One of each kind, for the demo's first request."""
-    return {"datastore": datastore(demo), "codebook": by_method(demo, "grace"), "rules": by_method(demo, "rules")}
+    """One of each kind."""
+    by = {"codebook": "grace", "rules": "rules", "terms": "constrained"}
+    return {"datastore": datastore(demo), **{kind: by_method(demo, method, KINDS[kind]) for kind, method in by.items()}}
 
 
 def patch_of(*beside: Beside) -> Patch:
@@ -93,8 +97,8 @@ def test_it_is_on_a_model_and_off_again(demo: Demo, made: Dict[str, Beside], kin
     with applied(demo.model, patch_of(one)):
         assert besides_on(demo.model) == (one,) and not opened.unchanged()
         now = said(demo)
-        assert now[0] == lines("fixes.de")[0] != before[0]
-        assert now[1:] == before[1:]
+        changed = [number for number, (old, new) in enumerate(zip(before, now)) if old != new]
+        assert changed == [KINDS[kind]] and now[KINDS[kind]] == lines("fixes.de")[KINDS[kind]]
         assert Certificate.between(demo.model, weights) is None
         with preserved(demo.model):
             set_besides_(demo.model, ())
@@ -226,3 +230,9 @@ def test_a_loaded_model_has_it_once_however_often_weights_are_loaded(demo: Demo,
     assert len(besides_on(model)) == 1
     model.load_state_dict(base["model"])
     assert len(besides_on(model)) == 1
+
+
+def test_a_term_is_demanded_as_often_as_the_source_asks_for_it() -> None:
+    terms = DemandedTerms((DemandedTerm(r"(?i)\bdog\b", "Hund"), DemandedTerm("cat", "Katze")))
+    assert terms.terms("A dog and a Dog, dogs and a cat") == ["Hund", "Hund", "Katze"]
+    assert not terms.terms("nothing")
