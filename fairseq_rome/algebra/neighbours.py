@@ -45,7 +45,7 @@ class Neighbours:
         if len(queries) <= _FEW and queries.device.type == "cpu" and self._index is not None:
             squares, numbers = self._index.search(queries.float().contiguous().numpy(), count)
             return torch.from_numpy(squares).clamp_min(0).sqrt(), torch.from_numpy(numbers)
-        keys = self.keys.to(queries.device)
+        self.keys = keys = self.keys.to(queries.device)  # for all later queries
         parts = [
             torch.cdist(part, keys).topk(count, dim=1, largest=False)
             for part in queries.float().split(max(_AT_A_TIME // len(keys), 1))

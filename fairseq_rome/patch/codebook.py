@@ -45,13 +45,16 @@ class Codebook(Beside, kind="codebook"):
         Raises:
             EditError: if the model lacks the site.
         """
-        index = Neighbours(self.keys)
+        index, here = Neighbours(self.keys), self
 
         def value(inputs: Tensor, _: Tensor) -> Tuple[Tensor, Tensor]:
+            nonlocal here
+            if here.reach.device != inputs.device:
+                here = replace(here, values=here.values.to(inputs.device), reach=here.reach.to(inputs.device))
             distances, numbers = index.nearest(inputs.detach().reshape(-1, inputs.shape[-1]), 1)
             nearest = numbers[:, 0]
-            near = distances[:, 0] < self.reach.to(distances.device)[nearest]
-            return near.view(inputs.shape[:-1]), self.values.to(inputs.device)[nearest[near]]
+            near = distances[:, 0] < here.reach[nearest]
+            return near.view(inputs.shape[:-1]), here.values[nearest[near]]
 
         with prepared(model), add_at_tokens(model, self.site, value, instead=True):
             yield

@@ -54,10 +54,13 @@ class Datastore(Beside, kind="datastore"):
         Raises:
             EditError: if the model lacks the site, or its decoder has no plain output layer.
         """
-        index = Neighbours(self.keys)
+        index, here = Neighbours(self.keys), self
 
         def rescore(inputs: Tensor, logits: Tensor) -> Tensor:
-            return self.mixed(index, inputs.detach(), logits)
+            nonlocal here
+            if here.reach.device != inputs.device:
+                here = replace(here, tokens=here.tokens.to(inputs.device), reach=here.reach.to(inputs.device))
+            return here.mixed(index, inputs.detach(), logits)
 
         with rescored(model, self.site, rescore):
             yield
@@ -67,18 +70,18 @@ class Datastore(Beside, kind="datastore"):
 
         Args:
             index: of the keys.
-            inputs: n x d states.
+            inputs: n x d states, on the device of the tokens and the reach.
             logits: n x V; returned as they are where no state has a neighbour.
         """
         distances, numbers = index.nearest(inputs, self.neighbours)
-        share = distances / self.reach.to(distances.device)[numbers]
+        share = distances / self.reach[numbers]
         near = share < 1
         rows = near.any(1)
         if not bool(rows.any()):
             return logits
         votes = (-share[rows].square() / self.temperature).masked_fill(~near[rows], -math.inf).softmax(1)
         own = logits[rows].float().log_softmax(-1)
-        voted = torch.zeros_like(own).scatter_add_(1, self.tokens.to(own.device)[numbers[rows]], votes.to(own))
+        voted = torch.zeros_like(own).scatter_add_(1, self.tokens[numbers[rows]], votes.to(own))
         mixed = torch.logaddexp(own + math.log1p(-self.weight), voted.log() + math.log(self.weight))
         changed = logits.clone()
         changed[rows] = mixed.to(logits.dtype)
