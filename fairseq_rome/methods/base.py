@@ -93,8 +93,10 @@ class CoverSettings(ValueSettings):
 class ReachSettings(Settings):
     """Settings of every method that knows the states to act in by their nearness to kept ones."""
 
+    # Of five terms of Multi30k with one attempt each, 0.8 held in 91 of 137 probes (65 cleanly) and kept 1,495 of 1,500
+    # other sentences; 0.9 in 101 (74) and 1,494; 1.0 in 103 (72) and 1,477.
     edit_reach: float = setting(
-        0.8,
+        0.9,
         "knn, grace: how far a state may lie from a kept one and still count as the same, as a share of the way to the "
         "nearest background state in which something else is right; more generalises, and changes more",
     )
