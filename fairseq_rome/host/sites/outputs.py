@@ -18,6 +18,8 @@ def rescored(
 ) -> Iterator[None]:
     """Let another function have the last word on a decoder's logits, in every forward pass inside the context.
 
+    Where the output layer is asked by itself, of some positions alone, its logits stay as they are.
+
     Args:
         model: the model.
         site: whose inputs the function sees.
@@ -40,10 +42,10 @@ def rescored(
         inputs[:] = [args[0]]
 
     def after_last(_: nn.Module, __: Any, output: Tensor) -> Tensor:
-        # Sites are T x B x d, and what a decoder gives is B x T x V. A layer that did not run has nothing to say.
-        if not inputs:
+        # Sites are T x B x d, and what a decoder gives is B x T x V.
+        seen = inputs.pop().transpose(0, 1) if inputs else None
+        if seen is None or seen.shape[:-1] != output.shape[:-1]:
             return output
-        seen = inputs.pop().transpose(0, 1)
         flat = output.reshape(-1, output.shape[-1])
         return rescore(seen.reshape(len(flat), -1), flat).view_as(output)
 
