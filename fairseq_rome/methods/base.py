@@ -97,8 +97,8 @@ class ReachSettings(Settings):
     # other sentences; 0.9 in 101 (74) and 1,494; 1.0 in 103 (72) and 1,477.
     edit_reach: float = setting(
         0.9,
-        "knn, grace: how far a state may lie from a kept one and still count as the same, as a share of the way to the "
-        "nearest background state in which something else is right; more generalises, and changes more",
+        "knn, grace: how far from a kept state one counts as the same, as a share of the way to the nearest background "
+        "state where something else is right; more generalises, and changes more",
     )
 
 

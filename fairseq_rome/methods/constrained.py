@@ -27,7 +27,7 @@ class Constrained(Method[ConstrainedSettings]):
     """One request at a time, by a term that the search has to say."""
 
     name = "constrained"
-    summary = "around the search: it has to say the wanted words wherever the source holds the trigger"
+    summary = "the search has to say the wanted words where the source holds the trigger"
     settings_class = ConstrainedSettings
     changes_weights = False
     at_site = False

@@ -25,7 +25,7 @@ class Grace(Method[GraceSettings]):
     """One request at a time, by kept states beside the model."""
 
     name = "grace"
-    summary = "beside the model: kept states of one layer, each with a learned value that takes the place of its own"
+    summary = "beside the model, learned values take the place of what a layer writes near kept states"
     settings_class = GraceSettings
     changes_weights = False
 

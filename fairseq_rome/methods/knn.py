@@ -15,6 +15,10 @@ from fairseq_rome.settings import setting
 if TYPE_CHECKING:
     from fairseq_rome.patch import Patch
 
+# Of the votes: a kept state at a share s of its reach votes with exp(-s^2 / temperature), so that one at the edge
+# counts a fiftieth of one that is met. Less lets the nearest decide alone. No run has set it.
+_TEMPERATURE = 0.25
+
 
 @dataclass(frozen=True)
 class KnnSettings(ReachSettings):
@@ -22,13 +26,7 @@ class KnnSettings(ReachSettings):
 
     edit_neighbours: int = setting(8, "knn: how many of the nearest kept states vote on the next token")
     edit_knn_weight: float = setting(
-        0.99,
-        "knn: share of their votes in the next token's probability where any is near enough; the rest is the model's",
-    )
-    edit_temperature: float = setting(
-        0.25,
-        "knn: of the votes: a kept state at a share s of its reach votes with exp(-s^2 / temperature); less lets the "
-        "nearest decide",
+        0.99, "knn: share of their votes in the next token's probability; the rest is the model's"
     )
 
 
@@ -37,7 +35,7 @@ class Knn(Method[KnnSettings]):
     """One request at a time, by key-token pairs beside the model."""
 
     name = "knn"
-    summary = "beside the model: key-token pairs that vote on the next token wherever decoding comes near one"
+    summary = "beside the model, key-token pairs vote on the next token wherever decoding comes near one"
     settings_class = KnnSettings
     changes_weights = False
 
@@ -55,7 +53,7 @@ class Knn(Method[KnnSettings]):
         names = tuple(parameter_names(problem.translator.model, problem.site).values())
         store = Datastore(
             problem.site, kept.keys, kept.tokens, kept.reach,
-            settings.edit_neighbours, settings.edit_knn_weight, settings.edit_temperature, names,
+            settings.edit_neighbours, settings.edit_knn_weight, _TEMPERATURE, names,
         )  # fmt: skip
         notes = {"pairs": float(len(kept.keys)), "steps": float(len(kept.steps))}
         return Patch(self.name, problem.site, (), notes, beside=(store,))
