@@ -55,6 +55,9 @@ CLIENTS = [
     "libretranslatepy",  # the client of LibreTranslate that most use, which must translate against the server as it is
     'libretranslate-aio; python_version >= "3.9"',  # another one, which can suggest too
 ]
+FAISS = [
+    "faiss-cpu",  # searches key-token pairs of --method knn more quickly where there are many; torch does it too
+]
 DOCS = [
     "sphinx",  # builds the pages, fails on a broken link, and makes the API pages from the docstrings
     "myst-parser",  # reads pages in Markdown, which other readers show as they are too
@@ -78,6 +81,7 @@ setup(
     extras_require={
         "fairseq": FAIRSEQ,
         "serve": SERVE,
+        "faiss": FAISS,
         "test": [*TEST, *SERVE, *CLIENTS],
         "lint": ["ruff", "mypy", "build", "twine"],
         "docs": DOCS,

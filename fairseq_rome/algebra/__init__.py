@@ -14,11 +14,13 @@ from fairseq_rome.algebra.detectors import (
     respond,
 )
 from fairseq_rome.algebra.least_squares import batch_update, compact, equality_update, insert_keys, ridged
+from fairseq_rome.algebra.neighbours import Neighbours, distance_to_nearest
 from fairseq_rome.algebra.sequential import alphaedit_update, nse_neurons, nse_update, null_space
 
 __all__ = [
     "Detector",
     "Negatives",
+    "Neighbours",
     "Whitening",
     "alphaedit_update",
     "batch_update",
@@ -26,6 +28,7 @@ __all__ = [
     "compact",
     "equality_update",
     "discriminant",
+    "distance_to_nearest",
     "fit_detector",
     "insert_keys",
     "logistic_loss",

@@ -50,6 +50,7 @@ class Case:
         ignored: sentences of the corpus in which the change is wanted too.
         endings: endings with which a segment still counts as itself.
         notes: what a user should know of how the request was understood, a sentence each.
+        scoped: whether the change hangs on the trigger, and not on the unwanted segment alone.
     """
 
     request: EditRequest
@@ -68,6 +69,7 @@ class Case:
     readings: Tuple[Reading, ...] = ()
     other_uses: Tuple[Pair, ...] = ()
     is_word: Callable[[str], bool] = lambda word: True
+    scoped: bool = True
 
     def cleanly_shown_by(self, before: str, output: str) -> bool:
         """Whether an output for another sentence shows the change, and is otherwise what it was.
@@ -151,7 +153,7 @@ def prepare(
     return Case(
         request, before, known.difference, known.trigger, example, contexts, held_out,
         near, frozenset(ignored), endings, tuple(notes), triggers, known.evidence, known.readings, uses,
-        word_check(sides.association.corpus),
+        word_check(sides.association.corpus), scoped,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def _parse_and_run(argv: Sequence[str]) -> int:
     from fairseq_rome.workbench.edit_job import EditJob
 
     if not asked.dry_run:
-        with telling_if_written(asked.spec.save_to):
+        with telling_if_written(asked.spec.output):
             tell = printer(asked.as_json, asked.spec.settings)
             done = EditJob(asked.spec, tell, asked.progress).run()
         if asked.queued is not None and done.written:

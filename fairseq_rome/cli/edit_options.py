@@ -131,8 +131,8 @@ def parse(
     model, progress, as_json = model_spec(
         "fairseq-edit", own, rest, settings.seed, patch_paths(own.edit_patches)
     )
-    if not own.dry_run and not own.save_to:
-        raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")
+    if not own.dry_run:
+        _check_written(settings.method, own.save_to, own.save_patch)
     from fairseq_rome.workbench.edit_job import EditSpec
 
     spec = EditSpec(
@@ -142,6 +142,26 @@ def parse(
         None if queued is None else queued.given,
     )  # fmt: skip
     return EditCommand(spec, own.dry_run, progress, as_json, queued)
+
+
+def _check_written(method: str, save_to: Optional[str], save_patch: Optional[str]) -> None:
+    """Refuse a run that has no file to write what its method makes.
+
+    Raises:
+        EditError: naming the option.
+    """
+    from fairseq_rome.methods.registry import method_named
+
+    if method_named(method).changes_weights:
+        if not save_to:
+            raise EditError("--save-to is missing, expected a file for the edited checkpoint (or --dry-run)")
+    elif save_to:
+        raise EditError(
+            f"--save-to: --method {method} changes no weights, and no checkpoint can hold what it makes; expected "
+            "--save-patch in its place, a file for --edit-patches"
+        )
+    elif not save_patch:
+        raise EditError(f"--save-patch is missing, expected a file for what --method {method} makes (or --dry-run)")
 
 
 def read_settings(path: Optional[str], defaults: EditSettings = _DEFAULTS) -> EditSettings:

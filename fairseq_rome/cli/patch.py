@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import Any, Mapping, Sequence
 
 from fairseq_rome.cli.command import command, import_fairseq
@@ -15,7 +16,7 @@ _TEXTS = ("source", "target", "trigger")
 
 def _parse_and_run(argv: Sequence[str]) -> int:
     asked = parse(argv, import_fairseq)
-    commands = {"show": _show, "apply": _apply, "revert": _revert, "merge": _merge, "diff": _diff}
+    commands = {"show": _show, "apply": _apply, "revert": _revert, "merge": _merge, "diff": _diff, "try": _try}
     with telling_if_written(asked.output.path):
         return commands[asked.name](asked)
 
@@ -90,6 +91,28 @@ def _diff(asked: PatchCommand) -> int:
         print(f"found {summary(patch)}")
     near = f"but for {found.off:,} numbers, by at most {found.ulps:.3g} units in the last place"
     print(f"wrote {asked.output.path}: {first} with it is {second} {near if found.off else 'bit for bit'}")
+    return 0
+
+
+def _try(asked: PatchCommand) -> int:
+    from fairseq_rome.cli.printers import as_json
+    from fairseq_rome.workbench.rule_trial import try_rules
+
+    trial = try_rules(*asked.files)
+    for change in trial.changes:
+        if asked.as_json:
+            print(as_json(change._asdict()))
+            continue
+        print(f"line {change.line}, rule {', '.join(map(str, change.rules))}")
+        for name, text in (("source", change.source), ("before", change.before), ("after", change.after)):
+            print(f"  {name:8}{text}")
+    for number, rule in enumerate(trial.rules, start=1):
+        if asked.as_json:
+            print(as_json({"rule": number, **asdict(rule), "changes": trial.count(number)}))
+        else:
+            of = f" ({rule.id})" if rule.id else ""
+            count = f"{trial.count(number)} of {trial.sentences} change"
+            print(f"rule {number}{of}: {rule.find} -> {rule.replace}: {count}")
     return 0
 
 

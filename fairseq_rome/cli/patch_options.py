@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fairseq_rome.workbench.patching import OutputSpec
 
 PROG = "fairseq-edit-patch"
+_FILES = ("base", "edited", "first", "second", "rules", "source", "output")
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class PatchCommand:
     """One run of the command, as it was asked for.
 
     Args:
-        name: `show`, `apply`, `revert`, `merge` or `diff`.
-        files: checkpoints and patch files, in the order given.
+        name: `show`, `apply`, `revert`, `merge`, `diff` or `try`.
+        files: checkpoints, patch files and texts, in the order given.
         output: where the new file goes; its path is empty where none is written.
         ids: requests whose patches to take out.
         everything: whether every patch is to be taken out.
@@ -48,7 +49,7 @@ def parse(argv: Sequence[str], prepare: Callable[[], None]) -> PatchCommand:
     """
     own = own_parser().parse_args(argv)
     given = vars(own)
-    files = [given[name] for name in ("base", "edited", "first", "second") if name in given]
+    files = [given[name] for name in _FILES if name in given]
     files += [*given.get("files", ()), *given.get("patches", ())]
     prepare()
     from fairseq_rome.workbench.patching import OutputSpec
@@ -104,6 +105,12 @@ def own_parser() -> argparse.ArgumentParser:
     diff.add_argument("second", metavar="B", help="the checkpoint after")
     _add_output(diff, "the patch file")
     add_trust(diff)
+
+    trial = sub_parser(commands, "try", "tell what rules would change in a corpus of outputs", texts["try"])
+    trial.add_argument("rules", metavar="RULES", help="a table of rules (.tsv, .yaml), or a patch file that holds some")
+    trial.add_argument("--source", metavar="FILE", required=True, help="source sentences, one a line")
+    trial.add_argument("--output", metavar="FILE", required=True, help="what a model says of them, line by line")
+    trial.add_argument("--json", action="store_true", help="a line of JSON for each change, and one for each rule")
     return parser
 
 

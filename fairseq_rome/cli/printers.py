@@ -124,8 +124,11 @@ class Printer(Listener):
                     f", holds in {result.general:.0%} of {result.held_out} sentences that the fit did not see, cleanly "
                     f"in {result.clean:.0%}"
                 )
+            made = f"at {result.patch.site}, |dW|/|W| {result.size:.4f}"
+            if not result.patch.changes:
+                made = f"beside the model, {result.patch.describe()}"
             lines.append(
-                f"  edit    {result.patch.method} at {result.patch.site}, |dW|/|W| {result.size:.4f}, "
+                f"  edit    {result.patch.method} {made}, "
                 f"{result.contexts} contexts{general}"
             )
         lines += [f"  note    {note}" for note in result.notes]

@@ -121,6 +121,8 @@ def parse(argv: Sequence[str], prepare: Callable[[], None] = lambda: None) -> Se
         raise EditError("--edit-cache none: the server's processes share what is kept there, expected a folder")
     if method_named(settings.method).together:
         raise EditError(f"method {settings.method} fits all requests together, expected one that takes them one by one")
+    if not method_named(settings.method).changes_weights:
+        raise EditError(f"method {settings.method} changes no weights, expected one whose edits a checkpoint can hold")
     spec = ServerSpec(
         model, own.queue, settings, own.failed_fixes, own.least_unchanged, own.bake_to, token, own.serve_batch,
         _limits(own.most_characters, own.most_sentences, own.rate),

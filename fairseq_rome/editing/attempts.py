@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Callable, Iterator, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.case import Case
 from fairseq_rome.editing.edit_settings import EditSettings
@@ -84,7 +84,8 @@ def attempt(
     best = BestAttempt(None, failure(case, "no attempt was made"))
     sites = sites_for(translator, case, settings)
     elsewhere = _elsewhere(translator, case.trigger, directions)
-    options = [(site, variant) for site in sites for variant in _variants(case)][: settings.edit_tries]
+    variants = _variants(case) if method_named(settings.method).at_site else [(case, False)]
+    options = [(site, variant) for site in sites for variant in variants][: settings.edit_tries]
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):
         try:
             early = early_site(translator.model, site, settings) if variant.contexts else None
@@ -110,13 +111,12 @@ def _elsewhere(
     return tuple((one.translator, one.holding(trigger, most)) for one in alike)
 
 
-def _variants(case: Case) -> Iterator[Tuple[Case, bool]]:
+def _variants(case: Case) -> List[Tuple[Case, bool]]:
     """Of growing strength: the changed segment, every unsure token, then the example alone."""
-    yield case, False
-    yield case, True
+    variants = [(case, False), (case, True)]
     if case.contexts or case.held_out:
-        alone = replace(case, contexts=(), held_out=())
-        yield alone, True
+        variants.append((replace(case, contexts=(), held_out=()), True))
+    return variants
 
 
 def _tried(problem: EditProblem, case: Case, settings: EditSettings) -> BestAttempt:
@@ -130,4 +130,4 @@ def _tried(problem: EditProblem, case: Case, settings: EditSettings) -> BestAtte
     fault = fault_of_size(problem.translator, problem.example.pair, patch, weights, settings)
     if fault:
         return BestAttempt(None, failure(case, fault))
-    return BestAttempt(patch, judge(problem.translator, case, patch, max(weights.values())))
+    return BestAttempt(patch, judge(problem.translator, case, patch, max(weights.values(), default=0.0)))

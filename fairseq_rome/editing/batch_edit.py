@@ -48,7 +48,7 @@ def edit_together(
     if not cases:
         return results
     patch = _fit_all(edited, list(cases.values()), settings)
-    size = max(relative_size(edited.translator.model, patch).values())
+    size = max(relative_size(edited.translator.model, patch).values(), default=0.0)
     fault = too_large(size, f"the change is {size:.3g} of a weight", settings)
     if not fault:
         edited.add(patch)

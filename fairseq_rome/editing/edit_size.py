@@ -38,7 +38,7 @@ def fault_of_size(
         size = added_to_values(translator, pair, patch.site, patch) / _UNIT_OF_A_GATE
         of = f"the change at {patch.site} adds {size * _UNIT_OF_A_GATE:.3g} times what the site writes"
         return too_large(size, f"{of}, {size:.3g} in units of {_UNIT_OF_A_GATE:g} times", settings)
-    size = max(weights.values())
+    size = max(weights.values(), default=0.0)  # what acts beside the weights has none
     return too_large(size, f"the change at {patch.site} is {size:.3g} of the weight", settings)
 
 

@@ -27,8 +27,8 @@ from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.sites import Site, parameter_names
 from fairseq_rome.methods.base import SiteResources
 from fairseq_rome.methods.registry import method_named
-from fairseq_rome.patch import Patch, apply_, differing, preserved, restore_
-from fairseq_rome.statistics import Background, backgrounds
+from fairseq_rome.patch import Patch, apply_, besides_on, differing, preserved, restore_, set_besides_
+from fairseq_rome.statistics import Background, backgrounds, unmeasured
 from fairseq_rome.text.requests import EditRequest
 
 
@@ -111,6 +111,8 @@ class ModelUnderEdit:
         """Take out all of this run's patches but the first `kept`."""
         own = self.own_patches
         restore_(self.translator.model, {name: self._saved[name] for patch in own for name in patch.names})
+        made = {id(one) for patch in own for one in patch.beside}
+        set_besides_(self.translator.model, [one for one in besides_on(self.translator.model) if id(one) not in made])
         self.patches = self.patches[: self._earlier]
         for patch in own:
             self.neurons.give_back(patch)
@@ -120,6 +122,8 @@ class ModelUnderEdit:
     def resources(self, site: Site, settings: EditSettings) -> SiteResources:
         """What an edit may use of a site now."""
         method = method_named(settings.method)
+        if not method.at_site:
+            return SiteResources(unmeasured())
         names = parameter_names(self.translator.model, site)
         measured = self.background(site, settings)
         spare = self.spare_neurons(site, settings) if method.takes_neurons else ()
@@ -151,6 +155,7 @@ class ModelUnderEdit:
             edited = differing(self.translator.model, self._saved)
             with preserved(self.translator.model, edited):
                 restore_(self.translator.model, edited)
+                set_besides_(self.translator.model, ())
                 found = backgrounds(
                     self.translator, self.corpus, measured_together(self.translator.model, site, settings), tokens,
                     self._surroundings.cache, self._fingerprint, self._surroundings.directions, weighs,

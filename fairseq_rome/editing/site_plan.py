@@ -10,7 +10,7 @@ from fairseq_rome.cases.case import Case
 from fairseq_rome.editing.edit_settings import TRACED, EditSettings
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.decoding import Translator
-from fairseq_rome.host.sites import FFN, Site, find_sites
+from fairseq_rome.host.sites import FFN, OUTPUTS, Site, find_sites
 from fairseq_rome.methods.registry import method_named
 from fairseq_rome.tracing import LocateSettings, locate, order_to_try, ranked_sites
 
@@ -23,7 +23,12 @@ def sites_of(translator: Translator, case: Case, settings: EditSettings) -> List
 
 
 def sites_for(translator: Translator, case: Case, settings: EditSettings) -> List[Site]:
-    """The sites in the order in which a case tries them: as `plan`, or with `traced` as a trace of it ranks them."""
+    """The sites in the order in which a case tries them: as `plan`, or with `traced` as a trace of it ranks them.
+
+    A method that looks at texts alone has one try, at no site of the model.
+    """
+    if not method_named(settings.method).at_site:
+        return [OUTPUTS]
     planned = plan(list(find_sites(translator.model)), settings)
     if settings.site != TRACED:
         return planned

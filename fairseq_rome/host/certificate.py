@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from fairseq_rome.host.around import around
 from fairseq_rome.host.sites import Site, find_sites, parameter_names
 from fairseq_rome.host.visiting import States
 
@@ -40,13 +41,13 @@ class Certificate:
         """The certificate of a model against what its parameters were; None where there can be none.
 
         Whatever is not the row, the bias and the column of a neuron has to be the same in both, the activation has to
-        give exactly nothing below zero, and no hooks may hang on the model.
+        give exactly nothing below zero, and nothing may hang on the model or stand around its search.
 
         Args:
             model: as it is now.
             old: its parameters before, by the same names; there is no certificate where a layer had more neurons.
         """
-        if any(module._forward_pre_hooks or module._forward_hooks for module in model.modules()):
+        if any(module._forward_pre_hooks or module._forward_hooks for module in model.modules()) or around(model):
             return None
         new = {name: parameter.detach() for name, parameter in model.named_parameters()}
         found: Dict[Site, Tuple[Tensor, Tensor]] = {}

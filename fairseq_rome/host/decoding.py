@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters.base import TaskAdapter
+from fairseq_rome.host.around import searched
 from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.ranks import AHEAD, ALONE, Ranks
@@ -160,7 +162,10 @@ class Translator:
         """
         net_input = self.batcher.sources(sources)
         with torch.no_grad(), _beam_search(self.model, self.generator):
-            results = self.adapter.generate(self.generator, self.model, net_input, begin)
+            results = searched(
+                self.model, self.generator, self.codec, [self.codec.source_text(source) for source in sources],
+                net_input, begin, partial(self.adapter.generate, self.generator, self.model),
+            )  # fmt: skip
         best = [hypotheses[0] for hypotheses in results]
         # A copy, where fairseq gives a view of what it has of the whole batch.
         return [self.hypothesis(one["tokens"].cpu().clone(), float(one["score"])) for one in best]

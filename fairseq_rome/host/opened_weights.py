@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 import torch
 from torch import Tensor, nn
 
+from fairseq_rome.host.around import around
 from fairseq_rome.host.checkpoint.tensors import bits_of, is_marker, tensor_fingerprint
 
 # Numbers that are looked at together for a check sum: more make fewer calls, fewer stay in the processor's cache.
@@ -27,6 +28,7 @@ class OpenedWeights:
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self._hooks = _hooks(model)
+        self._around = around(model)
         tensors = _tensors(model)
         self._checks = _checks(tensors)
         self._digests = {name: tensor_fingerprint(tensor) for name, tensor in tensors.items()}
@@ -41,11 +43,15 @@ class OpenedWeights:
     def unchanged(self) -> bool:
         """Whether the model is what it was: the same weights bit for bit, no other hooks, and in eval mode.
 
+        Nor may anything stand around its search that did not then.
+
         A check sum of all weights is taken each time, in some tens of milliseconds for a hundred megabytes, which shows
         also what was written where torch does not count it, as through `.data`. Weights that torch tells were written
         to or replaced, such as those of an edit that was taken back, are compared by their SHA-256.
         """
         if any(module.training for module in self.model.modules()) or _hooks(self.model) != self._hooks:
+            return False
+        if around(self.model) != self._around:
             return False
         tensors = _tensors(self.model)
         if tensors.keys() != self._places.keys():

@@ -1,8 +1,12 @@
 """Edits as data: made in place, taken back exactly, kept in files that know what they apply to."""
 
+from fairseq_rome.patch.beside import Beside, besides_on, set_besides_
 from fairseq_rome.patch.changes import Change, Patch
+from fairseq_rome.patch.codebook import Codebook
 from fairseq_rome.patch.comparing import Comparison, compare
 from fairseq_rome.patch.composing import composed, grown_widths
+from fairseq_rome.patch.datastore import Datastore
+from fairseq_rome.patch.demanded_terms import DemandedTerm, DemandedTerms
 from fairseq_rome.patch.dense_change import DenseChange
 from fairseq_rome.patch.fitting import fitting, merged, told
 from fairseq_rome.patch.hooks import HookedPatches
@@ -29,11 +33,17 @@ from fairseq_rome.patch.patch_files import (
     save_patches,
 )
 from fairseq_rome.patch.patch_folder import check_patch_folder, file_names, is_folder, write_folder
+from fairseq_rome.patch.rule_book import RuleBook
 from fairseq_rome.patch.stack import Stack, base_weights, read_stack, with_patches, without_patches
 
 __all__ = [
+    "Beside",
     "Change",
+    "Codebook",
     "Comparison",
+    "Datastore",
+    "DemandedTerm",
+    "DemandedTerms",
     "DenseChange",
     "HookedPatches",
     "Intervention",
@@ -43,11 +53,13 @@ __all__ = [
     "NeuronChange",
     "Patch",
     "PatchFile",
+    "RuleBook",
     "Stack",
     "WeightPatches",
     "applied",
     "apply_",
     "base_weights",
+    "besides_on",
     "check_patch_folder",
     "compare",
     "composed",
@@ -68,6 +80,7 @@ __all__ = [
     "relative_size",
     "restore_",
     "save_patches",
+    "set_besides_",
     "told",
     "unpacked",
     "with_patches",

@@ -1,4 +1,4 @@
-"""An edit as data: changes of weights, in the order in which they are made.
+"""An edit as data: changes of weights, in the order in which they are made, and what acts beside the weights.
 
 A kind of change is one class in a file of its own. It subclasses `Change` under the name that patch files give the
 kind, and answers whatever the package asks of a change. Nothing outside that file asks which kind a change is.
@@ -7,16 +7,18 @@ kind, and answers whatever the package asks of a change. Nothing outside that fi
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Dict, List, Mapping, Optional, Set, Tuple, Type
+from typing import Any, ClassVar, Dict, List, Mapping, Optional, Set, Tuple
 
 import torch
 from torch import Tensor
 
 from fairseq_rome.host.checkpoint import tensor_fingerprint
 from fairseq_rome.host.sites import Site
+from fairseq_rome.patch.beside import Beside
+from fairseq_rome.patch.piece import Piece
 
 _WIDTH_DIMS = {"fc1.weight": 0, "fc1.bias": 0, "fc2.weight": 1, "fc3.weight": 0, "fc3.bias": 0, "fc4.weight": 1}
 
@@ -27,32 +29,21 @@ def width_dim(name: str) -> Optional[int]:
 
 
 @dataclass(frozen=True)
-class Change(ABC):
+class Change(Piece):
     """One change of one weight.
 
-    A kind is a frozen dataclass, defined as `class LowRankChange(Change, kind="low-rank")`, with three class
-    attributes. `kind` is its name in patch files. `parts` names the fields that hold tensors, in the order in which
-    patch files hash them. `adds` tells whether the change adds to what stands in the weight. What rounding loses in a
-    sum can't be computed back, so a checkpoint keeps the base of a weight that is added to, and such a change means
-    something else on top of other changes.
+    A kind is a frozen dataclass, defined as `class LowRankChange(Change, kind="low-rank")`, with a class attribute
+    besides those of every `Piece`. `adds` tells whether the change adds to what stands in the weight. What rounding
+    loses in a sum can't be computed back, so a checkpoint keeps the base of a weight that is added to, and such a
+    change means something else on top of other changes.
 
     Args:
         name: state-dict name of the weight.
     """
 
-    kind: ClassVar[str]
-    parts: ClassVar[Tuple[str, ...]]
     adds: ClassVar[bool]
 
     name: str
-
-    def __init_subclass__(cls, kind: str) -> None:
-        """Register a kind under the name that patch files give it."""
-        super().__init_subclass__()
-        if kind in _KINDS:
-            raise ValueError(f"two kinds of change are called {kind!r}, expected one name for each")
-        cls.kind = kind
-        _KINDS[kind] = cls
 
     @abstractmethod
     def apply_(self, weight: Tensor) -> None:
@@ -62,32 +53,9 @@ class Change(ABC):
     def fault(self, weight: Tensor) -> str:
         """Why the change can't be made in a weight of whatever width, in a few words; empty if it can."""
 
-    @abstractmethod
-    def describe(self) -> str:
-        """What the change is, in a few words: its neuron, its rank or its size."""
-
-    @classmethod
-    @abstractmethod
-    def from_record(cls, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Change:
-        """Read back what `record` gave.
-
-        Args:
-            record: plain values.
-            tensors: by field, as `tensors` gave them.
-
-        Raises:
-            KeyError, TypeError, ValueError: if something is missing or is of another form.
-        """
-
     def record(self) -> Dict[str, Any]:
         """All that is no tensor, in plain values."""
-        return {"kind": self.kind, "name": self.name}
-
-    @property
-    def tensors(self) -> Dict[str, Tensor]:
-        """All tensors of the change by field; a field without one is left out."""
-        values = {part: getattr(self, part) for part in self.parts}
-        return {part: value for part, value in values.items() if value is not None}
+        return {**super().record(), "name": self.name}
 
     @property
     def fingerprint_text(self) -> str:
@@ -136,23 +104,9 @@ class Change(ABC):
         return "" if good else "holds NaN, infinity or integers"
 
 
-_KINDS: Dict[str, Type[Change]] = {}
-
-
-def kind_of(record: Mapping[str, Any]) -> Type[Change]:
-    """The class of a change that was taken apart.
-
-    Raises:
-        KeyError, ValueError: if the record names no kind of change.
-    """
-    if record["kind"] not in _KINDS:
-        raise ValueError(f"change of kind {record['kind']!r}, expected one of {', '.join(sorted(_KINDS))}")
-    return _KINDS[record["kind"]]
-
-
 @dataclass(frozen=True)
 class Patch:
-    """The changes of one edit, in the order in which they are made.
+    """The changes of one edit, in the order in which they are made, and what it has beside the weights.
 
     Args:
         method: the method that computed it.
@@ -161,6 +115,7 @@ class Patch:
         notes: figures about the edit (gate margins, number of contexts, ...), plain numbers by name.
         keys: by name of an `fc2.weight`, the m x f keys that the edit gave new values; later edits keep off them.
         about: the request that it is for, in plain values: id, source, target, ...
+        beside: what acts beside the weights, such as a datastore or rules.
     """
 
     method: str
@@ -169,6 +124,7 @@ class Patch:
     notes: Mapping[str, float] = field(default_factory=dict)
     keys: Mapping[str, Tensor] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+    beside: Tuple[Beside, ...] = ()
 
     @property
     def names(self) -> List[str]:
@@ -176,10 +132,22 @@ class Patch:
         return list(dict.fromkeys(change.name for change in self.changes))
 
     @property
+    def needs(self) -> List[str]:
+        """The parameters whose marks tell the model that it is for: those that it changes or was computed from."""
+        found = [*self.names, *(name for one in self.beside for name in one.computed_from)]
+        return list(dict.fromkeys(found))
+
+    @property
+    def pieces(self) -> Tuple[Piece, ...]:
+        """Its changes, then what it has beside the weights."""
+        return (*self.changes, *self.beside)
+
+    @property
     def size_bytes(self) -> int:
-        """Memory of all numbers of its changes."""
-        parts = [part for change in self.changes for part in change.tensors.values()]
-        return sum(part.numel() * part.element_size() for part in parts)
+        """Memory of all its numbers and, where it has rules and terms, of their texts."""
+        parts = [part for piece in self.pieces for part in piece.tensors.values()]
+        texts = sum(len(one.text.encode()) for one in self.beside)
+        return texts + sum(part.numel() * part.element_size() for part in parts)
 
     @property
     def neurons(self) -> List[int]:
@@ -206,18 +174,18 @@ class Patch:
         return {change.name: change.rank for change in self.changes if change.rank is not None}
 
     def describe(self) -> str:
-        """Its neurons, ranks and sizes in a few words."""
+        """Its neurons, ranks and sizes, and what it has beside the weights, in a few words."""
         parts = [
             f"neuron{'s' if len(neurons) > 1 else ''} {', '.join(map(str, sorted(neurons)))}"
             + (f" of {site}" if site != self.site else "")
             for site, neurons in self.taken.items()
         ]
-        return ", ".join([*parts, *(one.describe() for one in self.changes if one.neuron is None)])
+        return ", ".join([*parts, *(one.describe() for one in self.pieces if getattr(one, "neuron", None) is None)])
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of what it does to a model."""
         digest = hashlib.sha256(f"{self.method} {self.site}".encode())
-        for change in self.changes:
-            digest.update(f"\n{change.fingerprint_text}".encode())
+        for piece in self.pieces:
+            digest.update(f"\n{piece.fingerprint_text}".encode())
         return digest.hexdigest()

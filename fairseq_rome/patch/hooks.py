@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.sites import Site, add_at_tokens, find_sites, layer_at, parameter_names, prepared
+from fairseq_rome.patch.beside import besides_on, set_besides_
 from fairseq_rome.patch.changes import Change, Patch
 from fairseq_rome.patch.intervention import Intervention
 
@@ -128,7 +129,7 @@ class HookedPatches(Intervention):
     """Patches that hooks hold beside a model.
 
     Args:
-        patches: the patches.
+        patches: the patches; what they have beside the weights is put there too.
         entries: what hooks add at each site; several may have the same site.
     """
 
@@ -195,6 +196,8 @@ class HookedPatches(Intervention):
             for entry in self.entries:
                 layer: Any = layer_at(model, entry.site)
                 stack.enter_context(add_at_tokens(model, entry.site, partial(entry, layer.activation_fn)))
+            stack.callback(set_besides_, model, besides_on(model))
+            set_besides_(model, (*besides_on(model), *(one for patch in self.patches for one in patch.beside)))
             yield
 
     def describe(self) -> str:

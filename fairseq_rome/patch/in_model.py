@@ -1,4 +1,4 @@
-"""Patches in the weights of a model: made in place, taken back bit for bit."""
+"""Patches in the weights of a model, and what they have beside these: made in place, taken back bit for bit."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from fairseq_rome.host.checkpoint import parts_of, same_bits
+from fairseq_rome.patch.beside import besides_on, set_besides_
 from fairseq_rome.patch.changes import Patch
 from fairseq_rome.patch.composing import widened, width_of
 from fairseq_rome.patch.intervention import Intervention
 
 
 def apply_(model: nn.Module, patch: Patch) -> None:
-    """Make a patch's changes in a model; a layer that lacks its neurons grows.
+    """Make a patch's changes in a model, and put beside it what the patch has there; a layer that lacks neurons grows.
 
     A changed weight is a new tensor: another model may share the memory of the old one.
     """
@@ -30,11 +31,12 @@ def apply_(model: nn.Module, patch: Patch) -> None:
             if width:
                 parameter.data = widened(change.name, parameter.data, width)
             change.apply_(parameter)
+    set_besides_(model, (*besides_on(model), *patch.beside))
 
 
 @contextmanager
 def preserved(model: nn.Module, names: Optional[Iterable[str]] = None) -> Iterator[Dict[str, Tensor]]:
-    """Give back parameters bit for bit on leaving, whatever was done to them.
+    """Give back parameters bit for bit on leaving, whatever was done to them, and what was beside the model.
 
     Args:
         model: the model.
@@ -46,9 +48,11 @@ def preserved(model: nn.Module, names: Optional[Iterable[str]] = None) -> Iterat
     """
     chosen = [name for name, _ in model.named_parameters()] if names is None else names
     saved = {name: _kept(model.get_parameter(name).detach()) for name in chosen}
+    beside = besides_on(model)
     try:
         yield saved
     finally:
+        set_besides_(model, beside)
         restore_(model, saved)
 
 
@@ -61,16 +65,18 @@ class WeightPatches(Intervention):
         """The model with the patches inside the context, and bit for bit as before after it."""
         names = dict.fromkeys(name for patch in self.patches for name in patch.names)
         saved = {name: model.get_parameter(name).detach().clone() for name in names}
+        beside = besides_on(model)
         try:
             for patch in self.patches:
                 apply_(model, patch)
             yield
         finally:
+            set_besides_(model, beside)
             restore_(model, saved)
 
     def describe(self) -> str:
-        """The patches, which are in the weights."""
-        return f"{self._listed()} in the weights"
+        """The patches, and where they are."""
+        return f"{self._listed()} {self._place()}"
 
 
 def applied(model: nn.Module, *patches: Patch) -> ContextManager[None]:

@@ -83,6 +83,14 @@ class Intervention(ABC):
         """
         save_patches(path, patch_file(self.patches, state, info or {}), force, inputs)
 
+    def _place(self) -> str:
+        """Where patches are that are not held by hooks."""
+        beside = any(patch.beside for patch in self.patches)
+        changes = any(patch.changes for patch in self.patches)
+        return "in the weights and beside the model" if beside and changes else (
+            "beside the model" if beside else "in the weights"
+        )
+
     def _listed(self) -> str:
         count = f"{len(self.patches)} patch{'' if len(self.patches) == 1 else 'es'}"
         return f"{count} ({'; '.join(f'{told(patch)}: {patch.describe()}' for patch in self.patches)})"

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint import edited_state
+from fairseq_rome.patch.beside import besides_on, set_besides_
 from fairseq_rome.patch.changes import Patch
 from fairseq_rome.patch.composing import composed
 from fairseq_rome.patch.fitting import NamedFile, fitting
@@ -53,6 +54,7 @@ def patch_on_load_(model: nn.Module, files: Sequence[NamedFile]) -> None:
                 parameter.data = parameter.new_empty(weight.shape)
         state_dict.update({name: weight for name, weight in changed.items() if name in state_dict})
         setattr(module, _STACK, stack)
+        set_besides_(module, [one for patch in _patches(files) for one in patch.beside])
 
     model._register_load_state_dict_pre_hook(before_load, with_module=True)
 
@@ -120,17 +122,20 @@ class FilePatches(Intervention):
         weights = _as_saved(one.state_dict(), self.files)
         changed, stack = _changed(one, weights, self.files, outer or Stack())
         saved = {name: one.get_parameter(name).detach().clone() for name in changed}
+        beside = besides_on(one)
         try:
             _put_(one, changed, stack)
+            set_besides_(one, (*beside, *(piece for patch in self.patches for piece in patch.beside)))
             yield
         finally:
             if not any(stack_on(one) is known for known in (stack, outer)):
                 raise RuntimeError("patches of an inner context are still on the model, expected them off first")
+            set_besides_(one, beside)
             _put_(one, saved, outer)
 
     def describe(self) -> str:
-        """The patches and their files; they are in the weights."""
-        return f"{self._listed()} of {', '.join(path for path, _ in self.files)} in the weights"
+        """The patches and their files, and where they are."""
+        return f"{self._listed()} of {', '.join(path for path, _ in self.files)} {self._place()}"
 
 
 @contextmanager

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from fairseq_rome.host.checkpoint import tensor_fingerprint
 from fairseq_rome.host.sites import Site
-from fairseq_rome.patch.changes import Change, Patch, kind_of
+from fairseq_rome.patch.beside import Beside
+from fairseq_rome.patch.changes import Change, Patch
+from fairseq_rome.patch.piece import Piece, kind_of
 
 
 def packed(patches: Sequence[Patch]) -> Tuple[List[Dict[str, Any]], Dict[str, Tensor]]:
@@ -67,14 +69,8 @@ def parted(flat: Mapping[str, Tensor], places: Sequence[Sequence[Any]]) -> Dict[
 
 
 def _record(patch: Patch, key: str, tensors: Dict[str, Tensor]) -> Dict[str, Any]:
-    changes: List[Dict[str, Any]] = []
-    for index, change in enumerate(patch.changes):
-        told, place = change.record(), f"{key}.{index}"
-        # The hash of a file is of its text, so the order of the values counts.
-        first = {"kind": told.pop("kind"), "name": told.pop("name"), "tensors": place}
-        changes.append({**first, **told})
-        for part, value in change.tensors.items():
-            tensors[f"{place}.{part}"] = _own(value)
+    changes = [_taken_apart(one, f"{key}.{index}", tensors) for index, one in enumerate(patch.changes)]
+    beside = [_taken_apart(one, f"{key}.beside.{index}", tensors) for index, one in enumerate(patch.beside)]
     for name, keys in patch.keys.items():
         tensors[f"{key}.keys.{name}"] = _own(keys)
     record = {
@@ -84,15 +80,25 @@ def _record(patch: Patch, key: str, tensors: Dict[str, Tensor]) -> Dict[str, Any
         "about": dict(patch.about),
         "changes": changes,
         "keys": {name: f"{key}.keys.{name}" for name in patch.keys},
+        **({"beside": beside} if beside else {}),
     }
     return {**record, "sha256": _digest(record, tensors)}
+
+
+def _taken_apart(piece: Piece, place: str, tensors: Dict[str, Tensor]) -> Dict[str, Any]:
+    told = piece.record()
+    for part, value in piece.tensors.items():
+        tensors[f"{place}.{part}"] = _own(value)
+    # The hash of a file is of its text, so the order of the values counts.
+    first: Dict[str, Any] = {name: told.pop(name) for name in ("kind", "name") if name in told}
+    return {**first, "tensors": place, **told}
 
 
 def _digest(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """SHA-256, in hexadecimal, of all that a record tells and of the numbers that it names."""
     told = {name: value for name, value in record.items() if name != "sha256"}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    places = [f"{one['tensors']}.{part}" for one in record["changes"] for part in kind_of(one).parts]
+    places = [f"{one['tensors']}.{part}" for one in _pieces(record) for part in kind_of(one).parts]
     for place in (*places, *record["keys"].values()):
         if place in tensors:
             digest.update(f"{place} {tensor_fingerprint(tensors[place])}".encode())
@@ -104,15 +110,21 @@ def _own(value: Tensor) -> Tensor:
     return value.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
+def _pieces(record: Mapping[str, Any]) -> List[Mapping[str, Any]]:
+    return [*record["changes"], *record.get("beside", ())]
+
+
 def _patch(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Patch:
-    changes = tuple(_change(one, tensors) for one in record["changes"])
+    pieces = [_put_together(one, tensors) for one in _pieces(record)]
+    changes = tuple(one for one in pieces if isinstance(one, Change))
+    beside = tuple(one for one in pieces if isinstance(one, Beside))
     keys = {name: tensors[place] for name, place in record["keys"].items()}
     return Patch(
-        record["method"], Site.parse(record["site"]), changes, record["notes"], keys, record["about"]
+        record["method"], Site.parse(record["site"]), changes, record["notes"], keys, record["about"], beside
     )
 
 
-def _change(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Change:
+def _put_together(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Piece:
     kind, place = kind_of(record), record["tensors"]
     places = {part: f"{place}.{part}" for part in kind.parts}
     return kind.from_record(record, {part: tensors[at] for part, at in places.items() if at in tensors})

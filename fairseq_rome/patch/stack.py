@@ -128,9 +128,10 @@ def with_patches(
         known: fingerprint of the state's weights; empty if it is still to be computed.
 
     Raises:
-        EditError: as for `edited_state` and `base_weights`; or if without `built` it can't be told whether a weight is
-            shared.
+        EditError: as for `edited_state` and `base_weights`; if a patch has something beside the weights; or if without
+            `built` it can't be told whether a weight is shared.
     """
+    _check_weights_alone(patches)
     stack = read_stack(state)
     weights = state["model"]
     before = {**weights, **base_weights(state, stack)}
@@ -179,6 +180,15 @@ def without_patches(
     new = _state(state, changed, Stack(rest, base, kept, origin=stack.origin), provenance, None, True)
     _forget(new, set(taken_out), not rest)
     return new
+
+
+def _check_weights_alone(patches: Sequence[Patch]) -> None:
+    for patch in patches:
+        if patch.beside:
+            raise EditError(
+                f"a checkpoint can't hold what {patch.method} makes ({patch.describe()}), expected it in a patch file "
+                "that is put beside the model by --edit-patches"
+            )
 
 
 def _check(name: str, weight: Tensor, expected: Mark) -> None:

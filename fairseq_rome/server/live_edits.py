@@ -6,7 +6,7 @@ from typing import Dict, List, Mapping, Optional, Tuple
 
 from torch import Tensor, nn
 
-from fairseq_rome.patch import HookedPatches, Patch, apply_, restore_
+from fairseq_rome.patch import HookedPatches, Patch, apply_, restore_, set_besides_
 
 Key = Tuple[int, int]
 Patches = Mapping[Key, Patch]
@@ -50,6 +50,7 @@ class LiveEdits:
         wanted = list(proven.items())
         if not _begins_with(wanted, there):
             restore_(self._model, self._saved)
+            set_besides_(self._model, ())
             there = []
         for _, patch in wanted[len(there) :]:
             for name in patch.names:

@@ -76,6 +76,12 @@ class Background:
         return self.inputs[:0].float()
 
 
+def unmeasured() -> Background:
+    """Statistics of no position at all, for what needs none."""
+    none, nothing = torch.zeros(0), torch.zeros(0, dtype=torch.long)
+    return Background(torch.zeros(0, 0), nothing, nothing, none)
+
+
 def as_kept(parts: Sequence[Tensor]) -> Tensor:
     """Rows of inputs as they are kept: in half precision where they are large, and none is beyond its range."""
     size = sum(part.numel() * part.element_size() for part in parts)

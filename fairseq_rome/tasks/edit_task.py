@@ -5,7 +5,7 @@ of `translation` is `translation_edit`) and takes the task's own options and tho
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence
 
 from fairseq.data import LanguagePairDataset, encoders
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters import adapter_for
+from fairseq_rome.host.around import around, searched, source_texts
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.patch import load_patches, patch_paths
 from fairseq_rome.patch.fitting import NamedFile
@@ -96,8 +97,12 @@ class EditTask(FairseqTask):
             patch_on_load_(model, files)
         return model
 
-    def inference_step(self, generator: Any, models: Any, sample: Any, *args: Any, **kwargs: Any) -> Any:
-        """As fairseq's, with models that have the patches of `--edit-patches`.
+    def inference_step(
+        self, generator: Any, models: Any, sample: Any, prefix_tokens: Any = None, constraints: Any = None
+    ) -> Any:
+        """As fairseq's, with models that have the patches of `--edit-patches`, and what these have around the search.
+
+        Where words are demanded on the command line (`--constraints`) these are demanded alone, and no rules act.
 
         Raises:
             EditError: if a model lacks them.
@@ -105,7 +110,17 @@ class EditTask(FairseqTask):
         patches = self._given.edit_patches
         if patches and not all(stack_on(model) or hooked_on(model) for model in models):
             raise EditError(f"--edit-patches {patches}: a model lacks them, expected one loaded by the task")
-        return super().inference_step(generator, models, sample, *args, **kwargs)
+        step = super().inference_step
+        if not (patches and around(models[0])) or constraints is not None:
+            return step(generator, models, sample, prefix_tokens=prefix_tokens, constraints=constraints)
+
+        def search(net_input: Dict[str, Tensor], begin: Any, words: Any = None) -> Any:
+            part = {**sample, "net_input": net_input}
+            return step(generator, models, part, prefix_tokens=begin, constraints=words)
+
+        codec, net_input = self._codec(), sample["net_input"]
+        sources = source_texts(codec, net_input["src_tokens"])
+        return searched(models[0], generator, codec, sources, net_input, prefix_tokens, search)
 
     def load_dataset(self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any) -> None:
         """Load a split of the data directory, or the edit file as the split `edit`.
@@ -123,14 +138,20 @@ class EditTask(FairseqTask):
         if not all(adapter.languages):
             raise EditError("-s and -t are missing: the subset edit is of one direction")
         requests = read_edit_file(given.edit_pref, *adapter.languages, given.edit_markup).requests
-        # Groups of the command's own configuration, or all of its options side by side.
-        groups = [getattr(given, name, given) for name in ("text_tokenizer", "text_bpe")]
-        codec = TextCodec(
-            adapter, encoders.build_tokenizer(groups[0]), encoders.build_bpe(groups[1]), given.edit_input == "bpe"
-        )
+        codec = self._codec()
         sources = [codec.source(request.source) for request in requests]
         targets = [codec.target(request.target) for request in requests]
         self.datasets[split] = self.edit_dataset(sources, targets)
+
+    def _codec(self) -> TextCodec:
+        """Text to the task's tokens and back."""
+        given = self._given
+        # Groups of the command's own configuration, or all of its options side by side.
+        groups = [getattr(given, name, given) for name in ("text_tokenizer", "text_bpe")]
+        return TextCodec(
+            adapter_for(self), encoders.build_tokenizer(groups[0]), encoders.build_bpe(groups[1]),
+            given.edit_input == "bpe",
+        )  # fmt: skip
 
     def edit_dataset(self, sources: Sequence[Tensor], targets: Sequence[Tensor]) -> Any:
         """The requests as the task itself would load them from a data directory.

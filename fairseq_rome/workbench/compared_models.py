@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
 from fairseq_rome.host.certificate import Certificate
@@ -10,10 +10,18 @@ from fairseq_rome.host.checkpoint import fingerprint, read_state, saved_model_cf
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.sites import prepared
-from fairseq_rome.patch import HookedPatches, Patch, fitting, load_patches, read_stack, with_patches
+from fairseq_rome.patch import (
+    HookedPatches,
+    Patch,
+    fitting,
+    load_patches,
+    read_stack,
+    set_besides_,
+    with_patches,
+)
 from fairseq_rome.statistics import keys_of
 from fairseq_rome.workbench.opening import OpenModel
-from fairseq_rome.workbench.provenance import edits_in, history, with_patch_files
+from fairseq_rome.workbench.provenance import edits_in, edits_of, history
 
 # Background positions whose keys tell what stands out. More make the bar surer and take memory.
 _HOOK_TOKENS = 10_000
@@ -66,20 +74,27 @@ def of_checkpoint(model: OpenModel, path: str) -> ComparedModel:
 
 
 def with_edits(model: OpenModel, patches: Sequence[Patch]) -> ComparedModel:
-    """The model with edits in its weights.
+    """The model with edits in its weights, and beside them what they have there.
 
     Args:
         model: the model that is open; it stays as it is.
         patches: in the order in which they were made.
     """
-    built = model.translator.model.state_dict()
-    state = with_patches(model.state, patches, history(patches), built=built, known=model.fingerprint)
+    beside = [one for patch in patches for one in patch.beside]
+    changes = [replace(patch, beside=()) for patch in patches if patch.changes]
+    state = model.state
+    if changes or not beside:
+        built = model.translator.model.state_dict()
+        state = with_patches(state, changes, history(changes), built=built, known=model.fingerprint)
+    translator = model.reopened(state)
+    set_besides_(translator.model, beside)
+    records = [*edits_in(state), *edits_of(history([patch for patch in patches if not patch.changes]))]
     told = {"edited": {"fingerprint": fingerprint(state)}}
-    return ComparedModel(model.reopened(state), tuple(edits_in(state)), told)
+    return ComparedModel(translator, tuple(records), told, alike=not beside)
 
 
 def with_files(model: OpenModel, paths: Sequence[str]) -> ComparedModel:
-    """The model with the edits of patch files in its weights.
+    """The model with the edits of patch files, as a model that is loaded with them has them.
 
     Args:
         model: the model that is open; it stays as it is.
@@ -88,9 +103,8 @@ def with_files(model: OpenModel, paths: Sequence[str]) -> ComparedModel:
     Raises:
         EditError: if a file can't be read or does not fit.
     """
-    built = model.translator.model.state_dict()
-    state, _ = with_patch_files(model.path, model.state, paths, built)
-    return ComparedModel(model.reopened(state), tuple(edits_in(state)), {"patches": list(paths)})
+    patches = fitting([(one, load_patches(one)) for one in paths], model.state["model"], read_stack(model.state))
+    return replace(with_edits(model, patches), told={"patches": list(paths)})
 
 
 def with_hooks(model: OpenModel, paths: Sequence[str], corpus: Corpus) -> ComparedModel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from fairseq_rome.editing.edit_settings import EditSettings
 from fairseq_rome.editing.outcome import Outcome
@@ -14,6 +14,7 @@ from fairseq_rome.evaluation.sentence_sets import SentenceSet
 from fairseq_rome.host.checkpoint import check_output
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Progress, silent
+from fairseq_rome.methods.registry import method_named
 from fairseq_rome.patch import check_patch_folder, is_folder
 from fairseq_rome.report import CARD, Report, check_file, check_folder, write_card, write_report
 from fairseq_rome.text.requests import EditFile, read_edit_file
@@ -27,6 +28,8 @@ from fairseq_rome.workbench.listening import Listener
 from fairseq_rome.workbench.notes import notes_on, notes_on_learning, notes_on_sample
 from fairseq_rome.workbench.opening import open_model
 from fairseq_rome.workbench.specs import EvaluationOptions, ModelSpec
+from fairseq_rome.workbench.staged_patches import StagedPatches
+from fairseq_rome.workbench.staging import StagedCheckpoint
 from fairseq_rome.workbench.workbench import Workbench
 
 
@@ -73,7 +76,7 @@ class EditSpec:
         settings: of the edit.
         evaluation: what the proof looks at besides.
         report: folder of the report; empty for none.
-        save_to: the checkpoint to write.
+        save_to: the checkpoint to write; empty for a method that changes no weights.
         save_patch: the patch file or folder to write; None for none.
         force: whether outputs that exist are replaced.
         keep_going: whether what holds is written even if a request failed.
@@ -107,6 +110,11 @@ class EditSpec:
     def proves(self) -> bool:
         """Whether an evaluation is asked for."""
         return bool(self.evaluation.conditions or self.report or self.evaluation.test_sets)
+
+    @property
+    def output(self) -> str:
+        """The file that is written first of all: the checkpoint, or the patch file where there can be none."""
+        return self.save_to or self.save_patch or ""
 
 
 @dataclass(frozen=True)
@@ -163,7 +171,7 @@ class EditJob:
         self._tell_notes(ready)
         directions = ready.bench.directions(ready.edit_file, settings, ready.corpus)
         journal = journal_of(
-            ready.bench.model, ready.edit_file, ready.corpus, settings, self.spec.save_to, directions
+            ready.bench.model, ready.edit_file, ready.corpus, settings, self.spec.output, directions
         )
         if journal.done:
             self.tell.note(f"going on after {done_by(journal)} that an interrupted run has done")
@@ -205,6 +213,7 @@ class EditJob:
             spec.requests.check(bench)
         edit_file = edit_file or self._read(*bench.languages)
         edit_file = bench.check_requests(edit_file.with_task(spec.task).with_sites(spec.sites))
+        self._check_methods(edit_file)
         sets = load_test_sets(spec.evaluation.test_sets, bench.model.translator.codec)
         hidden = frozenset(source for one in sets for source in one.sources)
         corpus = bench.background(spec.settings.seed, edit_file.held_out.union(hidden))
@@ -241,14 +250,15 @@ class EditJob:
         if spec.dry_run:
             return
         inputs = self._inputs(languages)
-        check_output(spec.save_to, spec.force, inputs)
+        if spec.save_to:
+            check_output(spec.save_to, spec.force, inputs)
         if spec.report:
             check_file(self._card(), spec.force)
         if spec.save_patch and is_folder(spec.save_patch):
             check_patch_folder(spec.save_patch, spec.force)
         elif spec.save_patch:
             check_output(spec.save_patch, spec.force, inputs)
-            if os.path.realpath(spec.save_patch) == os.path.realpath(spec.save_to):
+            if spec.save_to and os.path.realpath(spec.save_patch) == os.path.realpath(spec.save_to):
                 raise EditError(f"{spec.save_patch}: is what --save-to names as well, expected another file")
 
     def _finished(self, ready: _Ready, outcome: Outcome) -> Done:
@@ -266,10 +276,7 @@ class EditJob:
             self.tell.note("nothing was written; --keep-going writes the edits that hold")
             return Done(outcome, None, False, False)
         inputs = self._inputs(bench.languages)
-        with bench.stage(
-            spec.save_to, outcome, spec.settings, force=spec.force, inputs=inputs, text=spec.text,
-            optimizer=not spec.model.options.values["no_save_optimizer_state"],
-        ) as staged:  # fmt: skip
+        with self._staged(bench, outcome, inputs) as staged:
             for note in staged.notes:
                 self.tell.note(note)
             reloaded = staged.reload()
@@ -280,9 +287,34 @@ class EditJob:
                 self.tell.note(refusal)
                 return Done(outcome, report, False, False)
             staged.commit()
-        self.tell.wrote(spec.save_to)
-        self._write_besides(bench, outcome, report, [*inputs, spec.save_to])
+        self.tell.wrote(spec.output)
+        self._write_besides(bench, outcome, report, [*inputs, spec.output])
         return Done(outcome, report, True, held)
+
+    def _staged(
+        self, bench: Workbench, outcome: Outcome, inputs: Sequence[str]
+    ) -> Union[StagedCheckpoint, StagedPatches]:
+        """The edited checkpoint, or the patch file where no checkpoint can hold the edits."""
+        spec = self.spec
+        if not spec.save_to:
+            return bench.stage_patches(
+                spec.output, outcome, spec.settings, force=spec.force, inputs=inputs, text=spec.text
+            )
+        return bench.stage(
+            spec.save_to, outcome, spec.settings, force=spec.force, inputs=inputs, text=spec.text,
+            optimizer=not spec.model.options.values["no_save_optimizer_state"],
+        )  # fmt: skip
+
+    def _check_methods(self, edit_file: EditFile) -> None:
+        """Refuse requests whose edits don't all go where the spec says."""
+        spec = self.spec
+        if spec.dry_run:
+            return
+        for request in edit_file.requests:
+            method = spec.settings.for_request(request).method
+            if method_named(method).changes_weights != bool(spec.save_to):
+                told = "none, expected --save-patch alone" if spec.save_to else "some, expected --save-to"
+                raise EditError(f"request {request.id}: of the weights its method {method} changes {told}")
 
     def _proof(self, ready: _Ready, edited: ComparedModel, outcome: Outcome) -> Report:
         """The report of an outcome, told and written."""
@@ -301,7 +333,7 @@ class EditJob:
     ) -> None:
         """Write what is wished for besides the checkpoint: the patch, and the report's card."""
         spec = self.spec
-        if spec.save_patch:
+        if spec.save_patch and spec.save_to:
             bench.save_patches(
                 spec.save_patch, outcome, spec.settings, force=spec.force, inputs=inputs, text=spec.text
             )
@@ -312,7 +344,7 @@ class EditJob:
 
     def _card(self) -> str:
         """Where the card of the checkpoint goes: it bears the checkpoint's name, since a folder may hold several."""
-        return f"{os.path.splitext(self.spec.save_to)[0]}.{CARD}"
+        return f"{os.path.splitext(self.spec.output.rstrip(os.sep))[0]}.{CARD}"
 
 
 def _refusal(report: Optional[Report], outcome: Outcome, going_on: bool) -> str:

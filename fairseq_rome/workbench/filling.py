@@ -82,6 +82,8 @@ def fill_cache(bench: Workbench, wanted: Filling) -> Filled:
 
 def _measured_sites(translator: Translator, settings: EditSettings) -> List[List[Site]]:
     """The sites that edits with some settings measure, by pass: of sites that are not named, those of the first try."""
+    if not method_named(settings.method).at_site:
+        return []
     planned = plan(list(find_sites(translator.model)), settings)
     tried = planned if settings.sites else planned[:1]
     return [measured_together(translator.model, site, settings) for site in tried]

@@ -70,7 +70,12 @@ def told_patches(outcome: Outcome, languages: Tuple[str, str], text: bool = True
 def edits_in(state: Mapping[str, Any]) -> List[Mapping[str, Any]]:
     """What a checkpoint tells of its edits, the oldest first, a record for each request."""
     runs = (state.get("extra_state") or {}).get(PROVENANCE, [])
-    records = [record for run in runs for record in run["edits"]]
+    return [record for run in runs for record in edits_of(run)]
+
+
+def edits_of(run: Mapping[str, Any]) -> List[Mapping[str, Any]]:
+    """What one run of a `history` tells of its edits, a record for each request."""
+    records = run["edits"]
     return [{**record, **one} for record in records for one in record.get("requests", [{}])]
 
 

@@ -78,15 +78,7 @@ class StagedCheckpoint:
         Returns:
             A sentence for each request that fails; nothing where all is well.
         """
-        edited = [result for result in self._outcome.results if result.status == EDITED]
-        endings = Endings.of(*self._model.languages).target
-        said = reloaded.translator.translate([result.request.source for result in edited])
-        return [
-            f"request {result.request.id} failed: the reloaded checkpoint says {now.text!r}, not what the edited model "
-            "said in memory"
-            for result, now in zip(edited, said)
-            if result.difference and not holds(now.text, result.request.target, result.difference, endings)
-        ]
+        return failures_of(self._outcome, self._model.languages, reloaded, "checkpoint")
 
     def commit(self) -> None:
         """Let the file take its name.
@@ -110,6 +102,26 @@ class StagedCheckpoint:
         traceback: Optional[TracebackType],
     ) -> None:
         self.discard()
+
+
+def failures_of(outcome: Outcome, languages: Tuple[str, str], reloaded: ComparedModel, what: str) -> List[str]:
+    """As `StagedCheckpoint.failures`.
+
+    Args:
+        outcome: what the edit did.
+        languages: codes of source and target.
+        reloaded: the model of the file.
+        what: the file, for messages.
+    """
+    edited = [result for result in outcome.results if result.status == EDITED]
+    endings = Endings.of(*languages).target
+    said = reloaded.translator.translate([result.request.source for result in edited])
+    return [
+        f"request {result.request.id} failed: the reloaded {what} says {now.text!r}, not what the edited model "
+        "said in memory"
+        for result, now in zip(edited, said)
+        if result.difference and not holds(now.text, result.request.target, result.difference, endings)
+    ]
 
 
 def stage_checkpoint(

@@ -53,6 +53,7 @@ from fairseq_rome.workbench.notes import notes_on, notes_on_sample
 from fairseq_rome.workbench.opening import OpenModel
 from fairseq_rome.workbench.provenance import claims_of, history, told_patches
 from fairseq_rome.workbench.specs import EvaluationOptions
+from fairseq_rome.workbench.staged_patches import StagedPatches
 from fairseq_rome.workbench.staging import StagedCheckpoint, stage_checkpoint
 
 Requests = Union[EditFile, EditRequest, Sequence[EditRequest]]
@@ -358,7 +359,7 @@ class Workbench:
             optimizer: keep the optimizer state.
 
         Raises:
-            EditError: if no request holds by an edit, or the file can't be written.
+            EditError: if no request holds by an edit, an edit acts beside the weights, or the file can't be written.
         """
         if not outcome.holding:
             raise EditError(f"{path}: no request holds by an edit, and there is nothing to write")
@@ -397,6 +398,21 @@ class Workbench:
             write_folder(path, patches, model.state, info, force, kept)
         else:
             save_patches(path, patch_file(patches, model.state, info), force, kept)
+
+    def stage_patches(
+        self, path: str, outcome: Outcome, settings: Optional[EditSettings] = None, **how: Any
+    ) -> StagedPatches:
+        """Edits on their way into a patch file; as a staged checkpoint, they are loaded again before they are kept.
+
+        Args:
+            path: as for `save_patches`, like all that follow.
+            outcome: of `edit`.
+            settings: of the edit.
+            how: whatever else `save_patches` takes.
+        """
+        return StagedPatches(
+            self.model, outcome, path, lambda to: self.save_patches(to, outcome, settings, **how)
+        )
 
     def write(self, path: str, outcome: Outcome, settings: Optional[EditSettings] = None, **how: Any) -> None:
         """Write the edited checkpoint once a reload has shown every edit.

@@ -206,7 +206,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         "--path", type=Path, help="another checkpoint of its data directory (default: its model.pt)"
     )
     parser.add_argument("--id", nargs="+", default=["term-wall"], help="requests (default: %(default)s)")
-    parser.add_argument("--method", nargs="+", choices=list(all_methods()), default=list(all_methods()))
+    changing = [name for name, method in all_methods().items() if method.changes_weights]
+    parser.add_argument("--method", nargs="+", choices=changing, default=changing)
     parser.add_argument("--stack", type=Path, metavar="FILE", help="JSONL of some more requests than --stacked")
     parser.add_argument("--stacked", type=int, default=100, metavar="N", help="patches of it (default: %(default)s)")
     parser.add_argument("--taken", type=int, default=37, metavar="N", help="which is taken out first (default: 37)")

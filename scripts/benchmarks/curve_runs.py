@@ -22,7 +22,7 @@ from fairseq_rome.methods.registry import all_methods, method_named
 from fairseq_rome.patch import Patch, preserved, restore_
 
 TUNING = "fine-tuning"
-NAMES = (*all_methods(), TUNING)
+NAMES = (*(name for name, method in all_methods().items() if method.changes_weights), TUNING)
 # Tokens of a batch, epochs at most, and the probability above which a token of an example is clear.
 _TUNING_TOKENS, _MOST_EPOCHS, _CLEAR = 1000, 30, 0.5
 

@@ -211,7 +211,7 @@ def test_language_without_dictionary(folder: Path) -> None:
 SETTINGS = {
     "- method\n": "holds a list",
     "method: [\n": "expected a YAML mapping",
-    "method: guess\n": "method is 'guess', expected one of: alphaedit, emmet, ",
+    "method: guess\n": "method is 'guess', expected one of: alphaedit, constrained, ",
     "edit_steps: many\n": "edit_steps is 'many', expected int",
     "edit_steps: true\n": "edit_steps is True, expected int",
     "edit_stepps: 3\n": "unknown setting 'edit_stepps'",

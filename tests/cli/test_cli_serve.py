@@ -52,10 +52,16 @@ def test_it_says_what_to_put_right(
     assert part in refused(capsys, command(edit_data, tmp_path, *options))
 
 
-def test_fixes_are_taken_one_by_one(edit_data: Path, tmp_path: Path, capsys: Any) -> None:
-    (tmp_path / "memit.yaml").write_text("method: memit\n", encoding="utf-8")
-    told = refused(capsys, command(edit_data, tmp_path, "--edit-config", tmp_path / "memit.yaml"))
-    assert "method memit fits all requests together, expected one that takes them one by one" in told
+@pytest.mark.parametrize(("method", "reason"), [
+    ("memit", "fits all requests together, expected one that takes them one by one"),
+    ("knn", "changes no weights, expected one whose edits a checkpoint can hold"),
+])  # fmt: skip
+def test_fixes_are_taken_one_by_one_and_baked(
+    edit_data: Path, tmp_path: Path, capsys: Any, method: str, reason: str
+) -> None:
+    (tmp_path / "method.yaml").write_text(f"method: {method}\n", encoding="utf-8")
+    told = refused(capsys, command(edit_data, tmp_path, "--edit-config", tmp_path / "method.yaml"))
+    assert f"method {method} {reason}" in told
 
 
 def test_a_short_token_is_refused(edit_data: Path, tmp_path: Path, capsys: Any) -> None:

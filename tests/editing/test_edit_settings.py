@@ -91,7 +91,7 @@ def test_no_setting_of_a_method_is_taken_unchecked() -> None:
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"colour": "red"}, "^edits.yaml: unknown setting 'colour', expected one of: method, site, edit_stats_tokens"),
-    ({"method": "magic"}, "^edits.yaml: method is 'magic', expected one of: alphaedit, emmet, "),
+    ({"method": "magic"}, "^edits.yaml: method is 'magic', expected one of: alphaedit, constrained, "),
     ({"edit-steps": "3"}, "^edits.yaml: edit_steps is '3', expected int$"),
     ({"edit_scope": "all"}, "^edits.yaml: edit_scope is 'all', expected one of: trigger, target$"),
     ({"method": "rome", "edit_energy": -1.0}, "^edits.yaml: edit_energy is -1.0, expected a number of at least 0$"),

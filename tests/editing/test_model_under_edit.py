@@ -8,8 +8,8 @@ import torch
 from conftest import Demo
 from demo_edits import of_demo, run
 
-from fairseq_rome.editing.outcome import EDITED
-from fairseq_rome.patch import LowRankChange, Patch, applied
+from fairseq_rome.editing.outcome import EDITED, FAILED
+from fairseq_rome.patch import LowRankChange, Patch, applied, besides_on
 
 WEIGHT = "decoder.layers.2.fc2.weight"
 
@@ -49,3 +49,25 @@ def test_low_rank_edits_of_a_layer_that_has_grown(demo: Demo) -> None:
     assert all(patch.site.layer == 2 and min(patch.neurons) >= 384 for patch in grown)
     assert widths == [384 + len(grown[0].neurons), 384 + len(grown[0].neurons) + len(grown[1].neurons)]
     assert demo.model.get_parameter(WEIGHT).shape[1] == 384
+
+
+def test_edits_in_the_weights_and_beside_them_go_together(demo: Demo) -> None:
+    methods = ((0, "knn"), (1, "rules"), (3, "gated"))
+    requests = [of_demo(number, settings={"method": method}) for number, method in methods]
+    outcome = run(demo, requests, {"method": "knn"})
+    assert [result.status for result in outcome.results] == [EDITED] * 3
+    assert [(bool(patch.changes), bool(patch.beside)) for patch in outcome.patches] == [
+        (False, True), (False, True), (True, False),
+    ]  # fmt: skip
+    assert not besides_on(demo.model)
+    with applied(demo.model, *outcome.patches):
+        said = [one.text for one in demo.translator.translate([request.source for request in requests])]
+    assert said == [result.after for result in outcome.results] == [request.target for request in requests]
+
+
+def test_what_is_beside_the_model_is_taken_out_with_its_edit(demo: Demo) -> None:
+    # More than all edits can hold: the first check stops the run, and every edit is taken out again.
+    outcome = run(demo, [of_demo(0), of_demo(1)], {"method": "rules", "edit_batch": 1, "edit_min_held": 1.5})
+    assert [result.status for result in outcome.results] == [FAILED] * 2
+    assert [result.after for result in outcome.results] == [result.before for result in outcome.results]
+    assert not outcome.patches and not besides_on(demo.model)

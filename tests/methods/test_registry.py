@@ -63,7 +63,7 @@ def test_every_method_is_found_and_told() -> None:
 
 
 def test_a_method_that_is_not_there() -> None:
-    with pytest.raises(EditError, match="^no method 'magic', expected one of: alphaedit, emmet, "):
+    with pytest.raises(EditError, match="^no method 'magic', expected one of: alphaedit, constrained, "):
         method_named("magic")
 
 

@@ -17,6 +17,7 @@ import fairseq_rome
 from fairseq_rome import EditError, EditRequest, EditSettings, Outcome, Workbench
 from fairseq_rome.editing.outcome import EDITED, Result
 from fairseq_rome.host.checkpoint import fingerprint, read_state, tensors
+from fairseq_rome.patch import load_patches
 from fairseq_rome.workbench import workbench
 from fairseq_rome.workbench.staging import StagedCheckpoint
 
@@ -113,6 +114,23 @@ def test_edits_are_judged_without_being_written(bench: Workbench, outcome: Outco
     assert [one.passed for one in report.conditions] == [True, False]
     assert not report.passed and "nothing to measure near on" in report.reasons[0]
     assert report.evaluation.requests[0].after == TARGET
+
+
+def test_edits_beside_the_weights_are_judged_and_kept_in_files(
+    bench: Workbench, edit_data: Path, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "fix.tsv")
+    outcome = bench.edit([EditRequest(SOURCE, TARGET)], QUICK.changed({"method": "rules"}))
+    report = bench.evaluate(outcome, sample=4, conditions=["efficacy>=1", "locality>=1"])
+    assert report.passed and report.edits["1"].method == "rules"
+    with pytest.raises(EditError, match="a checkpoint can't hold what rules makes"):
+        bench.write(str(tmp_path / "edited.pt"), outcome)
+    bench.save_patches(path, outcome)
+    with bench.patched(load_patches(path).patches):
+        assert bench.translate([SOURCE]) == [TARGET]
+    assert bench.translate([SOURCE]) == [BEFORE]
+    with pytest.raises(EditError, match="a checkpoint can't hold what rules makes"):
+        opened(edit_data, patches=[path])
 
 
 def test_nothing_holds_and_nothing_can_be_staged(bench: Workbench, tmp_path: Path) -> None:

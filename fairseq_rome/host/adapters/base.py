@@ -169,7 +169,8 @@ class TaskAdapter(ABC):
         return self.task.build_generator([model], generation)
 
     def generate(
-        self, generator: Any, model: Any, net_input: Dict[str, Tensor], begin: Optional[Tensor] = None
+        self, generator: Any, model: Any, net_input: Dict[str, Tensor], begin: Optional[Tensor] = None,
+        constraints: Optional[Tensor] = None,
     ) -> List[List[Dict[str, Any]]]:
         """The hypotheses of each source, best first, as fairseq's generators give them.
 
@@ -179,8 +180,9 @@ class TaskAdapter(ABC):
             net_input: from `source_batch`, on the model's device.
             begin: B x T tokens with which every hypothesis of a source has to begin, padded on the right; None for
                 those that the task asks for.
+            constraints: B x C, words that every hypothesis of a source has to hold, as fairseq packs them; None for
+                none.
         """
-        sample = {"net_input": net_input}
-        if begin is None:
-            return self.task.inference_step(generator, [model], sample)
-        return self.task.inference_step(generator, [model], sample, prefix_tokens=begin)
+        given = {"prefix_tokens": begin, "constraints": constraints}
+        more = {name: tokens for name, tokens in given.items() if tokens is not None}
+        return self.task.inference_step(generator, [model], {"net_input": net_input}, **more)

@@ -12,7 +12,8 @@ from fairseq_rome.host.sites.feed_forward import (
     prepared,
     record,
 )
-from fairseq_rome.host.sites.site import Site
+from fairseq_rome.host.sites.outputs import rescored
+from fairseq_rome.host.sites.site import OUTPUTS, Site
 from fairseq_rome.host.sites.states import (
     CROSS_ATTENTION,
     FFN,
@@ -31,6 +32,7 @@ __all__ = [
     "CROSS_ATTENTION",
     "FFN",
     "KINDS",
+    "OUTPUTS",
     "SELF_ATTENTION",
     "Activations",
     "Cell",
@@ -50,4 +52,5 @@ __all__ = [
     "prepared",
     "record",
     "record_states",
+    "rescored",
 ]

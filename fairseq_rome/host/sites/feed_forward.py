@@ -177,7 +177,7 @@ def add_to_value(model: nn.Module, site: Site, addend: Callable[[Tensor], Tensor
 
 @contextmanager
 def add_at_tokens(
-    model: nn.Module, site: Site, addend: Callable[[Tensor, Tensor], Tuple[Tensor, Tensor]]
+    model: nn.Module, site: Site, addend: Callable[[Tensor, Tensor], Tuple[Tensor, Tensor]], instead: bool = False
 ) -> Iterator[None]:
     """Add to the value that a site writes at chosen positions, in every forward pass inside the context.
 
@@ -186,6 +186,7 @@ def add_at_tokens(
     Args:
         addend: takes the site's inputs (T x B x d) and keys (T x B x f), and returns the n positions that it chooses
             (T x B, true there) and what to add at them (n x d).
+        instead: put it in the place of the value.
     """
     inputs: List[Tensor] = []
 
@@ -195,7 +196,8 @@ def add_at_tokens(
     def after_fc2(_: nn.Module, args: Any, output: Tensor) -> Tensor:
         chosen, addition = addend(inputs[0], args[0])
         changed = output.clone()
-        changed[chosen] = (output[chosen].to(addition.dtype) + addition).to(output.dtype)
+        new = addition if instead else output[chosen].to(addition.dtype) + addition
+        changed[chosen] = new.to(output.dtype)
         return changed
 
     layer: Any = layer_at(model, site)

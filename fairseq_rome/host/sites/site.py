@@ -11,6 +11,7 @@ from fairseq_rome.errors import EditError
 MAPS = {"": ("fc1", "fc2"), "b": ("fc3", "fc4")}
 """By part of a site the names of its two linear maps in the layer."""
 _WEIGHT = re.compile(r"(.*(?:encoder|decoder))\.[^.]*layers\.(\d+)\.(fc[13]\.weight|fc[13]\.bias|fc[24]\.weight)")
+_OUTPUTS = "outputs"
 _WRITTEN = re.compile(r"(?:.+\.)?(?:encoder|decoder)\.[0-9]+b?", re.ASCII)
 
 
@@ -30,7 +31,7 @@ class Site:
     part: str = ""
 
     def __str__(self) -> str:
-        return f"{self.stack}.{self.layer}{self.part}"
+        return self.stack if self == OUTPUTS else f"{self.stack}.{self.layer}{self.part}"
 
     @property
     def maps(self) -> Tuple[str, str]:
@@ -49,6 +50,8 @@ class Site:
         Raises:
             EditError: if the text is not a stack, a dot, a number and perhaps a `b`.
         """
+        if text.strip() == _OUTPUTS:
+            return OUTPUTS
         if not _WRITTEN.fullmatch(text.strip()):
             raise EditError(f"site {text!r}: expected STACK.LAYER, for example decoder.3 or encoder.0")
         stack, _, layer = text.strip().rpartition(".")
@@ -61,3 +64,7 @@ class Site:
         if match is None:
             return None
         return cls(match.group(1), int(match.group(2)), "b" if match.group(3).startswith(("fc3", "fc4")) else "")
+
+
+OUTPUTS = Site(_OUTPUTS, -1)
+"""No network of a model but what comes out of it: where edits act that look at texts alone."""

@@ -12,7 +12,7 @@ from fairseq_rome.algebra import ridged
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.readings import SiteReading, read_site
 from fairseq_rome.host.sites import parameter_names
-from fairseq_rome.methods.base import CoverSettings, EditProblem, ValueSettings
+from fairseq_rome.methods.base import CoverSettings, EditProblem, PushSettings, ValueSettings
 from fairseq_rome.methods.fitting.steps import (
     Step,
     examples_to_push,
@@ -53,11 +53,7 @@ def find_pushes(problem: EditProblem, settings: ValueSettings) -> Pushes:
     readings = read_site(problem.translator, pairs, problem.site)
     steps = segment_steps(problem.site, examples, len(examples), readings, problem.thorough)
     keys = mean_rows([seen.keys for seen in readings], steps)
-    if settings.edit_value == "example":
-        additions = values_from_examples(problem, steps, readings)
-    else:
-        additions = _optimised(problem, settings, steps, readings)
-    return Pushes(pairs, tuple(steps), keys, settings.edit_scale * additions)
+    return Pushes(pairs, tuple(steps), keys, additions_for(problem, settings, steps, readings))
 
 
 def mean_rows(rows: Sequence[Tensor], steps: Sequence[Step]) -> Tensor:
@@ -76,8 +72,27 @@ def mean_rows(rows: Sequence[Tensor], steps: Sequence[Step]) -> Tensor:
     ])  # fmt: skip
 
 
+def additions_for(
+    problem: EditProblem, settings: PushSettings, steps: Sequence[Step], readings: Sequence[SiteReading]
+) -> Tensor:
+    """What the site's value is to gain at each step (m x d): optimised, or taken from where the model is right.
+
+    Args:
+        problem: the request at its site.
+        settings: how the values are fitted.
+        steps: the m steps.
+        readings: of the user's own example and the contexts.
+
+    Raises:
+        EditError: if no value is to be had.
+    """
+    if settings.edit_value == "example":
+        return settings.edit_scale * values_from_examples(problem, steps, readings)
+    return settings.edit_scale * _optimised(problem, settings, steps, readings)
+
+
 def _optimised(
-    problem: EditProblem, settings: ValueSettings, steps: Sequence[Step], readings: Sequence[SiteReading]
+    problem: EditProblem, settings: PushSettings, steps: Sequence[Step], readings: Sequence[SiteReading]
 ) -> Tensor:
     chosen = examples_to_push(steps, 1 + len(problem.contexts))
     activations: List[Tensor] = [torch.zeros(len(readings[number].inputs), len(steps)) for number in chosen]

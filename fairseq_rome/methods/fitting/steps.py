@@ -14,7 +14,7 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.examples import Example, Span
 from fairseq_rome.host.readings import SiteReading
 from fairseq_rome.host.sites import Site
-from fairseq_rome.methods.base import EditProblem, ValueSettings
+from fairseq_rome.methods.base import EditProblem, PushSettings
 from fairseq_rome.methods.fitting.values import Goal, optimise_values, value_from_examples
 
 Label = Tuple[int, ...]
@@ -166,7 +166,7 @@ def examples_to_push(steps: Sequence[Step], fitted: int, most: int = _PUSHED) ->
 
 def pushed_values(
     problem: EditProblem,
-    settings: ValueSettings,
+    settings: PushSettings,
     steps: Sequence[Step],
     chosen: Sequence[int],
     activations: Sequence[Tensor],
