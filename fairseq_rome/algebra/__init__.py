@@ -14,6 +14,7 @@ from fairseq_rome.algebra.detectors import (
     respond,
 )
 from fairseq_rome.algebra.least_squares import batch_update, compact, equality_update, insert_keys, ridged
+from fairseq_rome.algebra.projecting import off_span, orthonormal_rows
 from fairseq_rome.algebra.sequential import alphaedit_update, nse_neurons, nse_update, null_space
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "nse_neurons",
     "nse_update",
     "null_space",
+    "off_span",
+    "orthonormal_rows",
     "respond",
     "ridged",
 ]

@@ -84,6 +84,25 @@ class CoverSettings(ValueSettings):
 
 
 @dataclass(frozen=True)
+class TuningSettings(Settings):
+    """Settings of every method that changes a matrix by gradient steps."""
+
+    edit_rate: float = setting(
+        0.03,
+        "how far a gradient step (Adam) moves a weight, as a share of the root mean square of all weights of the "
+        "matrix; larger takes fewer epochs, and breaks more",
+    )
+    edit_epochs: int = setting(
+        50, "most times that all requests are gone through; more lets harder requests hold, and takes time"
+    )
+    edit_batch_size: int = setting(
+        16,
+        "requests in one gradient step, each with a few of its contexts; more take fewer steps an epoch, and more "
+        "memory; 0: all of them",
+    )
+
+
+@dataclass(frozen=True)
 class NeuronSettings(Settings):
     """Settings of a run whose methods take neurons: which of a layer's neurons they may have."""
 
