@@ -14,12 +14,14 @@ from fairseq_rome.algebra.detectors import (
     respond,
 )
 from fairseq_rome.algebra.least_squares import batch_update, compact, equality_update, insert_keys, ridged
+from fairseq_rome.algebra.normalising import Running
 from fairseq_rome.algebra.projecting import off_span, orthonormal_rows
 from fairseq_rome.algebra.sequential import alphaedit_update, nse_neurons, nse_update, null_space
 
 __all__ = [
     "Detector",
     "Negatives",
+    "Running",
     "Whitening",
     "alphaedit_update",
     "batch_update",

@@ -126,11 +126,14 @@ class SiteResources:
         background: statistics of the site.
         spare: neurons that a gate may take, the first ones first.
         past_keys: n x f keys of the site that earlier edits gave new values; None where there are none.
+        running: statistics of all edits of the site so far, as the latest of them left them for its method
+            (`Patch.running`); None where there are none.
     """
 
     background: Background
     spare: Tuple[int, ...] = ()
     past_keys: Optional[Tensor] = None
+    running: Optional[Tensor] = None
 
     @property
     def owned_keys(self) -> Tensor:

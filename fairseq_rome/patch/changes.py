@@ -161,6 +161,7 @@ class Patch:
         notes: figures about the edit (gate margins, number of contexts, ...), plain numbers by name.
         keys: by name of an `fc2.weight`, the m x f keys that the edit gave new values; later edits keep off them.
         about: the request that it is for, in plain values: id, source, target, ...
+        running: by name of a weight, statistics of all edits of it so far, from which the next one goes on.
     """
 
     method: str
@@ -169,6 +170,7 @@ class Patch:
     notes: Mapping[str, float] = field(default_factory=dict)
     keys: Mapping[str, Tensor] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+    running: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def names(self) -> List[str]:

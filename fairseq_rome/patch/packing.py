@@ -77,7 +77,9 @@ def _record(patch: Patch, key: str, tensors: Dict[str, Tensor]) -> Dict[str, Any
             tensors[f"{place}.{part}"] = _own(value)
     for name, keys in patch.keys.items():
         tensors[f"{key}.keys.{name}"] = _own(keys)
-    record = {
+    for name, running in patch.running.items():
+        tensors[f"{key}.running.{name}"] = _own(running)
+    record: Dict[str, Any] = {
         "method": patch.method,
         "site": str(patch.site),
         "notes": {name: float(value) for name, value in patch.notes.items()},
@@ -85,6 +87,8 @@ def _record(patch: Patch, key: str, tensors: Dict[str, Tensor]) -> Dict[str, Any
         "changes": changes,
         "keys": {name: f"{key}.keys.{name}" for name in patch.keys},
     }
+    if patch.running:  # few methods have any, and the hash is of all that is told
+        record["running"] = {name: f"{key}.running.{name}" for name in patch.running}
     return {**record, "sha256": _digest(record, tensors)}
 
 
@@ -93,7 +97,7 @@ def _digest(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     told = {name: value for name, value in record.items() if name != "sha256"}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     places = [f"{one['tensors']}.{part}" for one in record["changes"] for part in kind_of(one).parts]
-    for place in (*places, *record["keys"].values()):
+    for place in (*places, *record["keys"].values(), *record.get("running", {}).values()):
         if place in tensors:
             digest.update(f"{place} {tensor_fingerprint(tensors[place])}".encode())
     return digest.hexdigest()
@@ -107,8 +111,9 @@ def _own(value: Tensor) -> Tensor:
 def _patch(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Patch:
     changes = tuple(_change(one, tensors) for one in record["changes"])
     keys = {name: tensors[place] for name, place in record["keys"].items()}
+    running = {name: tensors[place] for name, place in record.get("running", {}).items()}
     return Patch(
-        record["method"], Site.parse(record["site"]), changes, record["notes"], keys, record["about"]
+        record["method"], Site.parse(record["site"]), changes, record["notes"], keys, record["about"], running
     )
 
 
