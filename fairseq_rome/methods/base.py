@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Settings)
 M = TypeVar("M", bound="Method[Any]")
 
+VALUE_NORM = "value_norm"
+"""Note of a patch: mean norm of the values that the edit asked for."""
+
 
 @dataclass(frozen=True)
 class ValueSettings(Settings):
@@ -80,6 +83,17 @@ class CoverSettings(ValueSettings):
         100.0,
         "memit, nse, alphaedit: how many background keys stand against those of the edits; more breaks less, and "
         "changes less",
+    )
+
+
+@dataclass(frozen=True)
+class StreamSettings(Settings):
+    """Settings of every method that gives `fc2` new values, request after request."""
+
+    edit_keep_norm: bool = setting(
+        False,
+        "in longer runs, shorten a value that an edit asks for to the mean norm of those of the site's first ten "
+        "edits, so that values and weights don't drive one another up",
     )
 
 
@@ -128,12 +142,15 @@ class SiteResources:
         past_keys: n x f keys of the site that earlier edits gave new values; None where there are none.
         running: statistics of all edits of the site so far, as the latest of them left them for its method
             (`Patch.running`); None where there are none.
+        value_norm: mean norm of the values that the first edits of the site asked for, while the model was as good as
+            unedited; None before there are enough of them.
     """
 
     background: Background
     spare: Tuple[int, ...] = ()
     past_keys: Optional[Tensor] = None
     running: Optional[Tensor] = None
+    value_norm: Optional[float] = None
 
     @property
     def owned_keys(self) -> Tensor:

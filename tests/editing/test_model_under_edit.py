@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
+import pytest
 import torch
 from conftest import Demo
 from demo_edits import of_demo, run
 
+from fairseq_rome.editing import model_under_edit
 from fairseq_rome.editing.outcome import EDITED
 from fairseq_rome.patch import LowRankChange, Patch, applied
 
@@ -49,3 +51,27 @@ def test_low_rank_edits_of_a_layer_that_has_grown(demo: Demo) -> None:
     assert all(patch.site.layer == 2 and min(patch.neurons) >= 384 for patch in grown)
     assert widths == [384 + len(grown[0].neurons), 384 + len(grown[0].neurons) + len(grown[1].neurons)]
     assert demo.model.get_parameter(WEIGHT).shape[1] == 384
+
+
+@pytest.mark.parametrize("method", ["rome", "alphaedit", "nse"])
+def test_values_are_kept_to_the_norm_of_the_first(
+    demo: Demo, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_under_edit, "_REFERENCE", 1)
+    requests = [of_demo(number) for number in (0, 1, 3, 5)]
+
+    def norms(keep: bool) -> List[float]:
+        settings = {"method": method, "site": "decoder.2", "edit_cover": 1.0, "edit_keep_norm": keep}
+        return [patch.notes["value_norm"] for patch in run(demo, requests, settings).patches]
+
+    (first, *others), (same, *kept) = norms(False), norms(True)
+    assert first == same and len(kept) > 1
+    assert max(others) > 1.01 * first
+    assert max(kept) <= 1.0001 * first
+
+
+def test_few_edits_tell_no_norm(demo: Demo) -> None:
+    settings = {"method": "rome", "site": "decoder.2"}
+    requests = [of_demo(number) for number in (0, 1)]
+    [plain, kept] = (run(demo, requests, {**settings, "edit_keep_norm": keep}).patches for keep in (False, True))
+    assert [patch.fingerprint for patch in plain] == [patch.fingerprint for patch in kept]
