@@ -83,9 +83,9 @@ def least_squares_step(rows: Rows) -> Tuple[Tensor, Tensor]:
     Raises:
         ValueError: if a number is not finite.
     """
-    width = rows.gradients.shape[1]
-    normalised = rows.running.normalised(torch.cat([rows.gradients, rows.states], 1)).double()
-    gradients, states = normalised[:, :width], normalised[:, width:]
+    known = rows.running.parts(rows.gradients.shape[1])
+    gradients = known[0].normalised(rows.gradients.double())
+    states = known[1].normalised(rows.states.double())
     values = -states.square().sum(1, keepdim=True) * gradients
     identity = torch.eye(rows.states.shape[1], dtype=torch.double, device=rows.states.device)
     ridge = _RIDGE * rows.states.double().square().sum(1).mean()
