@@ -129,10 +129,12 @@ class ModelUnderEdit:
         spare = self.spare_neurons(site, settings) if method.takes_neurons else ()
         width, running = self.translator.model.get_parameter(names["fc1.bias"]).numel(), self._running(method, names)
         if not method.weighs_keys:
-            return SiteResources(measured, spare, running=running)
+            return SiteResources(measured, spare, running=running, fingerprint=self._fingerprint)
         column = names["fc2.weight"]
         past = self._past_keys(column, width)
-        return SiteResources(_grown(measured, width), spare, past, running, self._value_norm(column))
+        return SiteResources(
+            _grown(measured, width), spare, past, running, self._value_norm(column), self._fingerprint
+        )
 
     def spare_neurons(self, site: Site, settings: EditSettings) -> Tuple[int, ...]:
         """The neurons of a site that an edit may take now, the first ones first."""

@@ -144,6 +144,7 @@ class SiteResources:
             (`Patch.running`); None where there are none.
         value_norm: mean norm of the values that the first edits of the site asked for, while the model was as good as
             unedited; None before there are enough of them.
+        fingerprint: SHA-256, in hexadecimal, of the weights of the model as it was opened; empty where it is not known.
     """
 
     background: Background
@@ -151,6 +152,7 @@ class SiteResources:
     past_keys: Optional[Tensor] = None
     running: Optional[Tensor] = None
     value_norm: Optional[float] = None
+    fingerprint: str = ""
 
     @property
     def owned_keys(self) -> Tensor:
