@@ -92,8 +92,7 @@ class StreamSettings(Settings):
 
     edit_keep_norm: bool = setting(
         False,
-        "in longer runs, shorten a value that an edit asks for to the mean norm of those of the site's first ten "
-        "edits, so that values and weights don't drive one another up",
+        "in longer runs, shorten the values that edits ask for to the mean norm of those of the site's first ten",
     )
 
 

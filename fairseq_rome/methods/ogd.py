@@ -29,8 +29,8 @@ class OgdSettings(TuningSettings):
 
     edit_memory: int = setting(
         300,
-        "ogd: sentences of the training side whose gradients are remembered, at one token each; more break less, and "
-        "take the memory of the matrix each",
+        "ogd: sentences of the training side whose gradients are remembered; more break less, and take the memory of "
+        "the matrix each",
     )
 
 

@@ -23,8 +23,8 @@ class UltraEditSettings(Settings):
 
     edit_shift: float = setting(
         0.0,
-        "ultraedit: how far an edit moves fc2, as a share of its norm; more pushes harder, and breaks more; 0: the "
-        "least of a series, each a quarter longer, with which the model follows",
+        "ultraedit: how far an edit moves fc2, as a share of its norm; more pushes harder, and breaks more; 0: just as "
+        "far as it takes",
     )
 
 

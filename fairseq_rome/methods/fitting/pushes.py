@@ -51,8 +51,8 @@ class Pushes:
         """The pushes with no value longer than a norm; as they are where there is none.
 
         After many edits values and weights drive one another up: a matrix with larger values asks for larger ones. So a
-        value v that is asked for becomes v min(1, norm / |v|), in its own direction (norm-anchor scaling, Liu et al.
-        2026, arXiv 2602.02543, which also lengthens shorter ones: that would push where decoding asks for no more).
+        value `v` that is asked for becomes `v min(1, norm / |v|)`, in its own direction (norm-anchor scaling, Liu et
+        al. 2026, arXiv 2602.02543, which also lengthens shorter ones: that would push where decoding asks for no more).
         """
         if norm is None:
             return self
