@@ -53,9 +53,9 @@ def own_parser() -> argparse.ArgumentParser:
         "--rank", type=int, default=64, metavar="N",
         help="of the two layers of each network; more can learn more, and overfit sooner (default: %(default)s)",
     )  # fmt: skip
-    group.add_argument("--steps", type=int, default=1000, metavar="N", help="steps of Adam (default: %(default)s)")
+    group.add_argument("--steps", type=int, default=300, metavar="N", help="steps of Adam (default: %(default)s)")
     group.add_argument(
-        "--every", type=int, default=100, metavar="N",
+        "--every", type=int, default=50, metavar="N",
         help="steps after which the editor is judged, and all is kept on disk (default: %(default)s)",
     )  # fmt: skip
     group.add_argument("--seed", type=int, default=1, help="seed of every random choice (default: %(default)s)")

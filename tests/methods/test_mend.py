@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_at_first_it_is_a_step_along_normalised_pairs(room: Classroom) -> None:
         known = [Running.of(torch.cat(parts)) for parts in zip(*everything)]
         expected = -known[1].normalised(errors).T @ known[0].normalised(inputs)
         weight = room.translator.model.get_parameter(name).detach()
-        unit = 0.03 * float(weight.norm()) / weight.numel() ** 0.5
+        unit = 0.003 * float(weight.norm()) / weight.numel() ** 0.5
         assert torch.allclose(left @ right.T, unit * expected, rtol=1e-3, atol=1e-7)
 
 
@@ -133,7 +134,7 @@ def test_it_learns(room: Classroom, taught: Training) -> None:
     for editor in (trained(room, 0).editor, taught.editor):
         with torch.no_grad():
             parts.append(lesson_loss(editor, room, room.lessons[0], torch.Generator().manual_seed(7))[1])
-    assert parts[1]["loss"] < 0.8 * parts[0]["loss"]
+    assert parts[1]["loss"] < 0.95 * parts[0]["loss"]
 
 
 def test_the_best_editor_is_kept(room: Classroom) -> None:
@@ -255,7 +256,10 @@ def test_without_an_editor(demo: Demo) -> None:
 
 
 def test_a_run_gives_the_weights_that_it_has(demo: Demo, taught: Training, tmp_path: Path) -> None:
-    save_editor(str(tmp_path / "ed.safetensors"), taught.editor, "1" * 64, {})
+    bold = deepcopy(taught.editor)
+    with torch.no_grad():
+        bold.rates.mul_(30)
+    save_editor(str(tmp_path / "ed.safetensors"), bold, "1" * 64, {})
     settings = {"method": "mend", "edit_editor": str(tmp_path / "ed.safetensors"), "edit_tries": 2}
     [refused] = run(demo, [of_demo(0)], settings, fingerprint="2" * 64).results
     assert "was trained for other weights" in refused.reason

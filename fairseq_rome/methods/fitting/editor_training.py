@@ -31,9 +31,9 @@ _EDIT_WEIGHT = 0.1
 _GENERAL, _HARD, _OTHERS = 4, 4, 8
 # Lessons in one step of Adam; the paper has 10. More make each step surer, and take time.
 _LESSONS = 4
-# Of Adam, for the networks and for the step sizes. Higher learns faster, and may overshoot. Set on three corrections of
-# the demo model, of which little was learnt in 25 steps with 0.001 and 0.01.
-_RATE, _STEP_RATE = 3e-3, 0.1
+# Of Adam, for the networks and for the step sizes. Higher learns faster, and overfits sooner: with 288 lessons of a
+# Multi30k model the loss on those that judge fell for 80 steps; with 144 lessons and 0.001 it rose after 40.
+_RATE, _STEP_RATE = 1e-4, 3e-2
 # The norm that the gradient of a step is cut to, since a lesson that went wrong may have a very large one.
 _LONGEST = 1.0
 
