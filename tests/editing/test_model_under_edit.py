@@ -53,7 +53,9 @@ def test_low_rank_edits_of_a_layer_that_has_grown(demo: Demo) -> None:
     assert demo.model.get_parameter(WEIGHT).shape[1] == 384
 
 
-@pytest.mark.parametrize("method", ["rome", "alphaedit", "nse"])
+@pytest.mark.parametrize(
+    "method", [pytest.param("rome", marks=pytest.mark.slow), "alphaedit", pytest.param("nse", marks=pytest.mark.slow)]
+)
 def test_values_are_kept_to_the_norm_of_the_first(
     demo: Demo, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

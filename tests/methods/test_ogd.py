@@ -106,6 +106,7 @@ def test_all_requests_hold(demo: Demo) -> None:
     assert (patch.method, patch.names) == ("ogd", [NAMES[DEEP]])
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_has_tuned(edit_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "new.pt"
     done = run_edit(edit_data, DEMO / "term", "--method", "ogd", "--edit-memory", "50", "--save-to", out)

@@ -145,6 +145,7 @@ def test_a_run_hands_the_statistics_on(demo: Demo) -> None:
     assert 0 < two - one < 50 < one
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_has_moved(edit_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "new.pt"
     done = run_edit(edit_data, DEMO / "term", "--method", "ultraedit", "--save-to", out)
