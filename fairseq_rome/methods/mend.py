@@ -16,8 +16,8 @@ from fairseq_rome.settings import Settings, setting
 if TYPE_CHECKING:
     from fairseq_rome.patch import Patch
 
-# How much further an attempt goes that is to push harder than the one before. More lets harder requests hold, and
-# breaks more.
+# How much further than it takes under teacher forcing an attempt goes that is to push harder. More lets harder requests
+# hold, and breaks more.
 _HARDER = 2.0
 
 
@@ -45,7 +45,7 @@ class Mend(Method[MendSettings]):
         from fairseq_rome.algebra import compact
         from fairseq_rome.host.sites import Site
         from fairseq_rome.methods.fitting.editor_files import load_editor
-        from fairseq_rome.methods.fitting.editor_network import edit_factors
+        from fairseq_rome.methods.fitting.editor_network import edit_factors, far_enough
         from fairseq_rome.patch import LowRankChange, Patch
 
         editor = load_editor(settings.edit_editor, problem.resources.fingerprint)
@@ -57,7 +57,7 @@ class Mend(Method[MendSettings]):
         translator = problem.translator
         editor.to(translator.batcher.device)
         changes = editor(edit_factors(translator, editor.names, problem.example))
-        further = _HARDER if problem.thorough else 1.0
+        further = far_enough(translator, problem.example, changes) * (_HARDER if problem.thorough else 1.0)
         made = []
         for name, (left, right) in changes.items():
             factors = compact((further * left).cpu(), right.cpu())

@@ -24,12 +24,11 @@ from fairseq_rome.host.corpus import load_corpus
 from fairseq_rome.host.sites import Site, add_to_maps
 from fairseq_rome.methods.base import EditProblem, SiteResources
 from fairseq_rome.methods.fitting.editor_files import load_editor, save_editor
-from fairseq_rome.methods.fitting.editor_network import Editor, edit_factors, edited_shapes
+from fairseq_rome.methods.fitting.editor_network import Editor, added, edit_factors, edited_shapes, far_enough
 from fairseq_rome.methods.fitting.editor_training import (
     Classroom,
     Lesson,
     Training,
-    _added,
     begun,
     lesson_loss,
 )
@@ -220,7 +219,8 @@ def test_a_patch_is_what_training_saw(room: Classroom, problems: Tuple[EditProbl
     logits: List[torch.Tensor] = []
     with torch.no_grad():
         logits.append(forced_logits(translator.model, batch))
-        with add_to_maps(translator.model, {name: partial(_added, change) for name, change in changes.items()}):
+        further = patch.notes["further"]
+        with add_to_maps(translator.model, {name: partial(added, one, further) for name, one in changes.items()}):
             logits.append(forced_logits(translator.model, batch))
         with applied(translator.model, patch):
             logits.append(forced_logits(translator.model, batch))
@@ -228,6 +228,22 @@ def test_a_patch_is_what_training_saw(room: Classroom, problems: Tuple[EditProbl
     assert torch.allclose(logits[1], logits[2], atol=1e-4)
     further = fitted(replace(problems[0], thorough=True), path)
     assert torch.allclose(further.changes[0].tensors["left"], 2 * patch.changes[0].tensors["left"])
+
+
+def test_a_change_goes_as_far_as_it_takes(taught: Training, problems: Tuple[EditProblem, ...]) -> None:
+    translator, example = problems[0].translator, problems[0].example
+    changes = deepcopy(taught.editor).requires_grad_(False)(edit_factors(translator, NAMES, example))
+    batch = translator.batcher.batch([example.pair])
+    changed = changed_tokens(batch, [example])
+
+    def says(further: float) -> bool:
+        addends = {name: partial(added, change, further) for name, change in changes.items()}
+        with torch.no_grad(), add_to_maps(translator.model, addends):
+            said = forced_logits(translator.model, batch)[changed].argmax(-1)
+        return bool(said.eq(batch.target[changed]).all())
+
+    found = far_enough(translator, example, changes)
+    assert found > 1 and says(found) and not says(found / 2)
 
 
 @pytest.mark.parametrize(

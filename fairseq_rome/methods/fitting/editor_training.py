@@ -20,7 +20,7 @@ from fairseq_rome.host.batches import Batch, Pair, decoded
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.examples import Example
 from fairseq_rome.host.sites import add_to_maps
-from fairseq_rome.methods.fitting.editor_network import Editor, edit_factors
+from fairseq_rome.methods.fitting.editor_network import Editor, added, edit_factors
 from fairseq_rome.methods.fitting.tuning import changed_tokens
 from fairseq_rome.methods.fitting.values import no_gradients
 
@@ -194,7 +194,7 @@ def lesson_loss(
     with no_gradients(model):
         with torch.no_grad():
             before = _scores(model, kept, kept.target_mask)
-        addends = {name: partial(_added, change) for name, change in changes.items()}
+        addends = {name: partial(added, change, 1.0) for name, change in changes.items()}
         with add_to_maps(model, addends):
             after = _scores(model, kept, kept.target_mask)
             edit = cross_entropy(_scores(model, corrected, changed), corrected.target[changed])
@@ -207,11 +207,6 @@ def _scores(model: Any, batch: Batch, where: Tensor) -> Tensor:
     """Logits (n x V) of the target tokens of a batch where a mask is true."""
     scores: Tensor = model.decoder.output_layer(decoded(model, batch, features_only=True)[where])
     return scores.float()
-
-
-def _added(change: Tuple[Tensor, Tensor], inputs: Tensor) -> Tensor:
-    left, right = change
-    return inputs.float() @ right @ left.T
 
 
 def _some(things: Sequence[Any], most: int, draw: torch.Generator) -> List[Any]:
