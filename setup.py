@@ -95,6 +95,7 @@ setup(
             "fairseq-edit-patch = fairseq_rome.cli.patch:main",
             "fairseq-edit-requests = fairseq_rome.cli.requests:main",
             "fairseq-edit-serve = fairseq_rome.cli.serve:main",
+            "fairseq-edit-train-editor = fairseq_rome.cli.train_editor:main",
         ]
     },
 )

@@ -112,6 +112,7 @@ PARSE = {
     "fairseq_rome.cli.patch_options",
     "fairseq_rome.cli.requests_options",
     "fairseq_rome.cli.serve_options",
+    "fairseq_rome.cli.train_editor",
 }
 READ_OLD_CHECKPOINTS = "fairseq_rome.host.checkpoint."
 

@@ -15,12 +15,15 @@ from fairseq_rome.algebra.detectors import (
 )
 from fairseq_rome.algebra.least_squares import batch_update, compact, equality_update, insert_keys, ridged
 from fairseq_rome.algebra.neighbours import Neighbours, distance_to_nearest
+from fairseq_rome.algebra.normalising import Running
+from fairseq_rome.algebra.projecting import off_span, orthonormal_rows
 from fairseq_rome.algebra.sequential import alphaedit_update, nse_neurons, nse_update, null_space
 
 __all__ = [
     "Detector",
     "Negatives",
     "Neighbours",
+    "Running",
     "Whitening",
     "alphaedit_update",
     "batch_update",
@@ -35,6 +38,8 @@ __all__ = [
     "nse_neurons",
     "nse_update",
     "null_space",
+    "off_span",
+    "orthonormal_rows",
     "respond",
     "ridged",
 ]

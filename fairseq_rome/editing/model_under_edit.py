@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -25,11 +25,15 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.checkpoint import fingerprint
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.sites import Site, parameter_names
-from fairseq_rome.methods.base import SiteResources
+from fairseq_rome.methods.base import VALUE_NORM, Method, SiteResources
 from fairseq_rome.methods.registry import method_named
 from fairseq_rome.patch import Patch, apply_, besides_on, differing, preserved, restore_, set_besides_
 from fairseq_rome.statistics import Background, backgrounds, unmeasured
 from fairseq_rome.text.requests import EditRequest
+
+# Edits of a site whose values tell what is usual there, since the model is as good as unedited. More tell it better,
+# and wait longer before later values are kept to it.
+_REFERENCE = 10
 
 
 class ModelUnderEdit:
@@ -127,10 +131,14 @@ class ModelUnderEdit:
         names = parameter_names(self.translator.model, site)
         measured = self.background(site, settings)
         spare = self.spare_neurons(site, settings) if method.takes_neurons else ()
+        width, running = self.translator.model.get_parameter(names["fc1.bias"]).numel(), self._running(method, names)
         if not method.weighs_keys:
-            return SiteResources(measured, spare)
-        width = self.translator.model.get_parameter(names["fc1.bias"]).numel()
-        return SiteResources(_grown(measured, width), spare, self._past_keys(names["fc2.weight"], width))
+            return SiteResources(measured, spare, running=running, fingerprint=self._fingerprint)
+        column = names["fc2.weight"]
+        past = self._past_keys(column, width)
+        return SiteResources(
+            _grown(measured, width), spare, past, running, self._value_norm(column), self._fingerprint
+        )
 
     def spare_neurons(self, site: Site, settings: EditSettings) -> Tuple[int, ...]:
         """The neurons of a site that an edit may take now, the first ones first."""
@@ -162,6 +170,17 @@ class ModelUnderEdit:
                 )  # fmt: skip
             self._statistics.update(((one, tokens), measured) for one, measured in found.items())
         return self._statistics[site, tokens]
+
+    def _running(self, method: Method[Any], names: Mapping[str, str]) -> Optional[Tensor]:
+        """What the latest edit by a method left of the statistics of a site."""
+        own = (patch.running for patch in reversed(self.patches) if patch.method == method.name)
+        return next((kept[names["fc2.weight"]] for kept in own if names["fc2.weight"] in kept), None)
+
+    def _value_norm(self, name: str) -> Optional[float]:
+        """Mean norm of the values that the first edits of a weight asked for; None before there are enough of them."""
+        notes = (patch.notes for patch in self.patches if name in patch.keys)
+        norms = [told[VALUE_NORM] for told in notes if VALUE_NORM in told][:_REFERENCE]
+        return sum(norms) / len(norms) if len(norms) == _REFERENCE else None
 
     def _past_keys(self, name: str, width: int) -> Optional[Tensor]:
         keys = [patch.keys[name] for patch in self.patches if name in patch.keys]

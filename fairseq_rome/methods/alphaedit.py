@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fairseq_rome.methods.base import CoverSettings, EditProblem, Method, register, solvable
+from fairseq_rome.methods.base import CoverSettings, EditProblem, Method, StreamSettings, register, solvable
 from fairseq_rome.settings import setting
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AlphaEditSettings(CoverSettings):
+class AlphaEditSettings(CoverSettings, StreamSettings):
     """Settings of `alphaedit`."""
 
     edit_energy: float = setting(
@@ -41,9 +41,9 @@ class AlphaEdit(Method[AlphaEditSettings]):
             EditError: if the model needs no push, or the keys lie outside the null space.
         """
         from fairseq_rome.algebra import alphaedit_update, null_space
-        from fairseq_rome.methods.fitting.pushes import cover_of, find_pushes, low_rank_patch
+        from fairseq_rome.methods.fitting.pushes import cover_of, low_rank_patch, stream_pushes
 
-        pushes = find_pushes(problem, settings)
+        pushes = stream_pushes(problem, settings, settings.edit_keep_norm)
         past = problem.resources.owned_keys
         basis = null_space(problem.resources.background.eigen, settings.edit_energy)
         # Of the same size as what stands against the edits of other methods, but the same in all directions.
@@ -51,4 +51,4 @@ class AlphaEdit(Method[AlphaEditSettings]):
         ridge = float(cover.diagonal().mean()) if len(cover) else 0.0
         with solvable(problem.site):
             factors = alphaedit_update(pushes.keys, pushes.additions, basis, past, ridge)
-        return low_rank_patch(self.name, problem, pushes.keys, factors)
+        return low_rank_patch(self.name, problem, pushes, factors)

@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Settings)
 M = TypeVar("M", bound="Method[Any]")
 
+VALUE_NORM = "value_norm"
+"""Note of a patch: mean norm of the values that the edit asked for."""
+
 
 @dataclass(frozen=True)
 class PushSettings(Settings):
@@ -103,6 +106,35 @@ class ReachSettings(Settings):
 
 
 @dataclass(frozen=True)
+class StreamSettings(Settings):
+    """Settings of every method that gives `fc2` new values, request after request."""
+
+    edit_keep_norm: bool = setting(
+        False,
+        "in longer runs, shorten the values that edits ask for to the mean norm of those of the site's first ten",
+    )
+
+
+@dataclass(frozen=True)
+class TuningSettings(Settings):
+    """Settings of every method that changes a matrix by gradient steps."""
+
+    edit_rate: float = setting(
+        0.03,
+        "how far a gradient step (Adam) moves a weight, as a share of the root mean square of all weights of the "
+        "matrix; larger takes fewer epochs, and breaks more",
+    )
+    edit_epochs: int = setting(
+        50, "most times that all requests are gone through; more lets harder requests hold, and takes time"
+    )
+    edit_batch_size: int = setting(
+        16,
+        "requests in one gradient step, each with a few of its contexts; more take fewer steps an epoch, and more "
+        "memory; 0: all of them",
+    )
+
+
+@dataclass(frozen=True)
 class NeuronSettings(Settings):
     """Settings of a run whose methods take neurons: which of a layer's neurons they may have."""
 
@@ -126,11 +158,19 @@ class SiteResources:
         background: statistics of the site.
         spare: neurons that a gate may take, the first ones first.
         past_keys: n x f keys of the site that earlier edits gave new values; None where there are none.
+        running: statistics of all edits of the site so far, as the latest of them left them for its method
+            (`Patch.running`); None where there are none.
+        value_norm: mean norm of the values that the first edits of the site asked for, while the model was as good as
+            unedited; None before there are enough of them.
+        fingerprint: SHA-256, in hexadecimal, of the weights of the model as it was opened; empty where it is not known.
     """
 
     background: Background
     spare: Tuple[int, ...] = ()
     past_keys: Optional[Tensor] = None
+    running: Optional[Tensor] = None
+    value_norm: Optional[float] = None
+    fingerprint: str = ""
 
     @property
     def owned_keys(self) -> Tensor:

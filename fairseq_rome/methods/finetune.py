@@ -1,61 +1,28 @@
-"""Localised fine-tuning: gradient steps on one `fc2`, breadth first over all requests (arXiv 2509.22072).
-
-Each epoch goes through all requests in mini-batches; none is fitted to the end before the next has its turn. After each
-epoch decoding tells which requests hold, and the first epoch with which all of them do is the last.
-"""
+"""Localised fine-tuning: gradient steps on one `fc2`, breadth first over all requests (arXiv 2509.22072)."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Mapping, Sequence
 
-from fairseq_rome.errors import EditError
-from fairseq_rome.methods.base import EditProblem, Method, SiteResources, register
-from fairseq_rome.settings import Settings, setting
+from fairseq_rome.methods.base import EditProblem, Method, SiteResources, TuningSettings, register
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fairseq_rome.host.batches import Batch
-    from fairseq_rome.host.decoding import Translator
-    from fairseq_rome.host.examples import Example
     from fairseq_rome.host.sites import Site
     from fairseq_rome.patch import Patch
 
-# What follows was set on four requests for a Multi30k model, two terms with 27 probes and two segments, each edited by
-# itself, with 300 other sentences.
-
-# Contexts of a request in one gradient step, taken in turn. More smooth the steps, and take time.
-_CONTEXTS = 8
 # How many background keys stand against the requests, as with `--edit-cover` for other methods: the squared change of
 # their values, as a share of these values' own square, is added to the loss (nats). More breaks less, and generalises
-# less: with 300 instead of 100 one in a hundred others more stayed, and 17 probes held instead of 22.
+# less: with 300 instead of 100 one in a hundred others more stayed, and 17 probes held instead of 22. Set on four
+# requests for a Multi30k model, two terms with 27 probes and two segments, with 300 other sentences.
 _COVER = 100.0
-# A request holds where its own sentence does, and this share of so many held-out ones. Higher generalises better and
-# takes more epochs: without held-out ones 3 probes held, with half of them 11, with this share 22.
-_GENERAL, _CHECKED = 0.8, 8
-# Of the order of the requests in each epoch.
-_SEED = 1
 
 
 @dataclass(frozen=True)
-class FinetuneSettings(Settings):
-    """Settings of `finetune`."""
-
-    edit_rate: float = setting(
-        0.03,
-        "how far a gradient step (Adam) moves a weight, as a share of the root mean square of all weights of the "
-        "matrix; larger takes fewer epochs, and breaks more",
-    )
-    edit_epochs: int = setting(
-        50, "most times that all requests are gone through; more lets harder requests hold, and takes time"
-    )
-    edit_batch_size: int = setting(
-        16,
-        "requests in one gradient step, each with a few of its contexts; more take fewer steps an epoch, and more "
-        "memory; 0: all of them",
-    )
+class FinetuneSettings(TuningSettings):
+    """Settings of `finetune`: those of every method that takes gradient steps."""
 
 
 @register
@@ -75,138 +42,17 @@ class Finetune(Method[FinetuneSettings]):
         Returns:
             A patch with one dense change; `failing` in its notes counts the requests that still do not hold.
         """
-        import torch
-
         from fairseq_rome.host.sites import parameter_names
-        from fairseq_rome.patch import DenseChange, Patch, applied
+        from fairseq_rome.methods.fitting.tuning import tuned
 
         translator, site = problems[0].translator, problems[0].site
         name = parameter_names(translator.model, site)["fc2.weight"]
         weight = translator.model.get_parameter(name).detach().float()
-        delta = torch.zeros_like(weight, requires_grad=True)
-        optimiser = torch.optim.Adam([delta], lr=settings.edit_rate * float(weight.square().mean().sqrt()))
         moment = resources[site].background.second_moment.to(weight)
         # A step takes the mean over its requests, so that each of them has its share of what stands against all.
         cover = _COVER / len(problems) * moment / (weight @ moment * weight).sum()
-        tuning = _Tuning(translator, site, delta, optimiser, cover)
-        patch = Patch(self.name, site, (DenseChange(name, torch.zeros(weight.shape)),), keys=_keys(name, problems))
-        failing = list(problems)
-        for epoch in translator.progress(range(settings.edit_epochs), "epochs"):
-            for some in _mini_batches(problems, settings.edit_batch_size or len(problems), epoch):
-                tuning.step([example for problem in some for example in _examples(problem, epoch)])
-            change = DenseChange(name, delta.detach().cpu().clone())
-            patch = replace(patch, changes=(change,), notes={"epochs": epoch + 1.0})
-            with applied(translator.model, patch):
-                # A request that held may have been lost since.
-                failing = _failing(failing) or _failing(problems)
-            if not failing:
-                break
-        return replace(patch, notes={**patch.notes, "failing": float(len(failing))})
 
+        def drift(delta: Tensor) -> Tensor:
+            return (delta @ cover * delta).sum()
 
-@dataclass(frozen=True)
-class _Tuning:
-    """Gradient steps on the change of one matrix, which stands beside the model until it is done.
-
-    Args:
-        translator: the model.
-        site: whose `fc2.weight` changes.
-        delta: d x f, the change; float32, and steps change it in place.
-        optimiser: of `delta`.
-        cover: f x f, weighs the change of the value of each direction of keys.
-    """
-
-    translator: Translator
-    site: Site
-    delta: Tensor
-    optimiser: Any
-    cover: Tensor
-
-    def step(self, examples: Sequence[Example]) -> None:
-        """One step on the changed tokens of some examples; the model's parameters get no gradient."""
-        import torch
-        from torch.nn.functional import cross_entropy
-
-        from fairseq_rome.host.batches import decoded
-        from fairseq_rome.host.sites import add_at_tokens
-
-        model: Any = self.translator.model
-        batch = self.translator.batcher.batch([example.pair for example in examples])
-        changed = _changed(batch, examples)
-        with ExitStack() as stack:
-            for parameter in model.parameters():
-                stack.callback(parameter.requires_grad_, parameter.requires_grad)
-                parameter.requires_grad_(False)
-            stack.enter_context(torch.enable_grad())
-            stack.enter_context(add_at_tokens(model, self.site, self._addition))
-            features = decoded(model, batch, features_only=True)[changed]
-            scores = model.decoder.output_layer(features).float()
-            missing = cross_entropy(scores, batch.target[changed], reduction="sum") / max(len(scores), 1)
-            drift = (self.delta @ self.cover * self.delta).sum()
-            self.optimiser.zero_grad()
-            (missing + drift).backward()
-            self.optimiser.step()
-
-    def _addition(self, _: Tensor, keys: Tensor) -> Tuple[Tensor, Tensor]:
-        """All positions (T x B), and what the change adds there."""
-        return keys.new_ones(keys.shape[:2]).bool(), keys.flatten(0, 1).to(self.delta) @ self.delta.T
-
-
-def _changed(batch: Batch, examples: Sequence[Example]) -> Tensor:
-    """B x T, true at the changed tokens, each segment with the return to the sentence after it."""
-    changed = batch.target.new_zeros(batch.target.shape).bool()
-    for row, example in zip(changed, examples):
-        for span in example.spans:
-            row[span.opening : span.rejoins + 1] = True
-    return changed & batch.target_mask
-
-
-def _keys(name: str, problems: Sequence[EditProblem]) -> Dict[str, Tensor]:
-    """The mean key of each time step of each request, m x f, by the name of the weight."""
-    import torch
-
-    from fairseq_rome.host.readings import read_site
-    from fairseq_rome.methods.fitting.pushes import mean_rows
-    from fairseq_rome.methods.fitting.steps import segment_steps
-
-    found: List[Tensor] = []
-    for problem in problems:
-        examples = _examples(problem, 0)
-        readings = read_site(problem.translator, [example.pair for example in examples], problem.site)
-        try:
-            steps = segment_steps(problem.site, examples, len(examples), readings, thorough=False)
-        except EditError:  # nothing is pushed, so that there is no key
-            continue
-        found.append(mean_rows([seen.keys for seen in readings], steps))
-    return {name: torch.cat(found)} if found else {}
-
-
-def _mini_batches(problems: Sequence[EditProblem], size: int, epoch: int) -> Iterator[List[EditProblem]]:
-    """All requests, each once, in an order of the epoch's own."""
-    import torch
-
-    order = torch.randperm(len(problems), generator=torch.Generator().manual_seed(_SEED + epoch)).tolist()
-    for start in range(0, len(order), size):
-        yield [problems[number] for number in order[start : start + size]]
-
-
-def _examples(problem: EditProblem, epoch: int) -> List[Example]:
-    """A request's own example, and those of its contexts whose turn it is."""
-    contexts = problem.contexts
-    turn = range(epoch * _CONTEXTS, epoch * _CONTEXTS + min(_CONTEXTS, len(contexts)))
-    return [problem.example, *(contexts[number % len(contexts)] for number in turn)]
-
-
-def _failing(problems: Sequence[EditProblem]) -> List[EditProblem]:
-    """Those that do not hold as the model is now, in their own sentence or in enough of the held-out ones."""
-    translator = problems[0].translator
-    outputs = translator.translate([problem.case.request.source for problem in problems])
-    held = [problem.case.shown_by(output.text) for problem, output in zip(problems, outputs)]
-    others = [problem.held_out[:_CHECKED] if own else () for problem, own in zip(problems, held)]
-    said = iter(translator.translate([example.source for examples in others for example in examples]))
-    failing = []
-    for problem, own, examples in zip(problems, held, others):
-        shown = [problem.case.shown_by(next(said).text, example.after) for example in examples]
-        if not own or sum(shown) < _GENERAL * len(shown):
-            failing.append(problem)
-    return failing
+        return tuned(self.name, problems, settings, drift)

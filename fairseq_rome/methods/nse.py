@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fairseq_rome.methods.base import CoverSettings, EditProblem, Method, register, solvable
+from fairseq_rome.methods.base import CoverSettings, EditProblem, Method, StreamSettings, register, solvable
 from fairseq_rome.settings import setting
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class NseSettings(CoverSettings):
+class NseSettings(CoverSettings, StreamSettings):
     """Settings of `nse`."""
 
     edit_neurons: float = setting(
@@ -42,11 +42,11 @@ class Nse(Method[NseSettings]):
             EditError: if the model needs no push, or the neurons' moment can't be inverted.
         """
         from fairseq_rome.algebra import nse_neurons, nse_update
-        from fairseq_rome.methods.fitting.pushes import cover_of, find_pushes, low_rank_patch
+        from fairseq_rome.methods.fitting.pushes import cover_of, low_rank_patch, stream_pushes
 
-        pushes = find_pushes(problem, settings)
+        pushes = stream_pushes(problem, settings, settings.edit_keep_norm)
         neurons = nse_neurons(pushes.keys, settings.edit_neurons)
         cover = cover_of(problem.resources.background, problem.resources.owned_keys, settings)
         with solvable(problem.site):
             factors = nse_update(pushes.keys, pushes.additions, cover, neurons)
-        return low_rank_patch(self.name, problem, pushes.keys, factors)
+        return low_rank_patch(self.name, problem, pushes, factors)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fairseq_rome.methods.base import EditProblem, Method, ValueSettings, register, solvable
+from fairseq_rome.methods.base import EditProblem, Method, StreamSettings, ValueSettings, register, solvable
 
 if TYPE_CHECKING:
     from fairseq_rome.patch import Patch
 
 
 @dataclass(frozen=True)
-class RomeSettings(ValueSettings):
+class RomeSettings(ValueSettings, StreamSettings):
     """Settings of `rome`: those of every method that fits values."""
 
 
@@ -36,10 +36,10 @@ class Rome(Method[RomeSettings]):
             EditError: if the model needs no push, or the steps' keys can't be told apart.
         """
         from fairseq_rome.algebra import insert_keys
-        from fairseq_rome.methods.fitting.pushes import find_pushes, low_rank_patch
+        from fairseq_rome.methods.fitting.pushes import low_rank_patch, stream_pushes
 
-        pushes = find_pushes(problem, settings)
+        pushes = stream_pushes(problem, settings, settings.edit_keep_norm)
         moment = problem.resources.background.second_moment
         with solvable(problem.site):
             factors = insert_keys(pushes.keys, pushes.additions, moment, settings.edit_ridge)
-        return low_rank_patch(self.name, problem, pushes.keys, factors)
+        return low_rank_patch(self.name, problem, pushes, factors)

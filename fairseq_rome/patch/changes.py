@@ -116,6 +116,7 @@ class Patch:
         keys: by name of an `fc2.weight`, the m x f keys that the edit gave new values; later edits keep off them.
         about: the request that it is for, in plain values: id, source, target, ...
         beside: what acts beside the weights, such as a datastore or rules.
+        running: by name of a weight, statistics of all edits of it so far, from which the next one goes on.
     """
 
     method: str
@@ -125,6 +126,7 @@ class Patch:
     keys: Mapping[str, Tensor] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
     beside: Tuple[Beside, ...] = ()
+    running: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def names(self) -> List[str]:

@@ -73,7 +73,9 @@ def _record(patch: Patch, key: str, tensors: Dict[str, Tensor]) -> Dict[str, Any
     beside = [_taken_apart(one, f"{key}.beside.{index}", tensors) for index, one in enumerate(patch.beside)]
     for name, keys in patch.keys.items():
         tensors[f"{key}.keys.{name}"] = _own(keys)
-    record = {
+    for name, running in patch.running.items():
+        tensors[f"{key}.running.{name}"] = _own(running)
+    record: Dict[str, Any] = {
         "method": patch.method,
         "site": str(patch.site),
         "notes": {name: float(value) for name, value in patch.notes.items()},
@@ -82,6 +84,8 @@ def _record(patch: Patch, key: str, tensors: Dict[str, Tensor]) -> Dict[str, Any
         "keys": {name: f"{key}.keys.{name}" for name in patch.keys},
         **({"beside": beside} if beside else {}),
     }
+    if patch.running:  # few methods have any, and the hash is of all that is told
+        record["running"] = {name: f"{key}.running.{name}" for name in patch.running}
     return {**record, "sha256": _digest(record, tensors)}
 
 
@@ -99,7 +103,7 @@ def _digest(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     told = {name: value for name, value in record.items() if name != "sha256"}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     places = [f"{one['tensors']}.{part}" for one in _pieces(record) for part in kind_of(one).parts]
-    for place in (*places, *record["keys"].values()):
+    for place in (*places, *record["keys"].values(), *record.get("running", {}).values()):
         if place in tensors:
             digest.update(f"{place} {tensor_fingerprint(tensors[place])}".encode())
     return digest.hexdigest()
@@ -119,8 +123,9 @@ def _patch(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Patch:
     changes = tuple(one for one in pieces if isinstance(one, Change))
     beside = tuple(one for one in pieces if isinstance(one, Beside))
     keys = {name: tensors[place] for name, place in record["keys"].items()}
+    running = {name: tensors[place] for name, place in record.get("running", {}).items()}
     return Patch(
-        record["method"], Site.parse(record["site"]), changes, record["notes"], keys, record["about"], beside
+        record["method"], Site.parse(record["site"]), changes, record["notes"], keys, record["about"], beside, running
     )
 
 

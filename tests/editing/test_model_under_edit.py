@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
+import pytest
 import torch
 from conftest import Demo
 from demo_edits import of_demo, run
 
+from fairseq_rome.editing import model_under_edit
 from fairseq_rome.editing.outcome import EDITED, FAILED
 from fairseq_rome.patch import LowRankChange, Patch, applied, besides_on
 
@@ -71,3 +73,29 @@ def test_what_is_beside_the_model_is_taken_out_with_its_edit(demo: Demo) -> None
     assert [result.status for result in outcome.results] == [FAILED] * 2
     assert [result.after for result in outcome.results] == [result.before for result in outcome.results]
     assert not outcome.patches and not besides_on(demo.model)
+
+
+@pytest.mark.parametrize(
+    "method", [pytest.param("rome", marks=pytest.mark.slow), "alphaedit", pytest.param("nse", marks=pytest.mark.slow)]
+)
+def test_values_are_kept_to_the_norm_of_the_first(
+    demo: Demo, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_under_edit, "_REFERENCE", 1)
+    requests = [of_demo(number) for number in (0, 1, 3, 5)]
+
+    def norms(keep: bool) -> List[float]:
+        settings = {"method": method, "site": "decoder.2", "edit_cover": 1.0, "edit_keep_norm": keep}
+        return [patch.notes["value_norm"] for patch in run(demo, requests, settings).patches]
+
+    (first, *others), (same, *kept) = norms(False), norms(True)
+    assert first == same and len(kept) > 1
+    assert max(others) > 1.01 * first
+    assert max(kept) <= 1.0001 * first
+
+
+def test_few_edits_tell_no_norm(demo: Demo) -> None:
+    settings = {"method": "rome", "site": "decoder.2"}
+    requests = [of_demo(number) for number in (0, 1)]
+    [plain, kept] = (run(demo, requests, {**settings, "edit_keep_norm": keep}).patches for keep in (False, True))
+    assert [patch.fingerprint for patch in plain] == [patch.fingerprint for patch in kept]

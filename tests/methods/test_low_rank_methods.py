@@ -172,6 +172,21 @@ def test_the_scale_of_what_is_added(ready: Ready) -> None:
     assert torch.equal(twice, 2 * once)
 
 
+def test_a_value_is_shortened_in_its_own_direction(ready: Ready) -> None:
+    pushes = find_pushes(ready.problem(0), VALUES)
+    wanted = pushes.values + pushes.additions
+    norms = wanted.norm(dim=1)
+    between = float(norms.mean())
+    kept = pushes.kept_to(between)
+    assert torch.allclose(
+        kept.values + kept.additions, wanted * (between / norms).clamp_max(1).unsqueeze(1), atol=1e-5
+    )
+    assert torch.allclose((pushes.kept_to(between / 4).values + pushes.kept_to(between / 4).additions).norm(dim=1),
+                          torch.full_like(norms, between / 4), rtol=1e-4)  # fmt: skip
+    assert pushes.kept_to(None) is pushes
+    assert torch.allclose(pushes.kept_to(100 * between).additions, pushes.additions, atol=1e-5)
+
+
 def test_alphaedit_keeps_out_of_what_the_background_fills(ready: Ready) -> None:
     (delta,) = changes_of(fitted("alphaedit", ready.problem(0))).values()
     basis = null_space(ready.backgrounds[DEEP].eigen, SETTINGS.as_plain()["edit_energy"])

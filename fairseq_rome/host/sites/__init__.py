@@ -12,6 +12,7 @@ from fairseq_rome.host.sites.feed_forward import (
     prepared,
     record,
 )
+from fairseq_rome.host.sites.linear_maps import Passed, add_to_maps, passing
 from fairseq_rome.host.sites.outputs import rescored
 from fairseq_rome.host.sites.site import OUTPUTS, Site
 from fairseq_rome.host.sites.states import (
@@ -36,10 +37,12 @@ __all__ = [
     "SELF_ATTENTION",
     "Activations",
     "Cell",
+    "Passed",
     "Site",
     "State",
     "add_at_tokens",
     "add_to_embeddings",
+    "add_to_maps",
     "add_to_value",
     "computed_once",
     "device_of",
@@ -49,6 +52,7 @@ __all__ = [
     "layer_at",
     "overwrite",
     "parameter_names",
+    "passing",
     "prepared",
     "record",
     "record_states",

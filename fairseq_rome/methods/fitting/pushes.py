@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import List, Sequence, Tuple
+from dataclasses import dataclass, replace
+from typing import List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from fairseq_rome.algebra import ridged
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.readings import SiteReading, read_site
 from fairseq_rome.host.sites import parameter_names
-from fairseq_rome.methods.base import CoverSettings, EditProblem, PushSettings, ValueSettings
+from fairseq_rome.methods.base import VALUE_NORM, CoverSettings, EditProblem, PushSettings, ValueSettings
 from fairseq_rome.methods.fitting.steps import (
     Step,
     examples_to_push,
@@ -33,12 +33,42 @@ class Pushes:
         steps: the m steps.
         keys: m x f, the mean key of each step over these examples (R-ROME, arXiv 2403.07175).
         additions: m x d, what the site's value is to gain at each key.
+        values: m x d, the site's mean value at each step as the model is now.
     """
 
     pairs: Tuple[Pair, ...]
     steps: Tuple[Step, ...]
     keys: Tensor
     additions: Tensor
+    values: Tensor
+
+    @property
+    def norm(self) -> float:
+        """Mean norm of the values that are asked for."""
+        return float((self.values + self.additions).norm(dim=1).mean())
+
+    def kept_to(self, norm: Optional[float]) -> Pushes:
+        """The pushes with no value longer than a norm; as they are where there is none.
+
+        After many edits values and weights drive one another up: a matrix with larger values asks for larger ones. So a
+        value `v` that is asked for becomes `v min(1, norm / |v|)`, in its own direction (norm-anchor scaling, Liu et
+        al. 2026, arXiv 2602.02543, which also lengthens shorter ones: that would push where decoding asks for no more).
+        """
+        if norm is None:
+            return self
+        wanted = self.values + self.additions
+        scale = (norm / wanted.norm(dim=1, keepdim=True)).clamp_max(1)
+        return replace(self, additions=scale * wanted - self.values)
+
+
+def stream_pushes(problem: EditProblem, settings: ValueSettings, keep_norm: bool) -> Pushes:
+    """The pushes of one request of a stream of edits, kept to the norm of the first ones if that is asked for.
+
+    Raises:
+        EditError: as for `find_pushes`.
+    """
+    pushes = find_pushes(problem, settings)
+    return pushes.kept_to(problem.resources.value_norm) if keep_norm else pushes
 
 
 def find_pushes(problem: EditProblem, settings: ValueSettings) -> Pushes:
@@ -53,7 +83,9 @@ def find_pushes(problem: EditProblem, settings: ValueSettings) -> Pushes:
     readings = read_site(problem.translator, pairs, problem.site)
     steps = segment_steps(problem.site, examples, len(examples), readings, problem.thorough)
     keys = mean_rows([seen.keys for seen in readings], steps)
-    return Pushes(pairs, tuple(steps), keys, additions_for(problem, settings, steps, readings))
+    additions = additions_for(problem, settings, steps, readings)
+    values = mean_rows([seen.values for seen in readings], steps)
+    return Pushes(pairs, tuple(steps), keys, additions, values)
 
 
 def mean_rows(rows: Sequence[Tensor], steps: Sequence[Step]) -> Tensor:
@@ -110,8 +142,9 @@ def cover_of(background: Background, past_keys: Tensor, settings: CoverSettings)
     return moment + past.T @ past
 
 
-def low_rank_patch(method: str, problem: EditProblem, keys: Tensor, factors: Tuple[Tensor, Tensor]) -> Patch:
+def low_rank_patch(method: str, problem: EditProblem, pushes: Pushes, factors: Tuple[Tensor, Tensor]) -> Patch:
     """The patch of one request that adds left @ right.T to its site's `fc2`."""
+    notes = {"rank": float(len(pushes.keys)), VALUE_NORM: pushes.norm}
     name = parameter_names(problem.translator.model, problem.site)["fc2.weight"]
     change = LowRankChange(name, *factors)
-    return Patch(method, problem.site, (change,), {"rank": float(len(keys))}, {name: keys})
+    return Patch(method, problem.site, (change,), notes, {name: pushes.keys})

@@ -40,6 +40,7 @@ class LanguageProfile:
         function_words: articles, pronouns, prepositions, auxiliaries and the like.
         grammar_words: the same, from a list that is not long enough to tell by it what is no word of the language.
         title_words: those of them that names and titles have within.
+        negations: words that negate, in all their forms.
         numbers: cardinal numbers as single words, without one.
         ones: forms that may mean one or may be an article.
         scales: words that multiply what stands before them.
@@ -72,6 +73,7 @@ class LanguageProfile:
     function_words: FrozenSet[str] = frozenset()
     grammar_words: FrozenSet[str] = frozenset()
     title_words: FrozenSet[str] = frozenset()
+    negations: FrozenSet[str] = frozenset()
     numbers: Table = _empty()
     ones: FrozenSet[str] = frozenset()
     scales: Table = _empty()
@@ -175,6 +177,7 @@ _READERS: Dict[str, Callable[[Any], Any]] = {
     "function_words": to_words,
     "grammar_words": to_words,
     "title_words": to_words,
+    "negations": to_words,
     "numbers": to_table,
     "ones": frozenset,
     "scales": to_table,
