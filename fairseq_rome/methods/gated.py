@@ -37,6 +37,12 @@ class GatedSettings(ValueSettings, NeuronSettings):
         "gated: largest share of near misses (the unwanted segment from another source word) that may open a "
         "gate",
     )
+    edit_for: str = setting(
+        "float",
+        "gated: what the edited model is to compute with; int8: weights that are rounded row by row, as CTranslate2 "
+        "does. Then no gate makes the rounding of other neurons coarser, and in floating point the edit is the same",
+        ("float", "int8"),
+    )
 
 
 @register
@@ -58,6 +64,7 @@ class Gated(Method[GatedSettings]):
         from fairseq_rome.methods.fitting.detecting import Tolerance
         from fairseq_rome.methods.fitting.following import following_changes
         from fairseq_rome.methods.fitting.gates import gate_changes
+        from fairseq_rome.methods.fitting.rounding import within_rows
         from fairseq_rome.patch import Patch, applied
 
         tolerance = Tolerance(settings.edit_false_open, settings.edit_near_open)
@@ -72,4 +79,8 @@ class Gated(Method[GatedSettings]):
             alone = problem.alone(int(notes["gates"]))
             with applied(problem.translator.model, Patch(self.name, problem.site, changes)), suppress(EditError):
                 changes += gate_changes(alone, settings, tolerance)[0]
-        return Patch(self.name, problem.site, (*changes, *follow), {**notes, "following": float(len(follow) // 3)})
+        notes = {**notes, "following": float(len(follow) // 3)}
+        every = (*changes, *follow)
+        if settings.edit_for == "int8":
+            every = within_rows(problem.translator.model, every)
+        return Patch(self.name, problem.site, every, notes)

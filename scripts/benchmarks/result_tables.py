@@ -68,6 +68,11 @@ def _of(part: str, whole: str) -> Callable[[Figures], str]:
     return lambda figures: "" if figures.get(whole) is None else f"{figures[part]:,g} of {figures[whole]:,}"
 
 
+def _pair(name: str) -> Callable[[Figures], str]:
+    """How many of how many, where one figure holds both; empty where nothing was counted."""
+    return lambda figures: f"{figures[name][0]:,} of {figures[name][1]:,}" if figures[name][1] else ""
+
+
 def _with_interval(figures: Figures) -> str:
     return f"{figures['share']:.3f} ({figures['low']:.3f} to {figures['high']:.3f})"
 
@@ -148,6 +153,17 @@ TABLES: Dict[str, Table] = {
             Column("sentences", _of("part", "sentences")),
             Column("share", _with_interval),
             Column("target", _number("target")),
+        ),
+    ),
+    "survival": Table(
+        ("method", "task", "way"),
+        (
+            Column("method", _number("method")),
+            Column("requests", lambda row: f"{row['requests']} {row['task']}s"),
+            Column("what became of it", _number("way")),
+            Column("edits still hold", _pair("held")),
+            Column("probes still show it", _pair("probes")),
+            Column("other sentences changed", _pair("changed")),
         ),
     ),
     "locating": Table(

@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Sequence
 import pytest
 import torch
 from conftest import Demo
-from edit_runs import DEMO, LANGUAGES, ROOT, SUBWORDS, Edited, hypotheses, lines, open_stock
+from edit_runs import DEMO, LANGUAGES, ROOT, SUBWORDS, Edited, hypotheses, lines, open_stock, run_edit
 
 # Runs each command in a fork of a process that has loaded fairseq, and nothing of this package.
 RUNNER = """
@@ -180,6 +180,29 @@ def test_ctranslate2(edited: Edited, demo: Demo, tmp_path: Path) -> None:
     encode, decode = demo.codec.bpe.encode, demo.codec.bpe.decode
     results = translator.translate_batch([encode(line).split() for line in lines("fixes.en")], beam_size=2)
     assert [decode(" ".join(result.hypotheses[0])) for result in results] == lines("fixes.de")
+
+
+@pytest.mark.slow
+def test_ctranslate2_in_int8(edit_data: Path, demo: Demo, tmp_path: Path) -> None:
+    ctranslate2 = pytest.importorskip("ctranslate2")
+    from fairseq_rome.cli.patch import main
+
+    base, path = tmp_path / "base.pt", tmp_path / "edited.pt"
+    assert run_edit(edit_data, DEMO / "fixes", "--save-to", path, "--edit-for", "int8").status == 0
+    assert main(["revert", str(path), "--all", "--save-to", str(base)]) == 0
+    encode, decode = demo.codec.bpe.encode, demo.codec.bpe.decode
+    said = []
+    for file in (base, path):
+        converter = ctranslate2.converters.FairseqConverter(str(file), str(edit_data))
+        converter.convert(str(tmp_path / file.stem), quantization="int8")
+        translator = ctranslate2.Translator(str(tmp_path / file.stem), compute_type="int8", intra_threads=1)
+        sources = [encode(line).split() for line in (*lines("fixes.en"), *UNRELATED)]
+        results = translator.translate_batch(sources, beam_size=2)
+        said.append([decode(" ".join(result.hypotheses[0])) for result in results])
+    before, after = said
+    count = len(lines("fixes.de"))
+    assert after[:count] == lines("fixes.de")
+    assert after[count:] == before[count:]
 
 
 @pytest.mark.slow
