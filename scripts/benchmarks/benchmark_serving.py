@@ -246,12 +246,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 0
     most = max(arguments.sentences, arguments.compared, *arguments.live)
     sentences = model.sentences()[:most]
+    # A second correction of one sentence takes the place of the first.
+    asked = list({one["source"]: one for one in records_of(model.natural)}.values())
     with tempfile.TemporaryDirectory() as folder:
         serving = Serving(model, Path(folder), arguments.cache or Path(folder) / "cache")
         path = Path(folder) / "baked.pt"
         with serving.on("fixes.db", "--bake-to", str(path)) as client:
             client.ask("/api/understand", {"source": "A dog.", "output": "Ein Hund.", "target": "Ein Tier."})
-            corrections(client, records_of(model.natural)[: arguments.requests], sentences[:100])
+            corrections(client, asked[: arguments.requests], sentences[:100])
             client.ask("/fixes/bake", {})
             while not path.exists():
                 time.sleep(0.5)
