@@ -134,9 +134,11 @@ class Client:
             return json.load(answer)
 
     def translate(self, sentences: Sequence[str]) -> List[str]:
-        """The translations of some sentences."""
-        body = {"q": list(sentences), "source": "en", "target": self.target}
-        found: List[str] = self.ask("/translate", body)["translatedText"]
+        """The translations of some sentences, so many a request."""
+        found: List[str] = []
+        for at in range(0, len(sentences), _OF_A_REQUEST):
+            body = {"q": list(sentences[at : at + _OF_A_REQUEST]), "source": "en", "target": self.target}
+            found += self.ask("/translate", body)["translatedText"]
         return found
 
     def wait(self, number: int, *states: str) -> Dict[str, Any]:
