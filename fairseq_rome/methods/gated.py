@@ -16,7 +16,7 @@ from fairseq_rome.methods.base import EditProblem, Method, NeuronSettings, Value
 from fairseq_rome.settings import setting
 
 if TYPE_CHECKING:
-    from fairseq_rome.patch import Change, Patch
+    from fairseq_rome.patch import NeuronChange, Patch
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Gated(Method[GatedSettings]):
         from fairseq_rome.patch import Patch, applied
 
         tolerance = Tolerance(settings.edit_false_open, settings.edit_near_open)
-        follow: Tuple[Change, ...] = ()
+        follow: Tuple[NeuronChange, ...] = ()
         if settings.edit_follow and problem.early is not None:
             site, resources = problem.early
             follow = following_changes(replace(problem, site=site, resources=resources), settings, tolerance)

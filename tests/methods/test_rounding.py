@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fairseq_rome.host.sites import prepared
 from fairseq_rome.methods.fitting.rounding import within_rows
-from fairseq_rome.patch import Change, NeuronChange, Patch, applied
+from fairseq_rome.patch import NeuronChange, Patch, applied
 
 WIDTH, INNER = 6, 5
 Column = Tuple[int, Tensor]
@@ -36,10 +36,10 @@ class Stack(nn.Module):
         self.decoder = inner
 
 
-def gates(columns: Sequence[Column], maps: Tuple[str, str] = ("fc1", "fc2")) -> List[Change]:
+def gates(columns: Sequence[Column], maps: Tuple[str, str] = ("fc1", "fc2")) -> List[NeuronChange]:
     """The three changes of each gate, its row and its bias being ones."""
     first, second = (f"decoder.layers.0.{name}" for name in maps)
-    found: List[Change] = []
+    found: List[NeuronChange] = []
     for index, column in columns:
         found += [
             NeuronChange(f"{first}.weight", 0, index, torch.ones(WIDTH)),
@@ -49,9 +49,9 @@ def gates(columns: Sequence[Column], maps: Tuple[str, str] = ("fc1", "fc2")) -> 
     return found
 
 
-def factors(changes: Sequence[Change]) -> List[float]:
+def factors(changes: Sequence[NeuronChange]) -> List[float]:
     """By how much the row of each gate has grown."""
-    rows = [one.new for one in changes if isinstance(one, NeuronChange) and one.dim == 0 and one.new.dim()]
+    rows = [one.new for one in changes if one.dim == 0 and one.new.dim()]
     return [float(row[0]) for row in rows]
 
 

@@ -23,7 +23,7 @@ from fairseq_rome.methods.fitting.detecting import Gate, Tolerance, fit_gates
 from fairseq_rome.methods.fitting.matching import Aim, distributions, match
 from fairseq_rome.methods.fitting.neurons import as_changes, spare_neurons
 from fairseq_rome.methods.fitting.steps import Step
-from fairseq_rome.patch import Change
+from fairseq_rome.patch import NeuronChange
 
 # Share of the examples that must have a word, and how many, for a gate behind it. Lower fits rarer forms, with a neuron
 # each.
@@ -96,7 +96,7 @@ def _alike(new: Sequence[int], old: Sequence[int]) -> int:
 
 def following_changes(
     problem: EditProblem, settings: ValueSettings, tolerance: Tolerance
-) -> Tuple[Change, ...]:
+) -> Tuple[NeuronChange, ...]:
     """The changes of one gate behind each new word that enough examples share, and behind which the model goes astray.
 
     None where no gate can be had.

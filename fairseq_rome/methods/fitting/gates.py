@@ -18,12 +18,12 @@ from fairseq_rome.methods.fitting.steps import (
     segment_steps,
     values_from_examples,
 )
-from fairseq_rome.patch import Change
+from fairseq_rome.patch import NeuronChange
 
 
 def gate_changes(
     problem: EditProblem, settings: ValueSettings, tolerance: Tolerance
-) -> Tuple[Tuple[Change, ...], Dict[str, float]]:
+) -> Tuple[Tuple[NeuronChange, ...], Dict[str, float]]:
     """The changes of one gate for each time step of the changed segment, and figures about them.
 
     Args:

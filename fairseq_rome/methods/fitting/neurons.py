@@ -11,7 +11,7 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.sites import layer_at, parameter_names
 from fairseq_rome.methods.base import EditProblem
 from fairseq_rome.methods.fitting.detecting import Gate
-from fairseq_rome.patch import Change, NeuronChange
+from fairseq_rome.patch import NeuronChange
 
 # Factor on a detector's response where the activation is smooth (GELU, swish): a ReLU is shut below zero, these only
 # well below it. Larger shuts more sharply; the column of fc2 is divided by it, so that what is added stays the same.
@@ -39,7 +39,7 @@ def spare_neurons(problem: EditProblem, count: int) -> Tuple[int, ...]:
 
 def as_changes(
     problem: EditProblem, gates: Sequence[Gate], values: Iterable[Tensor], neurons: Sequence[int]
-) -> Tuple[Change, ...]:
+) -> Tuple[NeuronChange, ...]:
     """The changes that make gates of neurons.
 
     Args:
@@ -50,7 +50,7 @@ def as_changes(
     """
     sharpness = _sharpness(layer_at(problem.translator.model, problem.site))
     names = parameter_names(problem.translator.model, problem.site)
-    changes: List[Change] = []
+    changes: List[NeuronChange] = []
     for gate, value, neuron in zip(gates, values, neurons):
         parts = (
             ("fc1.weight", 0, gate.detector.weight * sharpness),

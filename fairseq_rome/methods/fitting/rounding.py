@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Dict, Optional, Set, Tuple
+from typing import Dict, Optional, Sequence, Set, Tuple
 
 from torch import Tensor, nn
 
 from fairseq_rome.host.sites import Site
-from fairseq_rome.patch import Change, NeuronChange
+from fairseq_rome.patch import NeuronChange
 
 
-def within_rows(model: nn.Module, changes: Tuple[Change, ...]) -> Tuple[Change, ...]:
+def within_rows(model: nn.Module, changes: Sequence[NeuronChange]) -> Tuple[NeuronChange, ...]:
     """The same gates, with columns in which no entry is larger than what is largest in its row without them.
 
     The factors are powers of two, so that with a ReLU what the gates compute in floating point stays the same, bit for
@@ -30,13 +30,13 @@ def within_rows(model: nn.Module, changes: Tuple[Change, ...]) -> Tuple[Change, 
         model: in which the gates are to be.
         changes: of gates, at any sites; all three of each gate.
     """
-    columns = [one for one in changes if isinstance(one, NeuronChange) and one.dim == 1]
+    columns = [one for one in changes if one.dim == 1]
     taken: Dict[str, Set[int]] = {}
     for one in columns:
         taken.setdefault(one.name, set()).add(one.index)
     largest = {name: _largest(model.get_parameter(name).detach(), gates) for name, gates in taken.items()}
     factors = {_gate(one): _factor(one.new, largest[one.name]) for one in columns}
-    return tuple(_scaled(one, factors[_gate(one)]) if isinstance(one, NeuronChange) else one for one in changes)
+    return tuple(_scaled(one, factors[_gate(one)]) for one in changes)
 
 
 def _largest(weight: Tensor, gates: Set[int]) -> Tensor:
