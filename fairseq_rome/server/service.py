@@ -107,11 +107,18 @@ class FixService:
     def detail(self, number: int) -> Dict[str, Any]:
         """What clients are told of a fix, with the evidence of its proof; waits as `listed` does.
 
+        Fixes that came and went since may have changed its sentence too, so the model is asked again.
+
         Raises:
             NoFix: if there is none.
         """
         with self._turn:
             fix = self.queue.fix(number)
+            if fix.state in (LIVE, PROVEN, BAKED):
+                now = self._model.says(fix.source)
+                if now != fix.now:
+                    fix = self.queue.change(number, now=now)
+                    self._tell([fix])
             found = self.queue.evidence(number) or {"evidence": None, "report": None}
             return {"fix": self.told(fix), **found}
 

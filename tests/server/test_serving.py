@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 from pathlib import Path
 from typing import Iterator
 
@@ -153,6 +155,9 @@ def test_a_fix_that_contradicts_a_proven_one_fails_and_stays_for_its_sentence_al
     assert failed["state"] == "failed" and "both in other sentences too" in failed["reason"]
     assert server.translate([source, SOURCES[0]]) == [asked["target"], TARGETS[0]]
     assert "Verkäufer" in server.translate("A mother hopes that twenty shop assistants invite the girls.")
+    with contextlib.closing(sqlite3.connect(server.queue)) as base, base:
+        base.execute("UPDATE fixes SET now = 'what it said once' WHERE id = ?", (first["id"],))
+    assert server.fix(first["id"])["now"] == TARGETS[0]  # asked again, since other fixes may have changed it
     for number in (first["id"], fix["id"]):
         assert server.ask("POST", f"/fixes/{number}/undo").status == 200
     assert server.translate(source) not in (said, asked["target"])
