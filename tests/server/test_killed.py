@@ -113,9 +113,10 @@ def kill_often(data: Path, folder: Path, kills: int) -> None:
 
 
 def wait_for_work(server: Server) -> None:
-    """Wait until the server has made a fix live, which takes some seconds after its start."""
+    """Wait until the server has made a fix live or proven one, which takes some seconds after its start."""
     end = time.monotonic() + PATIENCE
-    while not any("live after" in line for line in list(server.log)) and time.monotonic() < end:
+    done = ("live after", "proven after")
+    while not any(one in line for line in list(server.log) for one in done) and time.monotonic() < end:
         time.sleep(0.1)
 
 
