@@ -55,7 +55,7 @@ def searched(
     model: nn.Module,
     generator: Any,
     codec: TextCodec,
-    sources: Sequence[str],
+    sources: Callable[[], Sequence[str]],
     net_input: Dict[str, Tensor],
     begin: Optional[Tensor],
     search: Search,
@@ -69,7 +69,7 @@ def searched(
         model: the translation model.
         generator: fairseq's generator, which `search` uses.
         codec: text to tokens.
-        sources: the B sources as text.
+        sources: gives the B sources as text; not called where nothing stands around.
         net_input: the same as fairseq's models take them; every tensor has B rows.
         begin: B x T tokens with which hypotheses have to begin; None for no such thing.
         search: runs the generator.
@@ -80,9 +80,10 @@ def searched(
     outside = around(model)
     if not outside:
         return search(net_input, begin)
-    demanded = [[term for one in outside for term in one.terms(source)] for source in sources]
+    texts = sources()
+    demanded = [[term for one in outside for term in one.terms(source)] for source in texts]
     found = _constrained(generator, codec, demanded, net_input, begin, search)
-    for source, hypotheses in zip(sources, found):
+    for source, hypotheses in zip(texts, found):
         for hypothesis in hypotheses:
             _finish_(hypothesis, codec, source, outside)
     return found

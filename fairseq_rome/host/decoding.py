@@ -163,7 +163,7 @@ class Translator:
         net_input = self.batcher.sources(sources)
         with torch.no_grad(), _beam_search(self.model, self.generator):
             results = searched(
-                self.model, self.generator, self.codec, [self.codec.source_text(source) for source in sources],
+                self.model, self.generator, self.codec, lambda: [self.codec.source_text(source) for source in sources],
                 net_input, begin, partial(self.adapter.generate, self.generator, self.model),
             )  # fmt: skip
         best = [hypotheses[0] for hypotheses in results]

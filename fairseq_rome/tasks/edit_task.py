@@ -5,6 +5,7 @@ of `translation` is `translation_edit`) and takes the task's own options and tho
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any, Dict, Optional, Sequence
 
 from fairseq.data import LanguagePairDataset, encoders
@@ -118,8 +119,8 @@ class EditTask(FairseqTask):
             part = {**sample, "net_input": net_input}
             return step(generator, models, part, prefix_tokens=begin, constraints=words)
 
-        codec, net_input = self._codec(), sample["net_input"]
-        sources = source_texts(codec, net_input["src_tokens"])
+        codec, net_input = self._codec, sample["net_input"]
+        sources = partial(source_texts, codec, net_input["src_tokens"])
         return searched(models[0], generator, codec, sources, net_input, prefix_tokens, search)
 
     def load_dataset(self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any) -> None:
@@ -138,13 +139,14 @@ class EditTask(FairseqTask):
         if not all(adapter.languages):
             raise EditError("-s and -t are missing: the subset edit is of one direction")
         requests = read_edit_file(given.edit_pref, *adapter.languages, given.edit_markup).requests
-        codec = self._codec()
+        codec = self._codec
         sources = [codec.source(request.source) for request in requests]
         targets = [codec.target(request.target) for request in requests]
         self.datasets[split] = self.edit_dataset(sources, targets)
 
+    @cached_property
     def _codec(self) -> TextCodec:
-        """Text to the task's tokens and back."""
+        """Text to the task's tokens and back; made once, since subword models are read from files."""
         given = self._given
         # Groups of the command's own configuration, or all of its options side by side.
         groups = [getattr(given, name, given) for name in ("text_tokenizer", "text_bpe")]

@@ -55,7 +55,7 @@ def test_a_generator_without_beam_search_takes_no_words(demo: Demo) -> None:
     net_input = demo.translator.batcher.sources([demo.codec.source(source)])
     demanded, refused = Around({source: ["Ufer"]}), pytest.raises(EditError, match="object has no beam search")
     with standing_around(demo.model, demanded), refused:
-        searched(demo.model, object(), demo.codec, [source], net_input, None, lambda *_: [])
+        searched(demo.model, object(), demo.codec, lambda: [source], net_input, None, lambda *_: [])
 
 
 def test_a_padded_batch_gives_its_sources(demo: Demo) -> None:
