@@ -1,6 +1,7 @@
 """Measure a server: how soon corrections are live and proven, how fast it translates, and what it bakes.
 
-Corrections are the natural requests, handed in one after the other with a pause. Translations per second are those of
+Corrections are the natural requests, then those with named terms and segments, handed in one after the other with a
+pause. Translations per second are those of
 several clients at once, with 0, 10 and 1,000 fixes held by hooks; all but the real ones are copies of real gates, each
 with slightly other numbers. Beside them stand those of fairseq-interactive. Latency is that of one sentence, while
 nothing else is done and while edits are computed.
@@ -248,14 +249,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return 0
     most = max(arguments.sentences, arguments.compared, *arguments.live)
     sentences = model.sentences()[:most]
-    # A second correction of one sentence takes the place of the first.
-    asked = list({one["source"]: one for one in records_of(model.natural)}.values())
+    asked: Dict[str, Dict[str, Any]] = {}
+    for record in (*records_of(model.natural), *records_of(model.requests)):
+        # A second correction of one sentence would take the place of the first.
+        asked.setdefault(record["source"], record)
     with tempfile.TemporaryDirectory() as folder:
         serving = Serving(model, Path(folder), arguments.cache or Path(folder) / "cache")
         path = Path(folder) / "baked.pt"
         with serving.on("fixes.db", "--bake-to", str(path)) as client:
             client.ask("/api/understand", {"source": "A dog.", "output": "Ein Hund.", "target": "Ein Tier."})
-            corrections(client, asked[: arguments.requests], sentences[:100])
+            corrections(client, list(asked.values())[: arguments.requests], sentences[:100])
             client.ask("/fixes/bake", {})
             while not path.exists():
                 time.sleep(0.5)
