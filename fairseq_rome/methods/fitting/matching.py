@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import kl_div
 
+from fairseq_rome.algebra import Adam
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.readings import reading_places
@@ -66,7 +67,7 @@ def match(translator: Translator, site: Site, aim: Aim, scale: float, steps: int
     opened = padded(aim.activations, reading_places(translator, batch, site))
     width = model.get_parameter(parameter_names(model, site)["fc2.bias"]).numel()
     delta = torch.zeros(opened.shape[2], width, device=opened.device, requires_grad=True)
-    optimiser = torch.optim.Adam([delta], lr=_LEARNING_RATE)
+    optimiser = Adam(delta, _LEARNING_RATE)
     run, where = forward(model, batch, site), torch.tensor(aim.places)
     weights = aim.weights.to(aim.wanted) / aim.weights.sum()
     with no_gradients(model), computed_once(model, site), torch.enable_grad():
@@ -75,7 +76,5 @@ def match(translator: Translator, site: Site, aim: Aim, scale: float, steps: int
                 scores = run(where).log_softmax(-1)
             divergence = kl_div(scores, aim.wanted, reduction="none").sum(-1)
             loss = weights @ divergence + _NORM_WEIGHT * delta.square().sum(-1).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+            optimiser.step(loss)
     return (delta.detach() * scale).cpu()
