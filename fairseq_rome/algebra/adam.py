@@ -17,7 +17,7 @@ class Adam:
     as long as all other imports of an edit but torch and fairseq themselves.
 
     Args:
-        tensor: what is optimised, changed in place; a leaf that requires a gradient.
+        tensor: what is optimised, changed in place.
         rate: size of a step, in units of the tensor.
     """
 
@@ -27,9 +27,8 @@ class Adam:
         self._mean, self._square = torch.zeros_like(tensor), torch.zeros_like(tensor)
         self._steps = 0
 
-    def step(self, loss: Tensor) -> None:
-        """One step down the gradient of a loss, a scalar that was computed from the tensor."""
-        (gradient,) = torch.autograd.grad(loss, self._tensor)
+    def step(self, gradient: Tensor) -> None:
+        """One step down a gradient, of the tensor's shape."""
         self._steps += 1
         with torch.no_grad():
             self._mean.lerp_(gradient, 1 - _DECAY)

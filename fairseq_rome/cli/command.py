@@ -111,9 +111,27 @@ def import_fairseq() -> None:
     for name in ("fairseq", "hydra", "sacrebleu", "matplotlib", "PIL"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        with held_back():
+        with held_back(), _plain_tables():
             from fairseq_rome.host.user_dir import share_user_dir
 
             share_user_dir()
     except (ImportError, ValueError, AttributeError) as error:
         raise EditError(_NO_FAIRSEQ.format(error=" ".join(str(error).split()))) from error
+
+
+@contextmanager
+def _plain_tables() -> Iterator[None]:
+    """Inside the context nothing finds wcwidth, unless it is imported already.
+
+    fairseq imports sacrebleu, which imports tabulate for tables that no command prints, which takes wcwidth if it is
+    there: widths of all characters there are, as long as a third of fairseq's own imports.
+    """
+    missing: Any = None
+    if "wcwidth" in sys.modules:
+        yield
+        return
+    sys.modules["wcwidth"] = missing
+    try:
+        yield
+    finally:
+        del sys.modules["wcwidth"]

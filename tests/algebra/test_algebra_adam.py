@@ -13,11 +13,11 @@ from fairseq_rome.algebra import Adam
 def test_steps_are_those_of_torch(seed: int, steps: int, rate: float) -> None:
     torch.manual_seed(seed)
     wanted, begin = torch.randn(3, 5), torch.randn(3, 5)
-    ours, theirs = begin.clone().requires_grad_(), begin.clone().requires_grad_()
+    ours, theirs = begin.clone(), begin.clone().requires_grad_()
     adam, reference = Adam(ours, rate), torch.optim.Adam([theirs], lr=rate)
     for _ in range(steps):
-        adam.step((ours - wanted).square().sum())
+        adam.step(2 * (ours - wanted))
         reference.zero_grad()
         (theirs - wanted).square().sum().backward()
         reference.step()
-    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(ours, theirs.detach())

@@ -74,7 +74,9 @@ def match(translator: Translator, site: Site, aim: Aim, scale: float, steps: int
             with add_to_value(model, site, lambda value: added(opened, delta * scale, value)):
                 scores = run(where)
             slope = divergence_slope(scores.detach(), aim.wanted, weights)
-            optimiser.step((scores * slope).sum() + _NORM_WEIGHT * delta.square().sum(-1).mean())
+            # As a sum, since torch imports sympy to check the shape of a given slope.
+            (gradient,) = torch.autograd.grad((scores * slope).sum(), delta)
+            optimiser.step(gradient + 2 * _NORM_WEIGHT / len(delta) * delta.detach())
     return (delta.detach() * scale).cpu()
 
 

@@ -97,7 +97,7 @@ def optimise_values(translator: Translator, site: Site, goal: Goal, scale: float
             drift = kl_div(scores[len(moved) :], reference, log_target=True, reduction="none").sum(-1)
             loss = (missing.sum() + avoided.sum()) / len(moved)
             loss = loss + _KL_WEIGHT * drift.mean() + _NORM_WEIGHT * delta.square().sum(-1).mean()
-            optimiser.step(loss)
+            optimiser.step(torch.autograd.grad(loss, delta)[0])
     return (delta.detach() * scale).cpu()
 
 
