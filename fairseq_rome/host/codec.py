@@ -99,17 +99,15 @@ class TextCodec:
         each = list(sentences)
         if not each:
             return []
-        tokens = torch.cat(each)
-        stops = torch.tensor([len(one) for one in each]).cumsum(0)
-        ends = tokens.eq(dictionary.eos()).cumsum(0)
-        # How many end symbols the sentences before have: a token before its own sentence's has as many before it.
-        before = torch.cat([ends.new_zeros(1), ends])[torch.cat([stops.new_zeros(1), stops[:-1]])]
-        lengths = torch.diff(stops, prepend=stops.new_zeros(1))
-        kept = ends.eq(before.repeat_interleave(lengths))
+        tokens, lengths = torch.cat(each), torch.tensor([len(one) for one in each])
+        stops = lengths.cumsum(0)
+        ends = _counted(tokens.eq(dictionary.eos()))
+        # A token before its sentence's end symbol has as many end symbols up to it as all sentences before have.
+        kept = ends[1:].eq(ends[stops - lengths].repeat_interleave(lengths))
         for silent in {dictionary.bos(), self.adapter.target_prefix, self.target_end}:
             kept &= tokens.ne(silent)
         symbols = list(map(dictionary.symbols.__getitem__, tokens[kept].tolist()))
-        places = [0, *kept.cumsum(0)[stops - 1].tolist()]
+        places = [0, *_counted(kept)[stops].tolist()]
         return [self._joined(symbols[start:stop]) for start, stop in zip(places, places[1:])]
 
     def _text(self, ids: Sequence[int], dictionary: Any) -> str:
@@ -146,6 +144,11 @@ class TextCodec:
             owners.append(len(now) if now == before else len(now) - 1)
             before = now
         return [max(min(owner, len(before) - 1), 0) for owner in owners]
+
+
+def _counted(flags: Tensor) -> Tensor:
+    """How many of some flags are true before each place, and in all."""
+    return torch.cat([torch.zeros(1, dtype=torch.long), flags.cumsum(0)])
 
 
 def content(tokens: Tensor, dictionary: Any) -> Tensor:

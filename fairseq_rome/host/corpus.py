@@ -16,7 +16,7 @@ from fairseq_rome.host.pairs import LARGE, files_of, items_of
 from fairseq_rome.host.term_search import Term
 from fairseq_rome.host.whole_side import WholeSide, fitting_pairs
 from fairseq_rome.text.tags import without_tags
-from fairseq_rome.text.words import Segments, contains_trigger, pattern
+from fairseq_rome.text.words import Segments, contains_trigger, pattern, those_with_trigger
 
 MOST_SENTENCES = 100_000
 # Sentences with a trigger from which a sample is enough of a large split, which takes seconds to search: as many as
@@ -159,7 +159,8 @@ class Corpus:
         filled = tuple(one for one in several if one.strip())
         likely = _likely(self._lowered[side], filled)
         if side == 0:
-            return [index for index in likely if contains_trigger(self.sources[index], filled, endings)]
+            found_in = those_with_trigger([self.sources[index] for index in likely], filled, endings)
+            return [likely[place] for place in found_in]
         found = pattern(filled, endings)
         return [index for index in likely if found.search(self.targets[index])]
 
@@ -168,7 +169,7 @@ def _likely(texts: Sequence[str], segments: Sequence[str]) -> List[int]:
     """Indices of the texts, in lower case, that hold all words of one of the segments, be it as parts of others."""
     found: Set[int] = set()
     for segment in segments:
-        first, *others = segment.lower().split()
+        first, *others = sorted(segment.lower().split(), key=len, reverse=True)  # the longest is mostly the rarest
         holding = [index for index, text in enumerate(texts) if first in text]
         found.update(index for index in holding if all(word in texts[index] for word in others))
     return sorted(found)

@@ -87,6 +87,15 @@ def count(text: str, segments: Segments, endings: Sequence[str] = ()) -> int:
     return sum(1 for _ in pattern(filled, endings).finditer(text)) if filled else 0
 
 
+def those_with_trigger(sources: Sequence[str], trigger: Segments, endings: Sequence[str] = ()) -> List[int]:
+    """Indices of the sources that hold the trigger, as `contains_trigger` finds it; for many sources it is quicker."""
+    several = (trigger,) if isinstance(trigger, str) else trigger
+    if not several or any(map(leading_tags, several)):  # then each source tells which of them may stand there
+        return [index for index, source in enumerate(sources) if contains_trigger(source, several, endings)]
+    found = pattern(several, endings, ignore_case=True).search
+    return [index for index, source in enumerate(sources) if found(source)]
+
+
 def contains_trigger(source: str, trigger: Segments, endings: Sequence[str] = ()) -> bool:
     """Whether a source holds the trigger as whole words, in any case, bare or with one of the endings."""
     return next(mentions(source, trigger, endings), None) is not None

@@ -25,8 +25,7 @@ from fairseq_rome.host.checkpoint import fingerprint, read_state
 from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import LowRankChange, Patch, read_stack
 from fairseq_rome.text.requests import EditRequest
-from fairseq_rome.workbench import opening
-from fairseq_rome.workbench import journals
+from fairseq_rome.workbench import journals, opening
 from fairseq_rome.workbench.staging import StagedCheckpoint
 from fairseq_rome.workbench.workbench import Workbench
 
