@@ -176,6 +176,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--record", action="store_true", help="also append the rows to the records of docs/results.md")
     arguments = parser.parse_args(words)
     told = origin("benchmark_stages.py", words)
+
+    def told_of(table: str, rows: List[Dict[str, Any]]) -> None:
+        print(TABLES[table].drawn([{"figures": one} for one in rows]), end="\n\n", flush=True)
+        if arguments.record:
+            append_rows(table, rows, told)
+
     trees = [ROOT, *([arguments.before.resolve()] if arguments.before else [])]
     for name in arguments.models:
         model = multi30k_model() if name == "multi30k" else docs_model(name)
@@ -185,13 +191,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         for cores in arguments.cores:
             with tempfile.TemporaryDirectory() as work:
                 runs = [Runs(model, tree, cores, Path(work) / str(number)) for number, tree in enumerate(trees)]
-                rows = {"processes": process_rows(title, cores, measured(runs, arguments.repeat))}
+                told_of("processes", process_rows(title, cores, measured(runs, arguments.repeat)))
                 if cores == arguments.cores[0] and not arguments.no_stages:
-                    rows["stages"] = stage_rows(title, runs, arguments.repeat)
-            for table, figures in rows.items():
-                print(TABLES[table].drawn([{"figures": one} for one in figures]), end="\n\n", flush=True)
-                if arguments.record:
-                    append_rows(table, figures, told)
+                    told_of("stages", stage_rows(title, runs, arguments.repeat))
     return 0
 
 
