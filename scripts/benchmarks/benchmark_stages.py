@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 LOAD, FIRST, AGAIN, ANOTHER = "import fairseq, load, save", "an edit, the first time", "the same again", "another edit"
 """The processes. What is remembered of a model serves the last two."""
-_CLOCK = Path(__file__).with_name("stage_clock.py")
+_CLOCK = Path(__file__).resolve().with_name("stage_clock.py")
 _EDIT = "fairseq_rome.cli.edit"
 # The two requests, of which the first attempt holds; of a model that has others, the first two.
 _TERMS = ("term-wall", "term-beach")
@@ -105,9 +105,10 @@ class Runs:
         """
         surroundings = {**os.environ, "PYTHONPATH": str(self._tree), "OMP_NUM_THREADS": str(len(self._cores))}
         started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        # From a folder without a package: Python looks where it is started before it looks in the tree.
         done = subprocess.run(
             [sys.executable, "-W", "ignore", *words], env=surroundings, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, preexec_fn=lambda: os.sched_setaffinity(0, self._cores),
+            stderr=subprocess.STDOUT, preexec_fn=lambda: os.sched_setaffinity(0, self._cores), cwd=self._work,
         )  # fmt: skip
         wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode:

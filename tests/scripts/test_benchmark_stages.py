@@ -43,3 +43,20 @@ def test_the_clock_tells_all_of_the_processor_time(tmp_path: Path) -> None:
     seconds = json.loads(out.read_text(encoding="utf-8"))
     assert set(seconds) <= set(clock.STAGES)
     assert 0.29 < sum(seconds.values()) < 0.5
+
+
+def test_each_tree_runs_its_own_package(tmp_path: Path) -> None:
+    """Also where the script is started in the folder of another tree, which `python -m` would look in first."""
+    stages = script("benchmark_stages")
+    folder = tmp_path / "tree" / "fairseq_rome" / "cli"
+    folder.mkdir(parents=True)
+    (folder / "edit.py").write_text("raise SystemExit('the package of the tree')\n", encoding="utf-8")
+    (folder.parent / "__init__.py").write_text("", encoding="utf-8")
+    (folder / "__init__.py").write_text("", encoding="utf-8")
+    requests = tmp_path / "requests.jsonl"
+    one = {"id": "a", "task": "term", "source": "s", "target": "t", "trigger": "s", "contexts": ["c"]}
+    requests.write_text(json.dumps(one) + "\n", encoding="utf-8")
+    model = script("public_models").PublicModel(requests, tmp_path, "de", {}, requests, requests, requests, ())
+    runs = stages.Runs(model, tmp_path / "tree", 1, tmp_path / "work")
+    with pytest.raises(SystemExit, match="the package of the tree"):
+        runs.take(stages.AGAIN)
