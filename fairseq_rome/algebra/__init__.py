@@ -3,6 +3,7 @@
 Shapes: a key k has length f, a value v length d, a feed-forward weight W is d x f. Vectors of a set are rows.
 """
 
+from fairseq_rome.algebra.adam import Adam
 from fairseq_rome.algebra.detectors import (
     Detector,
     Negatives,
@@ -10,16 +11,17 @@ from fairseq_rome.algebra.detectors import (
     choose_threshold,
     discriminant,
     fit_detector,
-    logistic_loss,
     respond,
 )
 from fairseq_rome.algebra.least_squares import batch_update, compact, equality_update, insert_keys, ridged
+from fairseq_rome.algebra.logistic import least_logistic, logistic_loss
 from fairseq_rome.algebra.neighbours import Neighbours, distance_to_nearest
 from fairseq_rome.algebra.normalising import Running
 from fairseq_rome.algebra.projecting import off_span, orthonormal_rows
 from fairseq_rome.algebra.sequential import alphaedit_update, nse_neurons, nse_update, null_space
 
 __all__ = [
+    "Adam",
     "Detector",
     "Negatives",
     "Neighbours",
@@ -34,6 +36,7 @@ __all__ = [
     "distance_to_nearest",
     "fit_detector",
     "insert_keys",
+    "least_logistic",
     "logistic_loss",
     "nse_neurons",
     "nse_update",

@@ -7,12 +7,12 @@ from typing import Sequence, Tuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear, pad, softplus
+from torch.nn.functional import linear, pad
 
 from fairseq_rome.algebra.least_squares import ridged
+from fairseq_rome.algebra.logistic import least_logistic
 
 _NEGATIVE_WEIGHT = 0.3
-_HISTORY = 10
 # Rows that are cast at a time: more take more memory.
 _AT_A_TIME = 4096
 
@@ -148,36 +148,9 @@ def _logistic(hits: Tensor, misses: Tensor, start: Tensor, decay: float) -> Tupl
     shares = torch.full_like(rows[:, 0], _NEGATIVE_WEIGHT / max(len(misses), 1))
     shares[: len(hits)] = 1.0 / len(hits)
     decays = pad(torch.full_like(start, decay), (0, 1))
-    found = pad(start, (0, 1), value=-3.0).requires_grad_()
-    optimiser = torch.optim.LBFGS([found], max_iter=60, history_size=_HISTORY, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        loss, found.grad = logistic_loss(found.detach(), rows, shares, decays)
-        return loss
-
-    optimiser.step(closure)
-    weight, bias = found.detach().split([len(start), 1])
+    found = least_logistic(pad(start, (0, 1), value=-3.0), rows, shares, decays)
+    weight, bias = found.split([len(start), 1])
     return weight, bias[0]
-
-
-def logistic_loss(now: Tensor, rows: Tensor, shares: Tensor, decays: Tensor) -> Tuple[Tensor, Tensor]:
-    """The loss of a logistic regression, and its gradient.
-
-    The loss of a row is the softplus of its product with the weight and the bias. The gradient is written out: at this
-    size autograd costs more than the products.
-
-    Args:
-        now: weight and bias, length d + 1.
-        rows: n x (d + 1) inputs with a 1 behind them; those that should respond above zero are negated.
-        shares: length n, what each row counts.
-        decays: length d + 1, what the square of each number costs.
-
-    Returns:
-        A scalar, and its gradient of length d + 1.
-    """
-    products = rows @ now
-    gradient = rows.T @ (shares * products.sigmoid()) + 2 * decays * now
-    return shares @ softplus(products) + decays @ now.square(), gradient
 
 
 def choose_threshold(

@@ -6,6 +6,7 @@ segment is replaced in what the model itself says.
 
 from __future__ import annotations
 
+import math
 from typing import List, Optional, Sequence, Tuple
 
 from fairseq_rome.host.codec import TextCodec
@@ -14,6 +15,10 @@ from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.examples import Example, changed_whole, make_example
 from fairseq_rome.text.segments import Difference, correct, is_whole
 from fairseq_rome.text.words import contains_trigger, count, mentions, words
+
+# Share of the sentences that make examples below which it is no guide to how many more to decode; and the fewest of
+# them, which together take little longer than one.
+_LEAST_LIKELY, _LEAST_DECODED = 0.25, 8
 
 
 def self_corrected(
@@ -33,15 +38,17 @@ def self_corrected(
     """
     chosen = [source for source in dict.fromkeys(sources) if not triggers or contains_trigger(source, triggers)]
     examples: List[Example] = []
-    step = max(most, 1)
-    for start in range(0, len(chosen), step):
-        if len(examples) >= most:
-            break
-        part = chosen[start : start + step]
+    done, step = 0, most
+    while len(examples) < most and done < len(chosen):
+        part = chosen[done : done + step]
         for source, before in zip(part, translator.translate(part, "decoding contexts")):
             example = _corrected(translator.codec, source, before, difference, triggers)
             if example is not None and len(examples) < most:
                 examples.append(example)
+        done += len(part)
+        # As many more as it takes if these are like the others.
+        likely = max(len(examples) / done, _LEAST_LIKELY)
+        step = max(math.ceil((most - len(examples)) / likely), _LEAST_DECODED)
     return examples
 
 

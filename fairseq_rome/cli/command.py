@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -54,6 +55,8 @@ def _run(prog: str, work: Callable[[Sequence[str]], int], words: Sequence[str]) 
         print(f"{prog}: {error}", file=sys.stderr)
     except KeyboardInterrupt as interrupt:
         print(f"{prog}: interrupted; {str(interrupt) or 'nothing was written'}", file=sys.stderr)
+    finally:
+        gc.unfreeze()
     return 2
 
 
@@ -111,9 +114,44 @@ def import_fairseq() -> None:
     for name in ("fairseq", "hydra", "sacrebleu", "matplotlib", "PIL"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        with held_back():
+        with held_back(), _plain_tables(), _kept_for_good():
             from fairseq_rome.host.user_dir import share_user_dir
 
             share_user_dir()
     except (ImportError, ValueError, AttributeError) as error:
         raise EditError(_NO_FAIRSEQ.format(error=" ".join(str(error).split()))) from error
+
+
+@contextmanager
+def _plain_tables() -> Iterator[None]:
+    """Inside the context nothing finds wcwidth, unless it is imported already.
+
+    fairseq imports sacrebleu, which imports tabulate for tables that no command prints, which takes wcwidth if it is
+    there: widths of all characters there are, as long as a third of fairseq's own imports.
+    """
+    missing: Any = None
+    if "wcwidth" in sys.modules:
+        yield
+        return
+    sys.modules["wcwidth"] = missing
+    try:
+        yield
+    finally:
+        del sys.modules["wcwidth"]
+
+
+@contextmanager
+def _kept_for_good() -> Iterator[None]:
+    """Inside the context Python looks for no garbage, nor later among what was made there, until a command ends.
+
+    Half a million objects of imported modules stay as long as the process does; to go over them again and again took a
+    tenth of all the time of an edit.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()

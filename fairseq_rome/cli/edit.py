@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 def _parse_and_run(argv: Sequence[str]) -> int:
     asked = parse(argv, import_fairseq)
     from fairseq_rome.cli.printers import PreviewPrinter, printer
+    from fairseq_rome.host.plain_checks import plain_checks
     from fairseq_rome.workbench.edit_job import EditJob
 
     if not asked.dry_run:
-        with telling_if_written(asked.spec.output):
+        with telling_if_written(asked.spec.output), plain_checks():
             tell = printer(asked.as_json, asked.spec.settings)
             done = EditJob(asked.spec, tell, asked.progress).run()
         if asked.queued is not None and done.written:

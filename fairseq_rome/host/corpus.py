@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
-from typing import Collection, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Collection, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
@@ -16,12 +16,14 @@ from fairseq_rome.host.pairs import LARGE, files_of, items_of
 from fairseq_rome.host.term_search import Term
 from fairseq_rome.host.whole_side import WholeSide, fitting_pairs
 from fairseq_rome.text.tags import without_tags
-from fairseq_rome.text.words import Segments, contains_trigger, pattern
+from fairseq_rome.text.words import Segments, contains_trigger, pattern, those_with_trigger
 
 MOST_SENTENCES = 100_000
 # Sentences with a trigger from which a sample is enough of a large split, which takes seconds to search: as many as
 # are decoded for one request. And how many pairs a search adds at most: twice as many as an edit takes references.
 _ENOUGH, _MOST_FOUND = 64, 512
+# Texts that are read at a time where a few may be enough.
+_AT_A_TIME = 500
 _SUBSETS = ("train", "valid", "test")
 
 
@@ -71,10 +73,19 @@ class Corpus:
     def without(self, sources: Iterable[str]) -> Corpus:
         """The corpus without some sources, compared as the model reads them."""
         hidden = frozenset(tuple(self.codec.source(source).tolist()) for source in sources)
-        kept = (pair for pair in self.pairs if tuple(pair.source.tolist()) not in hidden)
+        lengths = set(map(len, hidden))
+        found = {
+            index
+            for index, pair in enumerate(self.pairs)
+            if len(pair.source) in lengths and tuple(pair.source.tolist()) in hidden
+        }
         if not hidden:
             return self
-        return Corpus(self.subset, tuple(kept), self.codec, self.side, self.hidden | hidden)
+        kept = [index for index in range(len(self.pairs)) if index not in found]
+        rest = replace(self, pairs=tuple(self.pairs[index] for index in kept), hidden=self.hidden | hidden)
+        for name in {"sources", "targets"}.intersection(vars(self)):
+            vars(rest)[name] = [vars(self)[name][index] for index in kept]
+        return rest
 
     def with_rare(self, triggers: Segments, segments: Segments, endings: Sequence[str]) -> Corpus:
         """The corpus with more pairs behind its own, found in the whole split, where it has few with a trigger.
@@ -122,10 +133,21 @@ class Corpus:
         """Source texts, each once, that hold none of some triggers: from the end, which statistics reach last."""
         free = (
             source
-            for source in dict.fromkeys(reversed(self.sources))
+            for source in _unique(self._from_the_end())
             if not any(contains_trigger(source, trigger) for trigger in triggers)
         )
         return list(islice(free, most))
+
+    def _from_the_end(self) -> Iterator[str]:
+        """The source texts from the last to the first; as long as nobody wants all of them, no more are read."""
+        dictionary = self.codec.adapter.source_dictionary
+        for stop in range(len(self.pairs), 0, -_AT_A_TIME):
+            start = max(stop - _AT_A_TIME, 0)
+            if "sources" in vars(self):
+                some = self.sources[start:stop]
+            else:
+                some = self.codec.texts((pair.source for pair in self.pairs[start:stop]), dictionary)
+            yield from reversed(some)
 
     def saying(self, segment: Segments, endings: Sequence[str] = ()) -> List[int]:
         """Indices of the sentences whose target holds a segment, or one of several, also with one of the endings."""
@@ -137,7 +159,8 @@ class Corpus:
         filled = tuple(one for one in several if one.strip())
         likely = _likely(self._lowered[side], filled)
         if side == 0:
-            return [index for index in likely if contains_trigger(self.sources[index], filled, endings)]
+            found_in = those_with_trigger([self.sources[index] for index in likely], filled, endings)
+            return [likely[place] for place in found_in]
         found = pattern(filled, endings)
         return [index for index in likely if found.search(self.targets[index])]
 
@@ -146,10 +169,19 @@ def _likely(texts: Sequence[str], segments: Sequence[str]) -> List[int]:
     """Indices of the texts, in lower case, that hold all words of one of the segments, be it as parts of others."""
     found: Set[int] = set()
     for segment in segments:
-        first, *others = segment.lower().split()
+        first, *others = sorted(segment.lower().split(), key=len, reverse=True)  # the longest is mostly the rarest
         holding = [index for index, text in enumerate(texts) if first in text]
         found.update(index for index in holding if all(word in texts[index] for word in others))
     return sorted(found)
+
+
+def _unique(texts: Iterable[str]) -> Iterator[str]:
+    """Each text once, as soon as it comes."""
+    seen: Set[str] = set()
+    for text in texts:
+        if text not in seen:
+            seen.add(text)
+            yield text
 
 
 def _tokens(pair: Pair) -> Tuple[Tuple[int, ...], Tuple[int, ...]]:

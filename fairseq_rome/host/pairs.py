@@ -11,7 +11,10 @@ from torch import Tensor
 from fairseq_rome.host.token_files import TokenFile
 
 LARGE = 1_000_000
-"""Pairs from which a split is large: it is read in pieces, and never shuffled whole. For fewer, neither costs much."""
+"""Pairs from which a split is large, and never shuffled whole. For fewer that does not cost much."""
+
+# Pairs from which a split is read in pieces: 29,000 pairs take 0.05 s so, and 0.2 s one by one.
+_IN_PIECES = 10_000
 
 
 @dataclass(frozen=True)
@@ -37,18 +40,18 @@ class BinaryPairs:
             languages: codes of source and target.
             dictionaries: of source and target.
         """
-        large = cls.large(prefix, languages)
+        found = cls.in_pieces(prefix, languages)
         paths = _paths(prefix, languages)
-        if large is not None or paths is None:
-            return large
+        if found is not None or paths is None:
+            return found
         sides = [data_utils.load_indexed_dataset(path, dictionary) for path, dictionary in zip(paths, dictionaries)]
         return cls(sides[0], sides[1])
 
     @classmethod
-    def large(cls, prefix: str, languages: Tuple[str, str]) -> Optional[BinaryPairs]:
-        """The same, read in pieces, where both files are large and of the usual layout; else None."""
+    def in_pieces(cls, prefix: str, languages: Tuple[str, str]) -> Optional[BinaryPairs]:
+        """The same, read in pieces, where both files have many sentences and the usual layout; else None."""
         sources, targets = (TokenFile.opened(path) for path in _paths(prefix, languages) or ("", ""))
-        if sources is None or targets is None or len(sources) != len(targets) or len(sources) <= LARGE:
+        if sources is None or targets is None or len(sources) != len(targets) or len(sources) <= _IN_PIECES:
             return None
         return cls(sources, targets)
 

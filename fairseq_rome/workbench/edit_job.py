@@ -170,23 +170,24 @@ class EditJob:
         settings, ready = self.spec.settings, self._opened()
         self._tell_notes(ready)
         directions = ready.bench.directions(ready.edit_file, settings, ready.corpus)
-        journal = journal_of(
-            ready.bench.model, ready.edit_file, ready.corpus, settings, self.spec.output, directions
-        )
-        if journal.done:
+        journal = None
+        if keeps_journal(ready.edit_file, settings):  # to name one, the whole training side is hashed
+            journal = journal_of(
+                ready.bench.model, ready.edit_file, ready.corpus, settings, self.spec.output, directions
+            )
+        if journal and journal.done:
             self.tell.note(f"going on after {done_by(journal)} that an interrupted run has done")
-        kept = journal if keeps_journal(ready.edit_file, settings) else None
         try:
             outcome = ready.bench.edit(
-                ready.edit_file, settings, hidden=ready.hidden, observe=self.tell.result, journal=kept
+                ready.edit_file, settings, hidden=ready.hidden, observe=self.tell.result, journal=journal
             )
             self.tell.outcome(outcome)
             done = self._finished(ready, outcome)
-            if done.written or not outcome.holding:
+            if journal and (done.written or not outcome.holding):
                 journal.remove()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(kept_by(journal)) from None
-        if journal.done:
+        if journal and journal.done:
             self.tell.note(kept_by(journal))
         return done
 

@@ -49,7 +49,7 @@ def results_page(records: Mapping[str, Sequence[Record]]) -> str:
 
     template = (HERE / "results.md.j2").read_text(encoding="utf-8")
     page = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False).from_string(template)  # noqa: S701
-    text = page.render(section=section)
+    text = page.render(section=section, measured=set(records))
     left = sorted(set(records) - set(drawn))
     if left:
         raise ValueError(f"records/{left[0]}.jsonl: no section in results.md.j2, expected one for each table")

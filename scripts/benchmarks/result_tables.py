@@ -199,6 +199,19 @@ TABLES: Dict[str, Table] = {
             Column("patches", _patches),
         ),
     ),
+    "many": Table(
+        ("edits", "cores"),
+        (
+            Column("edits in one run", _number("edits", "{:,}")),
+            Column("cores", _number("cores")),
+            Column("s an edit", _number("seconds", "{:.2f}")),
+            Column("CPU s an edit", _number("cpu_seconds", "{:.2f}")),
+            Column("hold", _of("held", "edits")),
+            Column("identical", _of("identical", "unrelated")),
+            Column("BLEU", lambda figures: f"{figures['bleu_before']:.2f}, then {figures['bleu']:.2f}"),
+            Column("peak memory, MB", _number("peak_mb", "{:,}")),
+        ),
+    ),
     "patches": Table(
         ("model", "change"),
         (
@@ -235,6 +248,30 @@ TABLES: Dict[str, Table] = {
             Column("s by certificate", _number("certificate_seconds", "{:.2f}")),
             Column("s by decoding", _number("decoding_seconds", "{:.1f}")),
             Column("s of the first", _number("first_seconds", "{:.1f}")),
+        ),
+    ),
+    "processes": Table(
+        ("model", "cores", "process"),
+        (
+            Column("model", _number("model")),
+            Column("cores", _number("cores")),
+            Column("process", _number("process")),
+            Column("s", _number("seconds", "{:.1f}")),
+            Column("CPU s", _number("cpu_seconds", "{:.2f}")),
+            Column("times loading", _number("times", "{:.2f}")),
+            Column("CPU s before", _number("cpu_seconds_before", "{:.2f}")),
+            Column("times loading before", _number("times_before", "{:.2f}")),
+        ),
+    ),
+    "stages": Table(
+        ("model", "stage"),
+        (
+            Column("model", _number("model")),
+            Column("stage", _number("stage")),
+            Column("first time, CPU s before", _number("first_before", "{:.2f}")),
+            Column("first time, CPU s", _number("first", "{:.2f}")),
+            Column("again, CPU s before", _number("again_before", "{:.2f}")),
+            Column("again, CPU s", _number("again", "{:.2f}")),
         ),
     ),
     "cost": Table(

@@ -14,7 +14,6 @@ from fairseq_rome.algebra import (
     choose_threshold,
     discriminant,
     fit_detector,
-    logistic_loss,
     respond,
 )
 
@@ -146,17 +145,6 @@ def test_detectors_respond_together_as_they_do_alone(seed: int, count: int, rows
     assert together.shape == (count, rows)
     for detector, row in zip(detectors, together):
         assert torch.allclose(row, detector(inputs), atol=1e-5)
-
-
-@few
-@given(seeds, st.integers(1, 8), st.integers(1, 40))
-def test_the_written_out_gradient_is_that_of_autograd(seed: int, width: int, count: int) -> None:
-    torch.manual_seed(seed)
-    now, decays = torch.randn(width + 1, dtype=torch.float64, requires_grad=True), torch.rand(width + 1).double()
-    rows, shares = torch.randn(count, width + 1).double(), torch.rand(count).double()
-    loss, gradient = logistic_loss(now, rows, shares, decays)
-    loss.backward()
-    assert now.grad is not None and torch.allclose(now.grad, gradient.detach())
 
 
 @few

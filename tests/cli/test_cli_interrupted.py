@@ -25,7 +25,7 @@ from fairseq_rome.host.checkpoint import fingerprint, read_state
 from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import LowRankChange, Patch, read_stack
 from fairseq_rome.text.requests import EditRequest
-from fairseq_rome.workbench import opening
+from fairseq_rome.workbench import journals, opening
 from fairseq_rome.workbench.staging import StagedCheckpoint
 from fairseq_rome.workbench.workbench import Workbench
 
@@ -96,6 +96,7 @@ def test_interrupt_when_the_checkpoint_is_in_its_place(
     edit_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """Whenever it comes after that, nobody is told that nothing was written."""
+    monkeypatch.setattr(journals, "SOON_DONE_AGAIN", 0)  # so that there is one
     owner, name, instead = AFTER[moment]
     path = tmp_path / "new.pt"
     if moment == "when all is said":

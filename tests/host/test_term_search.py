@@ -115,8 +115,8 @@ def test_sentences_are_read_as_fairseq_reads_them(demo: Any, monkeypatch: pytest
 @pytest.fixture
 def large(demo: Any, monkeypatch: pytest.MonkeyPatch) -> Corpus:
     """A sample of the demo's training side, which counts as large."""
-    for module in (pairs_module, corpus_module):
-        monkeypatch.setattr(module, "LARGE", 1000)
+    monkeypatch.setattr(corpus_module, "LARGE", 1000)
+    monkeypatch.setattr(pairs_module, "_IN_PIECES", 1000)
     monkeypatch.setattr(corpus_module, "MOST_SENTENCES", 1000)
     return load_corpus(demo.codec, 1, 300)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence, Tuple, Union
+from typing import Any, List, Sequence, Tuple, Union
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +15,7 @@ from fairseq_rome.text.words import (
     is_unspaced,
     mentions,
     pattern,
+    those_with_trigger,
     words,
 )
 
@@ -119,6 +120,14 @@ def test_where_a_source_mentions_a_trigger() -> None:
     found = mentions("Banks and a bank, no banker.", ("bank", "banks"))
     assert [match.span() for match in found] == [(0, 5), (12, 16)]
     assert not list(mentions("A bank.", ()))
+
+
+@pytest.mark.parametrize("trigger", ["bank", ("bank", "banks"), "<2de> bank", ("<2de> bank", "shut"), ()])
+def test_many_sources_are_searched_as_one_is(trigger: Any) -> None:
+    sources = ["The BANKS are shut.", "<2de> A bank.", "<2fr> A bank.", "A bank's.", "Bankers.", ""]
+    for endings in ((), ("s",)):
+        wanted = [i for i, one in enumerate(sources) if contains_trigger(one, trigger, endings)]
+        assert those_with_trigger(sources, trigger, endings) == wanted
 
 
 def test_a_trigger_with_a_tag_is_of_one_direction() -> None:

@@ -42,10 +42,10 @@ class TranslationAdapter(TaskAdapter):
         return (next(iter(limits.values())) if isinstance(limits, dict) else limits)[0]
 
     def load_split(self, name: str) -> Optional[Any]:
-        """As for every adapter; a large split without fairseq's data set, which copies the sizes of all sentences."""
-        large = self._large_split(name)
-        if large is not None:
-            return large
+        """As for every adapter; many pairs without fairseq's data set, which reads them one by one."""
+        found = self._in_pieces(name)
+        if found is not None:
+            return found
         try:
             with quiet():
                 self.task.load_dataset(name)
@@ -58,9 +58,9 @@ class TranslationAdapter(TaskAdapter):
         source, target = item if isinstance(item, tuple) else (item["source"], item["target"])
         return source.long(), None if target is None else target.long()
 
-    def _large_split(self, name: str) -> Optional[BinaryPairs]:
-        """A split that is large, where the task would take its sentences as they are."""
+    def _in_pieces(self, name: str) -> Optional[BinaryPairs]:
+        """A split that is read in pieces, where the task would take its sentences as they are."""
         as_they_are = type(self.task).load_dataset is TranslationTask.load_dataset
         if not as_they_are or self.task.cfg.truncate_source:
             return None
-        return BinaryPairs.large(os.path.join(utils.split_paths(self.data)[0], name), self.languages)
+        return BinaryPairs.in_pieces(os.path.join(utils.split_paths(self.data)[0], name), self.languages)

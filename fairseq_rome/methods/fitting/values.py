@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
+from fairseq_rome.algebra import Adam
 from fairseq_rome.host.batches import Batch, Pair
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
@@ -81,7 +82,7 @@ def optimise_values(translator: Translator, site: Site, goal: Goal, scale: float
     wanted = batch.target[moved[:, 0], moved[:, 1]].unsqueeze(1)
     width = model.get_parameter(parameter_names(model, site)["fc2.bias"]).numel()
     delta = torch.zeros(opened.shape[2], width, device=opened.device, requires_grad=True)
-    optimiser = torch.optim.Adam([delta], lr=_LEARNING_RATE)
+    optimiser = Adam(delta, _LEARNING_RATE)
     run = forward(model, batch, site)
     with torch.no_grad():
         reference = run(kept).log_softmax(-1)
@@ -96,9 +97,7 @@ def optimise_values(translator: Translator, site: Site, goal: Goal, scale: float
             drift = kl_div(scores[len(moved) :], reference, log_target=True, reduction="none").sum(-1)
             loss = (missing.sum() + avoided.sum()) / len(moved)
             loss = loss + _KL_WEIGHT * drift.mean() + _NORM_WEIGHT * delta.square().sum(-1).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+            optimiser.step(torch.autograd.grad(loss, delta)[0])
     return (delta.detach() * scale).cpu()
 
 
