@@ -4,84 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict
 
 import pytest
 import torch
 from conftest import Demo
 from edit_runs import DEMO, LANGUAGES, ROOT, SUBWORDS, Edited, hypotheses, lines, open_stock, run_edit
-
-# Runs each command in a fork of a process that has loaded fairseq, and nothing of this package.
-RUNNER = """
-import importlib, json, os, sys, traceback
-
-import torch
-import fairseq_cli.generate, fairseq_cli.interactive, fairseq_cli.train
-
-
-def run(case):
-    os.chdir(case["cwd"])
-    sys.path[:0] = case["python_path"]
-    for number, name in enumerate(["stdin", "out", "err"]):
-        os.dup2(os.open(case[name], os.O_RDONLY if name == "stdin" else os.O_WRONLY | os.O_CREAT), number)
-    sys.argv = ["fairseq-" + case["tool"], *case["arguments"]]
-    importlib.import_module("fairseq_cli." + case["tool"]).cli_main()
-    assert case["python_path"] or "fairseq_rome" not in sys.modules
-
-
-for case in json.load(sys.stdin):
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            run(case)
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-    assert bool(os.waitpid(child, 0)[1]) == case["fails"], case["err"]
-"""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call of one of fairseq's commands."""
-
-    name: str
-    tool: str
-    arguments: Sequence[Any]
-    cwd: Path
-    stdin: str = os.devnull
-    python_path: List[str] = field(default_factory=list)
-    fails: bool = False
-
-    def record(self, folder: Path) -> Dict[str, Any]:
-        texts = {"tool": self.tool, "arguments": [str(argument) for argument in self.arguments]}
-        ends = {end: str(folder / f"{self.name}.{end}") for end in ("out", "err")}
-        rest = {"stdin": self.stdin, "python_path": self.python_path, "fails": self.fails}
-        return {**texts, **ends, **rest, "cwd": str(self.cwd)}
-
-
-def run_all(cases: Sequence[Case], folder: Path) -> Dict[str, str]:
-    """Standard output of each case by its name; of one that fails, its standard error."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
-    environment.pop("PYTHONPATH", None)
-    done = subprocess.run(
-        [sys.executable, "-c", RUNNER], input=json.dumps([case.record(folder) for case in cases]),
-        capture_output=True, encoding="utf-8", env=environment, cwd=folder, timeout=300,
-    )  # fmt: skip
-    logs = "".join(path.read_text(encoding="utf-8")[-2000:] for path in sorted(folder.glob("*.err")))
-    assert done.returncode == 0, done.stderr + logs
-    ends = {case.name: "err" if case.fails else "out" for case in cases}
-    return {name: (folder / f"{name}.{end}").read_text(encoding="utf-8") for name, end in ends.items()}
+from stock_runs import Case, Stock
 
 
 def binarised(folder: Path, demo: Demo) -> Path:
@@ -117,7 +48,7 @@ USER_DIRS = ("by name", "by path", "through a link", "from elsewhere")
 
 @pytest.fixture(scope="module")
 def printed(
-    edited: Edited, widened: Edited, demo: Demo, tmp_path_factory: pytest.TempPathFactory
+    edited: Edited, widened: Edited, demo: Demo, stock: Stock, tmp_path_factory: pytest.TempPathFactory
 ) -> Dict[str, str]:
     folder = tmp_path_factory.mktemp("consumers")
     elsewhere = folder / "elsewhere"
@@ -139,7 +70,7 @@ def printed(
         edit_task("through a link", folder / "fairseq_rome", elsewhere),
         edit_task("from elsewhere", os.path.relpath(package, elsewhere), elsewhere),
     ]
-    return run_all(cases, folder)
+    return stock.run(cases, folder)
 
 
 @pytest.mark.parametrize("command", ["generate", "interactive"])
@@ -206,7 +137,7 @@ def test_ctranslate2_in_int8(edit_data: Path, demo: Demo, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_training_goes_on_from_it(edited: Edited, tmp_path: Path) -> None:
+def test_training_goes_on_from_it(edited: Edited, stock: Stock, tmp_path: Path) -> None:
     state = open_stock(edited.path)
     settings = state["cfg"]["model"]
     sizes = [
@@ -221,7 +152,7 @@ def test_training_goes_on_from_it(edited: Edited, tmp_path: Path) -> None:
         "adam", "--lr", "1e-5", "--criterion", "label_smoothed_cross_entropy", "--max-tokens", "200",
         "--reset-dataloader", "--disable-validation", "--num-workers", "0", "--cpu", "--log-format", "json",
     ]  # fmt: skip
-    run_all([Case("train", "train", arguments, tmp_path)], tmp_path)
+    stock.run([Case("train", "train", arguments, tmp_path)], tmp_path)
     log = (tmp_path / "train.err").read_text(encoding="utf-8")
     assert f"Loaded checkpoint {edited.path}" in log
     trained = open_stock(tmp_path / "checkpoints" / "checkpoint_last.pt", safely=False)

@@ -22,7 +22,7 @@ from edit_runs import (
     needs_halves,
 )
 from loading_samples import LOADINGS, State, assert_same, halved, weights_of, written
-from test_consumers import Case, run_all
+from stock_runs import Case, Stock
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint import load_model, portable_cfg, read_state, write_state
@@ -81,18 +81,18 @@ def test_the_weights_of_the_baked_checkpoint(
 
 
 PLUGIN = ["--user-dir", ROOT / "fairseq_rome", "--task", "translation_edit"]
+REQUESTS = ["--gen-subset", "edit", "--edit-pref", DEMO / "fixes"]
 COMMANDS: Dict[str, Tuple[str, List[Any]]] = {
-    "generate": ("generate", ["--gen-subset", "edit", "--edit-pref", DEMO / "fixes"]),
+    "generate": ("generate", REQUESTS),
     "interactive": ("interactive", ["--buffer-size", "8"]),
-    "generate in half precision": (
-        "generate",
-        ["--fp16", "--gen-subset", "edit", "--edit-pref", DEMO / "fixes"],
-    ),
+    "generate in half precision": ("generate", ["--fp16", *REQUESTS]),
 }
 
 
 @pytest.fixture(scope="module")
-def printed(base: State, edits: Sequence[Patch], tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
+def printed(
+    base: State, edits: Sequence[Patch], stock: Stock, tmp_path_factory: pytest.TempPathFactory
+) -> Dict[str, str]:
     folder = tmp_path_factory.mktemp("load_time")
     path, files, baked = written(LOADINGS["several files"](base, edits), folder)
     models = {"baked": ["--path", baked], "patched": ["--path", path, "--edit-patches"]}
@@ -108,7 +108,7 @@ def printed(base: State, edits: Sequence[Patch], tmp_path_factory: pytest.TempPa
     save_patches(str(misfit), patch_file(edits, halved(base), {}))
     words = [DEMO / "data-bin", *PLUGIN, *LANGUAGES, "--path", DEMO / "model.pt", "--edit-patches", misfit, "--cpu"]
     cases.append(Case("misfit", "generate", words, folder, python_path=[str(ROOT)], fails=True))
-    return run_all(cases, folder)
+    return stock.run(cases, folder)
 
 
 @pytest.mark.parametrize("name", [
