@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from fairseq_rome.server.queue_requests import ProvenFixes
     from fairseq_rome.workbench.edit_job import EditSpec
 
-_DEFAULTS = EditSettings()
 USAGE = "fairseq-edit DATA --path MODEL --edit-pref PREF -s SRC -t TGT --save-to FILE [options]"
 
 
@@ -119,7 +118,7 @@ def parse(
     if (own.edit_pref is None) == (own.from_queue is None):
         raise EditError("--edit-pref and --from-queue: expected one of them")
     queued = None if own.from_queue is None else _queued(own.from_queue)
-    settings = read_settings(own.edit_config, _DEFAULTS if queued is None else queued.settings)
+    settings = read_settings(own.edit_config, None if queued is None else queued.settings)
     given = {name: getattr(own, name) for name in all_settings() if getattr(own, name) is not None}
     site_file = given.pop("site") if str(given.get("site", "")).endswith((".yaml", ".yml")) else None
     sites = read_sites(site_file) if site_file else {}
@@ -164,13 +163,14 @@ def _check_written(method: str, save_to: Optional[str], save_patch: Optional[str
         raise EditError(f"--save-patch is missing, expected a file for what --method {method} makes (or --dry-run)")
 
 
-def read_settings(path: Optional[str], defaults: EditSettings = _DEFAULTS) -> EditSettings:
-    """The settings of a file over some others; these alone where none is named.
+def read_settings(path: Optional[str], others: Optional[EditSettings] = None) -> EditSettings:
+    """The settings of a file over some others, or else over the defaults; these alone where none is named.
 
     Raises:
         EditError: if the file can't be read, or a setting can't be.
     """
-    return defaults if not path else with_settings(defaults, _read_yaml(path, "settings"), path)
+    below = others or EditSettings()  # made here, for its fields are those of the methods that there are by now
+    return below if not path else with_settings(below, _read_yaml(path, "settings"), path)
 
 
 def _queued(path: str) -> ProvenFixes:

@@ -15,7 +15,8 @@ from fairseq_rome.patch import load_patches
 
 RECORDS = list(probes().values())
 TERM = next(record for record in RECORDS if record["task"] == "term")
-METHODS = ["knn", "rules", *(pytest.param(name, marks=pytest.mark.slow) for name in ("grace", "constrained"))]
+# What the others put beside the model is held quickly by `test_beside`.
+METHODS = ["knn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rules", "grace", "constrained"))]
 
 
 def asked(folder: Path, **fields: Any) -> Path:

@@ -104,23 +104,28 @@ def test_a_missing_extra_gets_one_sentence(
     assert "uvicorn can't be imported, expected the extra of the server: pip install 'fairseq-rome[serve]'" in told
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_it_ends_well_when_it_is_told_to_and_keeps_what_came_in(edit_data: Path, tmp_path: Path, how: int) -> None:
+@pytest.mark.slow
+def test_it_keeps_what_came_in_when_it_is_told_to_end(edit_data: Path, tmp_path: Path) -> None:
     source, target = lines("fixes.en")[0], lines("fixes.de")[0]
     with serving(edit_data, tmp_path) as server:
-        fix = server.submit(source, target) if how == signal.SIGTERM else None
-        assert server.stop(how) == 0
-    if fix is not None:
-        with serving(edit_data, tmp_path) as server:
-            assert server.fix(fix["id"])["source"] == source
-            assert server.wait_for(fix["id"], "live", "proven")["now"] == target
+        fix = server.submit(source, target)
+        assert server.stop(signal.SIGTERM) == 0
+    with serving(edit_data, tmp_path) as server:
+        assert server.fix(fix["id"])["source"] == source
+        assert server.wait_for(fix["id"], "live", "proven")["now"] == target
 
 
-def test_a_token_is_made_for_other_hosts(edit_data: Path, tmp_path: Path) -> None:
-    with serving(edit_data, tmp_path, "--host", "0.0.0.0") as server:
-        server.process.poll()
+def test_for_other_hosts_it_makes_a_token_and_holds_back_who_asks_too_often_and_ends_well(
+    edit_data: Path, tmp_path: Path
+) -> None:
+    with serving(edit_data, tmp_path, "--host", "0.0.0.0", "--rate", "20") as server:
         assert server.ask("POST", "/fixes", {"source": "a", "target": "b"}).status == 401
         assert server.ask("GET", "/api/info").json["needs_token"]
+        answers = [server.ask("GET", "/health") for _ in range(23)]
+        refused = [one for one in answers if one.status == 429]
+        assert 3 <= len(refused) <= 5
+        assert int(refused[0].headers["retry-after"]) >= 1 and "too many requests" in refused[0].json["error"]
+        assert server.stop(signal.SIGINT) == 0
 
 
 def test_requests_come_from_a_file_or_from_a_queue(edit_data: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -122,12 +123,19 @@ def test_a_journal_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         one.keep(0, Result(REQUEST, NOTHING, "a", "a"))
 
 
+@pytest.fixture(scope="module")
+def whole_run(demo: Demo) -> Callable[[str], Outcome]:
+    """A run of a method that nothing interrupts, made once."""
+    return lru_cache(None)(lambda method: run(demo, [of_demo(number) for number in range(3)], {"method": method}))
+
+
 @pytest.mark.parametrize(("method", "done"), [("gated", 2), ("gated", 3), ("alphaedit", 1)])
 def test_an_interrupted_run_goes_on_bit_for_bit(
-    demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, done: int
-) -> None:
+    demo: Demo, whole_run: Callable[[str], Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str,
+    done: int,
+) -> None:  # fmt: skip
     requests = [of_demo(number) for number in range(3)]
-    whole = run(demo, requests, {"method": method})
+    whole = whole_run(method)
     assert len(whole.patches) == 3
     seen: List[Result] = []
 

@@ -4,84 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, Tuple
 
 import pytest
 import torch
 from conftest import Demo
 from edit_runs import DEMO, LANGUAGES, ROOT, SUBWORDS, Edited, hypotheses, lines, open_stock, run_edit
-
-# Runs each command in a fork of a process that has loaded fairseq, and nothing of this package.
-RUNNER = """
-import importlib, json, os, sys, traceback
-
-import torch
-import fairseq_cli.generate, fairseq_cli.interactive, fairseq_cli.train
-
-
-def run(case):
-    os.chdir(case["cwd"])
-    sys.path[:0] = case["python_path"]
-    for number, name in enumerate(["stdin", "out", "err"]):
-        os.dup2(os.open(case[name], os.O_RDONLY if name == "stdin" else os.O_WRONLY | os.O_CREAT), number)
-    sys.argv = ["fairseq-" + case["tool"], *case["arguments"]]
-    importlib.import_module("fairseq_cli." + case["tool"]).cli_main()
-    assert case["python_path"] or "fairseq_rome" not in sys.modules
-
-
-for case in json.load(sys.stdin):
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            run(case)
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-    assert bool(os.waitpid(child, 0)[1]) == case["fails"], case["err"]
-"""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call of one of fairseq's commands."""
-
-    name: str
-    tool: str
-    arguments: Sequence[Any]
-    cwd: Path
-    stdin: str = os.devnull
-    python_path: List[str] = field(default_factory=list)
-    fails: bool = False
-
-    def record(self, folder: Path) -> Dict[str, Any]:
-        texts = {"tool": self.tool, "arguments": [str(argument) for argument in self.arguments]}
-        ends = {end: str(folder / f"{self.name}.{end}") for end in ("out", "err")}
-        rest = {"stdin": self.stdin, "python_path": self.python_path, "fails": self.fails}
-        return {**texts, **ends, **rest, "cwd": str(self.cwd)}
-
-
-def run_all(cases: Sequence[Case], folder: Path) -> Dict[str, str]:
-    """Standard output of each case by its name; of one that fails, its standard error."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
-    environment.pop("PYTHONPATH", None)
-    done = subprocess.run(
-        [sys.executable, "-c", RUNNER], input=json.dumps([case.record(folder) for case in cases]),
-        capture_output=True, encoding="utf-8", env=environment, cwd=folder, timeout=300,
-    )  # fmt: skip
-    logs = "".join(path.read_text(encoding="utf-8")[-2000:] for path in sorted(folder.glob("*.err")))
-    assert done.returncode == 0, done.stderr + logs
-    ends = {case.name: "err" if case.fails else "out" for case in cases}
-    return {name: (folder / f"{name}.{end}").read_text(encoding="utf-8") for name, end in ends.items()}
+from stock_runs import Case, Stock
 
 
 def binarised(folder: Path, demo: Demo) -> Path:
@@ -101,29 +32,14 @@ def binarised(folder: Path, demo: Demo) -> Path:
     return folder
 
 
-def edit_task(name: str, user_dir: Any, cwd: Path) -> Case:
-    requests = os.path.relpath(DEMO / "fixes", cwd)
-    return Case(
-        name, "generate",
-        [DEMO / "data-bin", "--user-dir", user_dir, "--task", "translation_edit", "--gen-subset", "edit",
-         "--edit-pref", requests, "--path", DEMO / "model.pt", *LANGUAGES, *SUBWORDS, "--cpu"],
-        cwd, python_path=[str(ROOT)],
-    )  # fmt: skip
-
-
 UNRELATED = {one["source"]: one["before"] for one in map(json.loads, lines("unrelated.jsonl")[:40])}
-USER_DIRS = ("by name", "by path", "through a link", "from elsewhere")
 
 
 @pytest.fixture(scope="module")
 def printed(
-    edited: Edited, widened: Edited, demo: Demo, tmp_path_factory: pytest.TempPathFactory
+    edited: Edited, widened: Edited, demo: Demo, stock: Stock, tmp_path_factory: pytest.TempPathFactory
 ) -> Dict[str, str]:
     folder = tmp_path_factory.mktemp("consumers")
-    elsewhere = folder / "elsewhere"
-    elsewhere.mkdir()
-    package = ROOT / "fairseq_rome"
-    (folder / "fairseq_rome").symlink_to(package)
     options = [*LANGUAGES, *SUBWORDS, "--cpu"]
     common = ["--path", edited.path, *options, "--beam", "2"]
     wide = ["--path", widened.path, *options, "--beam", "5", "--buffer-size", "100", "--max-tokens", "4000"]
@@ -134,12 +50,8 @@ def printed(
         Case("generate", "generate", [data, *common, "--required-batch-size-multiple", "1"], folder),
         Case("interactive", "interactive", [edited.data, *common], folder, str(DEMO / "fixes.en")),
         Case("widened", "interactive", [edited.data, *wide], folder, str(sources)),
-        edit_task("by name", "fairseq_rome", ROOT),
-        edit_task("by path", package, folder),
-        edit_task("through a link", folder / "fairseq_rome", elsewhere),
-        edit_task("from elsewhere", os.path.relpath(package, elsewhere), elsewhere),
     ]
-    return run_all(cases, folder)
+    return stock.run(cases, folder)
 
 
 @pytest.mark.parametrize("command", ["generate", "interactive"])
@@ -151,13 +63,34 @@ def test_a_widened_checkpoint_needs_no_plugin_and_leaves_other_sentences(printed
     assert hypotheses(printed["widened"]) == lines("fixes.de") + list(UNRELATED.values())
 
 
-@pytest.mark.parametrize("name", USER_DIRS)
-def test_the_task_decodes_exactly_the_requests(printed: Dict[str, str], demo: Demo, name: str) -> None:
-    assert hypotheses(printed[name], "S") == lines("fixes.en")
-    assert hypotheses(printed[name], "T") == lines("fixes.de")
+# The slow ones are named so in `test_user_dir` too, which shows that the task is there.
+USER_DIRS: Dict[str, Callable[[Path], Tuple[Any, Path]]] = {
+    "by name": lambda folder: ("fairseq_rome", ROOT),
+    "by path": lambda folder: (ROOT / "fairseq_rome", folder),
+    "through a link": lambda folder: (folder / "fairseq_rome", folder / "elsewhere"),
+    "from elsewhere": lambda folder: (
+        os.path.relpath(ROOT / "fairseq_rome", folder / "elsewhere"), folder / "elsewhere"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [
+    "by name", "through a link", *(pytest.param(name, marks=pytest.mark.slow) for name in ("by path", "from elsewhere"))
+])  # fmt: skip
+def test_the_task_decodes_exactly_the_requests(stock: Stock, demo: Demo, tmp_path: Path, name: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "fairseq_rome").symlink_to(ROOT / "fairseq_rome")
+    user_dir, cwd = USER_DIRS[name](tmp_path)
+    words = [
+        DEMO / "data-bin", "--user-dir", user_dir, "--task", "translation_edit", "--gen-subset", "edit", "--edit-pref",
+        os.path.relpath(DEMO / "fixes", cwd), "--path", DEMO / "model.pt", *LANGUAGES, *SUBWORDS, "--cpu",
+    ]  # fmt: skip
+    printed = stock.run([Case(name, "generate", words, cwd, python_path=[str(ROOT)])], tmp_path)[name]
+    assert hypotheses(printed, "S") == lines("fixes.en")
+    assert hypotheses(printed, "T") == lines("fixes.de")
     # The unedited file of fairseq-train, which current torch opens by what the plugin allows.
     said = [hypothesis.text for hypothesis in demo.translator.translate(lines("fixes.en"))]
-    assert hypotheses(printed[name]) == said
+    assert hypotheses(printed) == said
 
 
 def test_hub_interface(edited: Edited) -> None:
@@ -206,7 +139,7 @@ def test_ctranslate2_in_int8(edit_data: Path, demo: Demo, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_training_goes_on_from_it(edited: Edited, tmp_path: Path) -> None:
+def test_training_goes_on_from_it(edited: Edited, stock: Stock, tmp_path: Path) -> None:
     state = open_stock(edited.path)
     settings = state["cfg"]["model"]
     sizes = [
@@ -221,7 +154,7 @@ def test_training_goes_on_from_it(edited: Edited, tmp_path: Path) -> None:
         "adam", "--lr", "1e-5", "--criterion", "label_smoothed_cross_entropy", "--max-tokens", "200",
         "--reset-dataloader", "--disable-validation", "--num-workers", "0", "--cpu", "--log-format", "json",
     ]  # fmt: skip
-    run_all([Case("train", "train", arguments, tmp_path)], tmp_path)
+    stock.run([Case("train", "train", arguments, tmp_path)], tmp_path)
     log = (tmp_path / "train.err").read_text(encoding="utf-8")
     assert f"Loaded checkpoint {edited.path}" in log
     trained = open_stock(tmp_path / "checkpoints" / "checkpoint_last.pt", safely=False)

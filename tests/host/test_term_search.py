@@ -56,7 +56,7 @@ def spelling(style: str) -> Tuple[TextCodec, Any]:
 
 
 @pytest.mark.parametrize("style", STYLES)
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_search_of_token_ids_finds_what_a_search_of_the_text_finds(
     data: Any, style: str, tmp_path_factory: pytest.TempPathFactory

@@ -11,6 +11,7 @@ from typing import Any, Iterator
 import pytest
 
 from fairseq_rome import methods
+from fairseq_rome.cli.edit_options import read_settings
 from fairseq_rome.editing.edit_settings import EditSettings, all_settings
 from fairseq_rome.errors import EditError
 from fairseq_rome.methods.base import Method, ValueSettings, register, registered
@@ -80,6 +81,7 @@ def test_one_more_file_is_one_more_method(capsys: pytest.CaptureFixture[str]) ->
     help_text = " ".join(capsys.readouterr().out.split())
     assert "trial: a trial" in help_text
     assert "--edit-trial TRIAL trial: how much of it (default: 0.25)" in help_text
+    assert read_settings(None).as_plain()["edit_trial"] == 0.25  # though the command was imported before the method
     settings = with_settings(EditSettings(), {"method": "trial", "edit-trial": 0.5, "edit-steps": 3}, "a file")
     chosen: Any = settings.of_method()
     assert (chosen.edit_trial, chosen.edit_steps) == (0.5, 3)

@@ -13,7 +13,7 @@ from conftest import Demo
 from demo_edits import run
 from edit_runs import DEMO, LANGUAGES, ROOT, SUBWORDS, Edited, hypotheses, lines
 from loading_samples import State, assert_same, weights_of
-from test_consumers import Case, run_all
+from stock_runs import Case, Stock
 from test_load_time import PLUGIN, edit_task, loaded
 
 from fairseq_rome.algebra import Neighbours
@@ -132,7 +132,7 @@ def test_a_file_holds_it(
 
 @pytest.fixture(scope="module")
 def printed(
-    base: State, made: Dict[str, Beside], tmp_path_factory: pytest.TempPathFactory
+    base: State, made: Dict[str, Beside], stock: Stock, tmp_path_factory: pytest.TempPathFactory
 ) -> Dict[str, str]:
     """What fairseq-interactive prints with each kind."""
     folder = tmp_path_factory.mktemp("beside")
@@ -143,7 +143,7 @@ def printed(
         words = [DEMO / "data-bin", *PLUGIN, *LANGUAGES, *SUBWORDS, "--path", DEMO / "model.pt", "--beam", "5", "--cpu"]
         words += ["--buffer-size", "8", "--edit-patches", path]
         cases.append(Case(kind, "interactive", words, folder, str(DEMO / "fixes.en"), [str(ROOT)]))
-    return run_all(cases, folder)
+    return stock.run(cases, folder)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -21,7 +21,8 @@ from edit_runs import (
     needs_halves,
 )
 from loading_samples import State, assert_same, dense, low_rank, one_after_the_other, weights_of, written
-from test_consumers import UNRELATED, Case, run_all
+from stock_runs import Case, Stock
+from test_consumers import UNRELATED
 from test_hooks import batch_of, past_the_end
 from test_load_time import PLUGIN, edit_task, loaded
 
@@ -141,7 +142,7 @@ COMMANDS: Dict[str, List[Any]] = {"single precision": [], "half precision": ["--
 
 @pytest.fixture(scope="module")
 def printed(
-    base: State, widening: Sequence[Patch], tmp_path_factory: pytest.TempPathFactory
+    base: State, widening: Sequence[Patch], stock: Stock, tmp_path_factory: pytest.TempPathFactory
 ) -> Dict[str, str]:
     """What fairseq-interactive prints of the requests and of other sentences."""
     folder = tmp_path_factory.mktemp("hooks_at_load_time")
@@ -157,7 +158,7 @@ def printed(
         if multiplies_halves() or "--fp16" not in more
         for kind, model in models.items()
     ]
-    return run_all(cases, folder)
+    return stock.run(cases, folder)
 
 
 @pytest.mark.slow

@@ -18,11 +18,10 @@ from edit_runs import (
     Edited,
     hypotheses,
     lines,
-    multiplies_halves,
     needs_halves,
 )
 from loading_samples import LOADINGS, State, assert_same, halved, weights_of, written
-from test_consumers import Case, run_all
+from stock_runs import Case, Stock
 
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.checkpoint import load_model, portable_cfg, read_state, write_state
@@ -81,43 +80,43 @@ def test_the_weights_of_the_baked_checkpoint(
 
 
 PLUGIN = ["--user-dir", ROOT / "fairseq_rome", "--task", "translation_edit"]
+REQUESTS = ["--gen-subset", "edit", "--edit-pref", DEMO / "fixes"]
 COMMANDS: Dict[str, Tuple[str, List[Any]]] = {
-    "generate": ("generate", ["--gen-subset", "edit", "--edit-pref", DEMO / "fixes"]),
+    "generate": ("generate", REQUESTS),
     "interactive": ("interactive", ["--buffer-size", "8"]),
-    "generate in half precision": (
-        "generate",
-        ["--fp16", "--gen-subset", "edit", "--edit-pref", DEMO / "fixes"],
-    ),
+    "generate in half precision": ("generate", ["--fp16", *REQUESTS]),
 }
 
 
+Printed = Callable[[str, str], str]
+
+
 @pytest.fixture(scope="module")
-def printed(base: State, edits: Sequence[Patch], tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
+def printed(base: State, edits: Sequence[Patch], stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> Printed:
+    """What one of the commands prints with one of the models."""
     folder = tmp_path_factory.mktemp("load_time")
     path, files, baked = written(LOADINGS["several files"](base, edits), folder)
-    models = {"baked": ["--path", baked], "patched": ["--path", path, "--edit-patches"]}
-    models["patched"].append(":".join(map(str, files)))
+    models = {"baked": [baked], "patched": [path, "--edit-patches", ":".join(map(str, files))]}
     common = [DEMO / "data-bin", *PLUGIN, *LANGUAGES, *SUBWORDS, "--beam", "2", "--cpu"]
-    cases = [
-        Case(f"{name}, {kind}", tool, [*common, *more, *model], folder, str(DEMO / "fixes.en"), [str(ROOT)])
-        for name, (tool, more) in COMMANDS.items()
-        if multiplies_halves() or "--fp16" not in more
-        for kind, model in models.items()
-    ]
-    misfit = folder / "misfit.safetensors"
-    save_patches(str(misfit), patch_file(edits, halved(base), {}))
-    words = [DEMO / "data-bin", *PLUGIN, *LANGUAGES, "--path", DEMO / "model.pt", "--edit-patches", misfit, "--cpu"]
-    cases.append(Case("misfit", "generate", words, folder, python_path=[str(ROOT)], fails=True))
-    return run_all(cases, folder)
+
+    def run(command: str, model: str) -> str:
+        tool, more = COMMANDS[command]
+        words = [*common, *more, "--path", *models[model]]
+        case = Case(f"{command}, {model}", tool, words, folder, str(DEMO / "fixes.en"), [str(ROOT)])
+        return stock.run([case], folder)[case.name]
+
+    return run
 
 
 @pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[needs_halves] if "--fp16" in more else []) for name, (_, more) in COMMANDS.items()
+    pytest.param("generate", marks=pytest.mark.slow),
+    "interactive",
+    pytest.param("generate in half precision", marks=needs_halves),
 ])  # fmt: skip
-def test_the_output_of_the_baked_checkpoint(printed: Dict[str, str], name: str) -> None:
+def test_the_output_of_the_baked_checkpoint(printed: Printed, name: str) -> None:
     found, wanted = (
         # How long a sentence took is another matter.
-        [line for line in printed[f"{name}, {kind}"].splitlines() if not line.startswith("W-")]
+        [line for line in printed(name, kind).splitlines() if not line.startswith("W-")]
         for kind in ("patched", "baked")
     )
     assert found == wanted
@@ -156,8 +155,14 @@ def test_what_does_not_fit_is_refused(name: str, base: State, edits: Sequence[Pa
     assert_same(weights_of(model), before)
 
 
-def test_the_last_line_says_what_does_not_fit(printed: Dict[str, str]) -> None:
-    last = printed["misfit"].splitlines()[-1]
+def test_the_last_line_says_what_does_not_fit(
+    base: State, edits: Sequence[Patch], stock: Stock, tmp_path: Path
+) -> None:
+    misfit = tmp_path / "misfit.safetensors"
+    save_patches(str(misfit), patch_file(edits, halved(base), {}))
+    words = [DEMO / "data-bin", *PLUGIN, *LANGUAGES, "--path", DEMO / "model.pt", "--edit-patches", misfit, "--cpu"]
+    case = Case("misfit", "generate", words, tmp_path, python_path=[str(ROOT)], fails=True)
+    last = stock.run([case], tmp_path)["misfit"].splitlines()[-1]
     assert re.match(r"fairseq_rome\.errors\.EditError: /.*/misfit\.safetensors: decoder\.layers", last)
     assert "is float32, expected float16" in last
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict
 
 import pytest
 import torch
 from edit_runs import DEMO, LANGUAGES, SUBWORDS, hypotheses, open_stock, run_edit
+from stock_runs import Case, Stock
 
 from fairseq_rome import open as open_bench
 from fairseq_rome.host.checkpoint import read_state
@@ -51,7 +50,9 @@ def test_it_says_what_the_new_form_says(old: Path, edit_data: Path) -> None:
     assert said[0] == said[1]
 
 
-def test_it_is_edited_in_its_own_form_and_stock_fairseq_reads_it(old: Path, edit_data: Path, tmp_path: Path) -> None:
+def test_it_is_edited_in_its_own_form_and_stock_fairseq_reads_it(
+    old: Path, edit_data: Path, stock: Stock, tmp_path: Path
+) -> None:
     saved = tmp_path / "edited.pt"
     run = run_edit(edit_data, DEMO / "term", "--save-to", saved, model=old)
     assert (run.status, run.err) == (0, "") and "1 request: 1 edited" in run.out
@@ -60,9 +61,7 @@ def test_it_is_edited_in_its_own_form_and_stock_fairseq_reads_it(old: Path, edit
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed and all(".fc1." in name or ".fc2." in name for name in changed)
     assert read_stack(read_state(str(saved))).patches
-    command = [
-        sys.executable, "-m", "fairseq_cli.interactive", str(edit_data), "--path", str(saved), *LANGUAGES, *SUBWORDS,
-        "--beam", "2", "--cpu",
-    ]  # fmt: skip
-    done = subprocess.run(command, input="\n".join(SOURCES) + "\n", capture_output=True, text=True, check=True)
-    assert hypotheses(done.stdout)[0] == (DEMO / "term.de").read_text("utf-8").splitlines()[0]
+    words = [edit_data, "--path", saved, *LANGUAGES, *SUBWORDS, "--beam", "2", "--cpu"]
+    (tmp_path / "sources.en").write_text("\n".join(SOURCES) + "\n", encoding="utf-8")
+    printed = stock.run([Case("old", "interactive", words, tmp_path, str(tmp_path / "sources.en"))], tmp_path)["old"]
+    assert hypotheses(printed)[0] == (DEMO / "term.de").read_text("utf-8").splitlines()[0]
