@@ -14,6 +14,7 @@ from fairseq_rome.algebra.detectors import (
     respond,
 )
 from fairseq_rome.algebra.least_squares import batch_update, compact, equality_update, insert_keys, ridged
+from fairseq_rome.algebra.merging import Merge, merges
 from fairseq_rome.algebra.neighbours import Neighbours, distance_to_nearest
 from fairseq_rome.algebra.normalising import Running
 from fairseq_rome.algebra.projecting import off_span, orthonormal_rows
@@ -21,6 +22,7 @@ from fairseq_rome.algebra.sequential import alphaedit_update, nse_neurons, nse_u
 
 __all__ = [
     "Detector",
+    "Merge",
     "Negatives",
     "Neighbours",
     "Running",
@@ -35,6 +37,7 @@ __all__ = [
     "fit_detector",
     "insert_keys",
     "logistic_loss",
+    "merges",
     "nse_neurons",
     "nse_update",
     "null_space",

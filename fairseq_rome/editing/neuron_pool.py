@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Dict, List, Mapping, Sequence, Set, Tuple
 
+import torch
 from torch import Tensor
 
+from fairseq_rome.algebra import Merge, merges
 from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import Patch
 from fairseq_rome.statistics import Background
@@ -28,17 +31,25 @@ class NeuronPool:
         earlier: edits that the model has already.
         share: of what a layer writes, as mean squares, that its dormant neurons may hold together.
         widen: whether there are new neurons where the dormant ones run out.
+        merge: where they run out and layers don't grow, the share of what a layer writes, as mean squares, by which
+            merging neurons that fire together may move it.
     """
 
-    def __init__(self, earlier: Sequence[Patch], share: float, widen: bool) -> None:
+    def __init__(self, earlier: Sequence[Patch], share: float, widen: bool, merge: float = 0.0) -> None:
         self.share = min(share, _SILENT) if widen else share
         self.widen = widen
+        self.merge = 0.0 if widen else merge
         self._taken: Dict[Site, Set[int]] = {}
         self._dormant: Dict[Site, List[int]] = {}
+        self._merged: Dict[Site, Dict[int, Merge]] = {}
         self._width: Dict[Site, int] = {}
         for patch in earlier:
             self.take(patch)
         self._earlier = {site: frozenset(neurons) for site, neurons in self._taken.items()}
+        self._hosts: Dict[Site, Set[int]] = {}
+        for patch in earlier:
+            for site, neurons in patch.hosts.items():
+                self._hosts.setdefault(site, set()).update(neurons)
 
     def take(self, patch: Patch) -> None:
         """Note what an edit owns."""
@@ -62,18 +73,42 @@ class NeuronPool:
         if site not in self._dormant:
             self._width[site] = len(column_norms)
             self._dormant[site] = self._least(site, background.usage.double() * column_norms.double())
-        free = [neuron for neuron in self._dormant[site] if neuron not in taken]
+            self._merged[site] = self._together(site, background, column_norms) if self.merge else {}
+        free = [neuron for neuron in (*self._dormant[site], *self._merged[site]) if neuron not in taken]
         if self.widen:
             first = max([self._width[site], *(neuron + 1 for neuron in taken)])
             free += range(first, first + _NEW_AT_ONCE)
         return tuple(free)
 
     def left(self) -> Mapping[str, Tuple[int, int]]:
-        """By site how many dormant neurons are free, and how many there were before this run."""
-        return {
-            str(site): (len(set(dormant) - self._taken.get(site, set())), len(dormant))
-            for site, dormant in self._dormant.items()
+        """By site how many dormant and merged neurons are free, and how many there were before this run."""
+        rooms = {site: {*dormant, *self._merged[site]} for site, dormant in self._dormant.items()}
+        return {str(site): (len(room - self._taken.get(site, set())), len(room)) for site, room in rooms.items()}
+
+    def merged(self, site: Site) -> Mapping[int, Merge]:
+        """The neurons among those that `spare` gave that have to be merged first, with what they are merged into."""
+        return self._merged.get(site, {})
+
+    def made(self) -> Mapping[str, Tuple[int, float]]:
+        """By site how many neurons are merged, and the most by which this moves what it writes.
+
+        That is a share of root mean squares on the background, both summed neuron by neuron.
+        """
+        made = {
+            site: [one.change for neuron, one in merged.items() if neuron in self._taken.get(site, ())]
+            for site, merged in self._merged.items()
         }
+        return {str(site): (len(changes), sum(changes)) for site, changes in made.items() if changes}
+
+    def _together(self, site: Site, background: Background, column_norms: Tensor) -> Dict[int, Merge]:
+        """The merges that there is a bound for, of neurons that neither edits nor dormant neurons have to do with."""
+        allowed = torch.ones(len(column_norms), dtype=torch.bool)
+        others = {*self._earlier.get(site, ()), *self._hosts.get(site, ()), *self._dormant[site]}
+        allowed[list(others)] = False
+        total = float((background.usage.double() * column_norms.double()).sum())
+        # In shares of what the layer writes, counted neuron by neuron as for those that are dormant.
+        shares = column_norms.double() / max(total, torch.finfo(torch.float64).tiny)
+        return merges(background.second_moment, shares, allowed, math.sqrt(self.merge))
 
     def _least(self, site: Site, contributions: Tensor) -> List[int]:
         earlier = self._earlier.get(site, frozenset())

@@ -268,7 +268,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--task", default="term", choices=["term", "segment"], help="default: %(default)s")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth request of the task")
     parser.add_argument("--way", action="append", dest="ways", choices=sorted(WAYS), help="one or more (default: all)")
-    parser.add_argument("--updates", type=int, default=_UPDATES, metavar="N", help="of training on (default: %(default)s)")
+    parser.add_argument("--updates", type=int, default=_UPDATES, metavar="N", help="of training on: %(default)s")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "survival.jsonl", help="default: %(default)s")
     parser.add_argument("--table", action="store_true", help="only print the table of --out")
     parser.add_argument("--record", action="store_true", help="add this command's rows to scripts/benchmarks/records")
