@@ -14,7 +14,7 @@ from fairseq_rome.algebra.detectors import (
     respond,
 )
 from fairseq_rome.algebra.least_squares import batch_update, compact, equality_update, insert_keys, ridged
-from fairseq_rome.algebra.merging import Merge, merges
+from fairseq_rome.algebra.merging import Merge, change_of, merges
 from fairseq_rome.algebra.neighbours import Neighbours, distance_to_nearest
 from fairseq_rome.algebra.normalising import Running
 from fairseq_rome.algebra.projecting import off_span, orthonormal_rows
@@ -29,6 +29,7 @@ __all__ = [
     "Whitening",
     "alphaedit_update",
     "batch_update",
+    "change_of",
     "choose_threshold",
     "compact",
     "equality_update",

@@ -182,7 +182,7 @@ class Printer(Listener):
     def merged(self, site: str, count: int, change: float) -> None:
         """A site with merged neurons, and by which share what it writes moves."""
         one = "1 neuron was" if count == 1 else f"{count} neurons were"
-        self.line(f"merged at {site}: {one} merged with others: this moves what the site writes by {change:.1%} at most")
+        self.line(f"merged at {site}: {one} merged with others: what the site writes moves by {change:.1%}")
 
     def verdict(self, outcome: Outcome) -> None:
         """The last word on all requests."""

@@ -145,8 +145,7 @@ class ModelUnderEdit:
     def spare_neurons(self, site: Site, settings: EditSettings) -> Tuple[int, ...]:
         """The neurons of a site that an edit may take now, the first ones first."""
         name = parameter_names(self.translator.model, site)["fc2.weight"]
-        columns = self._saved[name].float().square().sum(0).cpu()
-        return self.neurons.spare(site, self.background(site, settings), columns)
+        return self.neurons.spare(site, self.background(site, settings), self._saved[name].float().cpu())
 
     def neurons_left(self, settings: EditSettings) -> Mapping[str, Tuple[int, int]]:
         """As `NeuronPool.left`, also of sites where all gates are from an interrupted run; none where layers grow."""

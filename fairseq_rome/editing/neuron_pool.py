@@ -8,7 +8,7 @@ from typing import Dict, List, Mapping, Sequence, Set, Tuple
 import torch
 from torch import Tensor
 
-from fairseq_rome.algebra import Merge, merges
+from fairseq_rome.algebra import Merge, change_of, merges
 from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import Patch
 from fairseq_rome.statistics import Background
@@ -18,6 +18,7 @@ _NEW_AT_ONCE = 64
 # Most that `share` may be where layers may grow. Higher takes more old neurons before it adds new ones: files stay
 # smaller, and more of what the layer wrote is lost.
 _SILENT = 1e-5
+_TINY = torch.finfo(torch.float64).tiny
 
 
 class NeuronPool:
@@ -42,6 +43,7 @@ class NeuronPool:
         self._taken: Dict[Site, Set[int]] = {}
         self._dormant: Dict[Site, List[int]] = {}
         self._merged: Dict[Site, Dict[int, Merge]] = {}
+        self._measured: Dict[Site, Tuple[Tensor, Tensor]] = {}
         self._width: Dict[Site, int] = {}
         for patch in earlier:
             self.take(patch)
@@ -61,19 +63,21 @@ class NeuronPool:
         for site, neurons in patch.taken.items():
             self._taken[site].difference_update(neurons)
 
-    def spare(self, site: Site, background: Background, column_norms: Tensor) -> Tuple[int, ...]:
+    def spare(self, site: Site, background: Background, columns: Tensor) -> Tuple[int, ...]:
         """The neurons that an edit at a site may take, the most dormant first.
 
         Args:
             site: the site.
             background: its statistics before this run's edits.
-            column_norms: length f, squared norm of each column of `fc2` then.
+            columns: d x f, `fc2` then.
         """
         taken = self._taken.get(site, set())
         if site not in self._dormant:
-            self._width[site] = len(column_norms)
-            self._dormant[site] = self._least(site, background.usage.double() * column_norms.double())
-            self._merged[site] = self._together(site, background, column_norms) if self.merge else {}
+            self._width[site] = columns.shape[1]
+            contributions = background.usage.double() * columns.double().square().sum(0)
+            self._dormant[site] = self._least(site, contributions)
+            total = float(contributions.sum())
+            self._merged[site] = self._together(site, background, columns, total) if self.merge else {}
         free = [neuron for neuron in (*self._dormant[site], *self._merged[site]) if neuron not in taken]
         if self.widen:
             first = max([self._width[site], *(neuron + 1 for neuron in taken)])
@@ -90,25 +94,24 @@ class NeuronPool:
         return self._merged.get(site, {})
 
     def made(self) -> Mapping[str, Tuple[int, float]]:
-        """By site how many neurons are merged, and the most by which this moves what it writes.
+        """By site how many neurons are merged, and by which share of it this moves what it writes.
 
-        That is a share of root mean squares on the background, both summed neuron by neuron.
+        That is a share of root mean squares on the background, of what the layer writes neuron by neuron.
         """
-        made = {
-            site: [one.change for neuron, one in merged.items() if neuron in self._taken.get(site, ())]
-            for site, merged in self._merged.items()
-        }
-        return {str(site): (len(changes), sum(changes)) for site, changes in made.items() if changes}
+        found: Dict[str, Tuple[int, float]] = {}
+        for site, merged in self._merged.items():
+            made = {neuron: one for neuron, one in merged.items() if neuron in self._taken.get(site, ())}
+            if made:
+                found[str(site)] = len(made), change_of(*self._measured[site], made)
+        return found
 
-    def _together(self, site: Site, background: Background, column_norms: Tensor) -> Dict[int, Merge]:
+    def _together(self, site: Site, background: Background, columns: Tensor, total: float) -> Dict[int, Merge]:
         """The merges that there is a bound for, of neurons that neither edits nor dormant neurons have to do with."""
-        allowed = torch.ones(len(column_norms), dtype=torch.bool)
-        others = {*self._earlier.get(site, ()), *self._hosts.get(site, ()), *self._dormant[site]}
-        allowed[list(others)] = False
-        total = float((background.usage.double() * column_norms.double()).sum())
-        # In shares of what the layer writes, counted neuron by neuron as for those that are dormant.
-        shares = column_norms.double() / max(total, torch.finfo(torch.float64).tiny)
-        return merges(background.second_moment, shares, allowed, math.sqrt(self.merge))
+        allowed = torch.ones(columns.shape[1], dtype=torch.bool)
+        allowed[[*self._earlier.get(site, ()), *self._hosts.get(site, ()), *self._dormant[site]]] = False
+        # In units of what the layer writes, counted neuron by neuron as for those that are dormant.
+        self._measured[site] = background.second_moment, columns / math.sqrt(max(total, _TINY))
+        return merges(*self._measured[site], allowed, math.sqrt(self.merge))
 
     def _least(self, site: Site, contributions: Tensor) -> List[int]:
         earlier = self._earlier.get(site, frozenset())

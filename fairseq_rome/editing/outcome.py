@@ -160,7 +160,7 @@ class Outcome:
         room: by site how many neurons are left to take and how many there were, where gates were wanted.
         directions: by name, such as `en-fr`, sentences of the model's other directions.
         merged: by site how many neurons were merged for gates, and by which share of it (root mean squares, on the
-            background) this moves what the site writes at most.
+            background) this moves what the site writes.
     """
 
     results: Tuple[Result, ...]

@@ -150,6 +150,7 @@ TABLES: Dict[str, Table] = {
         (
             Column("requests", lambda figures: f"{figures['requests']} {figures['file']}, {figures['bed']}"),
             Column("method", _number("method")),
+            Column("no edit", _number("unedited")),
             Column("efficacy", _share("efficacy", "{:.2f}")),
             Column("exact", _share("exact", "{:.2f}")),
             Column("generalisation", _share("generalisation", "{:.2f}")),
