@@ -2,8 +2,8 @@
 
 A layer writes sum_i w_i a_i, with a_i the activation of neuron i and w_i its column of `fc2`. Without neuron j, and
 with w_i + c w_j in place of w_i, it writes w_j (a_j - c a_i) less than before. The c with the least mean square of that
-is E[a_i a_j] / E[a_i^2], which leaves |w_j|^2 (E[a_j^2] - E[a_i a_j]^2 / E[a_i^2]). It is nothing where a_j is a
-multiple of a_i. The second moment of the keys also tells what several merges change together.
+is E[a_i a_j] / E[a_i^2]. Besides the square of w_j that leaves E[a_j^2] - E[a_i a_j]^2 / E[a_i^2], which is nothing
+where a_j is a multiple of a_i. The second moment of the keys also tells what several merges change together.
 """
 
 from __future__ import annotations

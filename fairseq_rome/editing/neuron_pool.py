@@ -39,24 +39,25 @@ class NeuronPool:
     def __init__(self, earlier: Sequence[Patch], share: float, widen: bool, merge: float = 0.0) -> None:
         self.share = min(share, _SILENT) if widen else share
         self.widen = widen
-        self.merge = 0.0 if widen else merge
+        self.merge = 0.0 if widen else max(merge, 0.0)
         self._taken: Dict[Site, Set[int]] = {}
+        self._hosts: Dict[Site, Set[int]] = {}
         self._dormant: Dict[Site, List[int]] = {}
         self._merged: Dict[Site, Dict[int, Merge]] = {}
         self._measured: Dict[Site, Tuple[Tensor, Tensor]] = {}
         self._width: Dict[Site, int] = {}
         for patch in earlier:
             self.take(patch)
-        self._earlier = {site: frozenset(neurons) for site, neurons in self._taken.items()}
-        self._hosts: Dict[Site, Set[int]] = {}
-        for patch in earlier:
-            for site, neurons in patch.hosts.items():
-                self._hosts.setdefault(site, set()).update(neurons)
+        self._earlier, self._earlier_hosts = (
+            {site: frozenset(neurons) for site, neurons in found.items()} for found in (self._taken, self._hosts)
+        )
 
     def take(self, patch: Patch) -> None:
         """Note what an edit owns."""
         for site, neurons in patch.taken.items():
             self._taken.setdefault(site, set()).update(neurons)
+        for site, neurons in patch.hosts.items():
+            self._hosts.setdefault(site, set()).update(neurons)
 
     def give_back(self, patch: Patch) -> None:
         """The neurons of an edit that was taken out are free again."""
@@ -78,7 +79,9 @@ class NeuronPool:
             self._dormant[site] = self._least(site, contributions)
             total = float(contributions.sum())
             self._merged[site] = self._together(site, background, columns, total) if self.merge else {}
-        free = [neuron for neuron in (*self._dormant[site], *self._merged[site]) if neuron not in taken]
+        free = [neuron for neuron in self._dormant[site] if neuron not in taken]
+        # A patch of another run, of which more neurons were dormant, may have one write for two that is merged here.
+        free += [neuron for neuron in self._merged[site] if neuron not in taken | self._hosts.get(site, set())]
         if self.widen:
             first = max([self._width[site], *(neuron + 1 for neuron in taken)])
             free += range(first, first + _NEW_AT_ONCE)
@@ -108,7 +111,7 @@ class NeuronPool:
     def _together(self, site: Site, background: Background, columns: Tensor, total: float) -> Dict[int, Merge]:
         """The merges that there is a bound for, of neurons that neither edits nor dormant neurons have to do with."""
         allowed = torch.ones(columns.shape[1], dtype=torch.bool)
-        allowed[[*self._earlier.get(site, ()), *self._hosts.get(site, ()), *self._dormant[site]]] = False
+        allowed[[*self._earlier.get(site, ()), *self._earlier_hosts.get(site, ()), *self._dormant[site]]] = False
         # In units of what the layer writes, counted neuron by neuron as for those that are dormant.
         self._measured[site] = background.second_moment, columns / math.sqrt(max(total, _TINY))
         return merges(*self._measured[site], allowed, math.sqrt(self.merge))
