@@ -100,8 +100,8 @@ curves() {
         "${sentences[@]}" --out "$out/mined.jsonl"
     before="$(cksum "$out/curves.jsonl" 2>/dev/null || true)"
     if [ -n "$reduced" ]; then
-        curve "1 4 16" 1 gated --set widen=true --set edit_tries=8
-        curve "1 4 16" 1 "rome ultraedit" --set edit_tries=2
+        curve "1 16" 1 gated --set widen=true --set edit_tries=8
+        curve "1 16" 1 "rome ultraedit" --set edit_tries=2
         python "$bench/benchmark_curves.py" draw "$out/curves.jsonl"
         return
     fi
@@ -133,7 +133,22 @@ draw() {
     python "$bench/draw_docs.py"
 }
 
-for part in "${parts[@]}"; do
-    echo "== $part"
-    "$part"
-done
+run() {
+    local part
+    for part in "$@"; do
+        echo "== $part"
+        "$part"
+    done
+}
+
+if [ -n "$reduced" ] && [ ${#parts[@]} -gt 1 ]; then
+    # The first part takes about as long as all others, so that each core has one half.
+    log="$out/${parts[0]}.log"
+    run "${parts[0]}" >"$log" 2>&1 &
+    first=$!
+    run "${parts[@]:1}"
+    wait "$first" || { tail -n 15 "$log" >&2 && fail "field.sh: ${parts[0]} failed, see $log"; }
+    cat "$log"
+else
+    run "${parts[@]}"
+fi
