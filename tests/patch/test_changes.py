@@ -115,3 +115,21 @@ def test_a_patch_in_a_few_words() -> None:
     assert (handed_over.taken, handed_over.hosts) == ({}, {SITE: {2}})
     assert both.describe() == "neurons 3, 5, rank 2 in a.fc2.weight"
     assert (both.added_to, both.ranks) == ({COLUMN: "low-rank"}, {COLUMN: 2})
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (HandedOver(COLUMN, 1, torch.ones(3)), ""),
+        (HandedOver(COLUMN, 4, torch.ones(3)), "is of neuron 4, which has no column there"),
+        (HandedOver("a.fc1.weight", 1, torch.ones(3)), "is of neuron 1, which has no column there"),
+        (HandedOver(COLUMN, 1, torch.ones(4)), "has shape [4], expected [3]"),
+        (HandedOver(COLUMN, 1, torch.full((3,), float("nan"))), "holds NaN, infinity or integers"),
+    ],
+)
+def test_what_can_be_handed_over(change: HandedOver, fault: str) -> None:
+    weight = torch.arange(12.0).reshape(3, 4)
+    assert change.fault(weight) == fault
+    if not fault:
+        change.apply_(weight)
+        assert weight[:, 1].tolist() == [2.0, 6.0, 10.0] and weight[:, 2].tolist() == [2.0, 6.0, 10.0]
