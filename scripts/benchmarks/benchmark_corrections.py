@@ -36,7 +36,7 @@ from public_models import (
 from result_records import append_rows, origin
 from tqdm import tqdm
 
-from fairseq_rome import Outcome
+from fairseq_rome import EditSettings, Outcome
 from fairseq_rome.cases.association import word_check
 from fairseq_rome.editing.other_sentences import before_and_after
 from fairseq_rome.errors import EditError
@@ -122,11 +122,15 @@ class Made:
         return self.outcome.patches if self.outcome else ()
 
 
+def chosen_settings(name: str, arguments: argparse.Namespace) -> EditSettings:
+    """The settings of the edits of a bed; other sentences are looked at by whoever judges."""
+    others = 0 if name == MULTI30K else arguments.others
+    return settings_of(arguments.settings, edit_sample=0, edit_direction_sample=others)
+
+
 def make(bed: Bed, correction: Correction, arguments: argparse.Namespace) -> Made:
     """Edit for one request, from the unedited model."""
-    settings = settings_of(
-        arguments.settings, edit_sample=0, edit_direction_sample=0 if bed.name == MULTI30K else arguments.others
-    )
+    settings = chosen_settings(bed.name, arguments)
     request = correction.request(arguments.form, arguments.contexts, bed.hidden)
     started = time.perf_counter()
     reason, outcome = "", None

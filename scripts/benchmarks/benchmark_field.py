@@ -31,7 +31,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import benchmark_corrections
 from bench_options import add_settings, settings_of
-from benchmark_corrections import MULTI30K, Bed, Made, corrections_of, judged, make, model_of
+from benchmark_corrections import MULTI30K, Bed, Made, chosen_settings, corrections_of, judged, make, model_of
 from benchmark_curves import compare_bleu
 from correction_judge import Correction, interval
 from hard_negatives import HardNegatives, read_pairs
@@ -121,7 +121,7 @@ def first_edit(name: str, arguments: argparse.Namespace) -> Record:
     model = model_of(name, arguments)
     bench = model.open(device=arguments.device, cache=arguments.cache)
     request = corrections_of(model, arguments.file)[0].request(arguments.form, arguments.contexts, ())
-    settings = settings_of(arguments.settings, edit_sample=0, edit_direction_sample=0)
+    settings = chosen_settings(name, arguments)
     before, started = _peak(), time.process_time()
     with suppress(EditError):  # the same request is measured below, where the reason is told
         bench.edit(request, settings)
