@@ -168,21 +168,23 @@ def table(records: Sequence[Record]) -> str:
 
 
 def apart(rows: Sequence[Record], recorded: Sequence[Mapping[str, Any]]) -> List[str]:
-    """Shares whose 95% intervals do not meet those of the recorded rows of the same name.
+    """How many rows the records have too, and each share whose 95% interval does not meet theirs.
 
     Args:
         rows: from `figures`.
         recorded: records of the table.
     """
-    found = []
+    found: List[str] = []
     kept = {tuple(one[name] for name in TABLES["field"].key): one for one in TABLES["field"].rows(recorded)}
-    for row in rows:
+    shared = [row for row in rows if tuple(row[name] for name in TABLES["field"].key) in kept]
+    for row in shared:
         name = tuple(row[name] for name in TABLES["field"].key)
         for figure in SHARES:
-            (now, *ours), (then, *theirs) = (one.get(figure) or [0.0, 0.0, 1.0] for one in (row, kept.get(name, {})))
+            (now, *ours), (then, *theirs) = (one[figure] or [0.0, 0.0, 1.0] for one in (row, kept[name]))
             if ours[1] < theirs[0] or theirs[1] < ours[0]:
                 found.append(f"{' '.join(name)}: {figure} is {now}, and {then} in the records")
-    return found
+    told = f"{len(shared)} of {len(rows)} rows are in the records too, {len(found)} of their shares differ"
+    return [told, *found]
 
 
 def run(name: str, arguments: argparse.Namespace, about: Mapping[str, Any], done: Sequence[Record]) -> None:
@@ -242,8 +244,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     records = records_of(arguments.out) if arguments.out.exists() else []
     print(table(records))
     if arguments.compare:
-        told = apart(figures(records), read_records().get("field", []))
-        print("\n".join(told) or "every share is that of the records, within 95% intervals")
+        print("\n".join(apart(figures(records), read_records().get("field", []))))
     if arguments.record and len(records) > len(done):
         own = [one for one in records if about.items() <= one.items()]
         append_rows("field", figures(own), origin("benchmark_field.py", given))

@@ -53,8 +53,11 @@ def test_settings_tell_rows_apart() -> None:
 def test_shares_apart_from_the_records_are_told() -> None:
     [row] = benchmark.figures([RECORD])
     recorded = {"figures": {**row, "identical": [0.999, 0.998, 1.0], "clean": [0.6, 0.5, 0.7]}}
-    assert benchmark.apart([row], [recorded]) == ["multi30k term knn: identical is 0.9, and 0.999 in the records"]
-    assert benchmark.apart([row], []) == []
+    assert benchmark.apart([row], [recorded]) == [
+        "1 of 1 rows are in the records too, 1 of their shares differ",
+        "multi30k term knn: identical is 0.9, and 0.999 in the records",
+    ]
+    assert benchmark.apart([row], []) == ["0 of 1 rows are in the records too, 0 of their shares differ"]
 
 
 def test_the_table_needs_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
