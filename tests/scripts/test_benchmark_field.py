@@ -50,14 +50,15 @@ def test_settings_tell_rows_apart() -> None:
     assert told[2].startswith("| 1 term, multi30k | knn | 0 | 1.00 | 0.00 | 0.75 | 0.50 (0.15 to 0.85) | 0.80 |")
 
 
-def test_shares_apart_from_the_records_are_told() -> None:
-    [row] = benchmark.figures([RECORD])
-    recorded = {"figures": {**row, "identical": [0.999, 0.998, 1.0], "clean": [0.6, 0.5, 0.7]}}
+def test_requests_that_differ_from_the_records_are_told() -> None:
+    [row] = benchmark.figures([RECORD, REFUSED])
+    assert row["each"] == {"dog": [1.0, 0.0, 0.75, 0.5, 0.8, 0.9], "cat": [0.0, 0.0, 0.0, 0.0, 1.0, 1.0]}
+    recorded = {"figures": {**row, "each": {"dog": [1.0, 0.0, 0.75, 0.52, 0.8, 0.99], "cow": [0.0] * 6}}}
     assert benchmark.apart([row], [recorded]) == [
-        "1 of 1 rows are in the records too, 1 of their shares differ",
-        "multi30k term knn: identical is 0.9, and 0.999 in the records",
+        "1 requests are in the records too, 1 of their shares differ by more than 0.05",
+        "multi30k term knn, dog: identical is 0.9, and 0.99 in the records",
     ]
-    assert benchmark.apart([row], []) == ["0 of 1 rows are in the records too, 0 of their shares differ"]
+    assert benchmark.apart([row], [])[0].startswith("0 requests are in the records too, 0 of ")
 
 
 def test_the_table_needs_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
