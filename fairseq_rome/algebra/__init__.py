@@ -15,6 +15,7 @@ from fairseq_rome.algebra.detectors import (
 )
 from fairseq_rome.algebra.least_squares import batch_update, compact, equality_update, insert_keys, ridged
 from fairseq_rome.algebra.logistic import least_logistic, logistic_loss
+from fairseq_rome.algebra.merging import Merge, change_of, merges
 from fairseq_rome.algebra.neighbours import Neighbours, distance_to_nearest
 from fairseq_rome.algebra.normalising import Running
 from fairseq_rome.algebra.projecting import off_span, orthonormal_rows
@@ -23,12 +24,14 @@ from fairseq_rome.algebra.sequential import alphaedit_update, nse_neurons, nse_u
 __all__ = [
     "Adam",
     "Detector",
+    "Merge",
     "Negatives",
     "Neighbours",
     "Running",
     "Whitening",
     "alphaedit_update",
     "batch_update",
+    "change_of",
     "choose_threshold",
     "compact",
     "equality_update",
@@ -38,6 +41,7 @@ __all__ = [
     "insert_keys",
     "least_logistic",
     "logistic_loss",
+    "merges",
     "nse_neurons",
     "nse_update",
     "null_space",

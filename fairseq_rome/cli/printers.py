@@ -79,6 +79,8 @@ class Printer(Listener):
             self.check(check)
         for site, (left, total) in {} if self._widen else outcome.room.items():
             self.room(site, left, total)
+        for site, (count, change) in outcome.merged.items():
+            self.merged(site, count, change)
         self.verdict(outcome)
 
     def line(self, text: str) -> None:
@@ -176,6 +178,11 @@ class Printer(Listener):
     def room(self, site: str, left: int, total: int) -> None:
         """A site, with its neurons that gates may still take, and how many there were."""
         self.line(f"room at {site}: {left} of {total} dormant neurons left")
+
+    def merged(self, site: str, count: int, change: float) -> None:
+        """A site with merged neurons, and by which share what it writes moves."""
+        one = "1 neuron was" if count == 1 else f"{count} neurons were"
+        self.line(f"merged at {site}: {one} merged with others: what the site writes moves by {change:.1%}")
 
     def verdict(self, outcome: Outcome) -> None:
         """The last word on all requests."""

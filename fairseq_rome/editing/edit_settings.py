@@ -143,6 +143,12 @@ class EditSettings(NeuronSettings, CaseSettings, RunSettings):
         return name in _OF_A_REQUEST_TOO or name not in {**RunSettings.known(), **NeuronSettings.known()}
 
     @property
+    def weighs_keys(self) -> bool:
+        """Whether the statistics of a site need the second moment of its keys: for the method, or to merge neurons."""
+        method = method_named(self.method)
+        return method.weighs_keys or (method.takes_neurons and self.edit_merge > 0 and not self.widen)
+
+    @property
     def sites(self) -> Tuple[str, ...]:
         """The sites that were asked for; empty for `auto` and `traced`."""
         return () if self.site in (AUTO, TRACED) else tuple(part.strip() for part in self.site.split(","))

@@ -64,7 +64,7 @@ class ModelUnderEdit:
         self._sides, self._same = sides, same
         # A neuron that is silent in one direction works in another, so that a model of several has none to spare.
         self._widens = settings.widen or bool(surroundings.directions)
-        self.neurons = NeuronPool(surroundings.earlier, settings.edit_dormant, self._widens)
+        self.neurons = NeuronPool(surroundings.earlier, settings.edit_dormant, self._widens, settings.edit_merge)
         self.patches: List[Patch] = list(surroundings.earlier)
         self._earlier = len(self.patches)
         said = translator.translate(keep, "decoding sentences to keep")
@@ -133,18 +133,19 @@ class ModelUnderEdit:
         spare = self.spare_neurons(site, settings) if method.takes_neurons else ()
         width, running = self.translator.model.get_parameter(names["fc1.bias"]).numel(), self._running(method, names)
         if not method.weighs_keys:
-            return SiteResources(measured, spare, running=running, fingerprint=self._fingerprint)
+            merged = self.neurons.merged(site) if spare else {}
+            return SiteResources(measured, spare, merged, running=running, fingerprint=self._fingerprint)
         column = names["fc2.weight"]
         past = self._past_keys(column, width)
         return SiteResources(
-            _grown(measured, width), spare, past, running, self._value_norm(column), self._fingerprint
+            _grown(measured, width), spare, past_keys=past, running=running, value_norm=self._value_norm(column),
+            fingerprint=self._fingerprint,
         )
 
     def spare_neurons(self, site: Site, settings: EditSettings) -> Tuple[int, ...]:
         """The neurons of a site that an edit may take now, the first ones first."""
         name = parameter_names(self.translator.model, site)["fc2.weight"]
-        columns = self._saved[name].float().square().sum(0).cpu()
-        return self.neurons.spare(site, self.background(site, settings), columns)
+        return self.neurons.spare(site, self.background(site, settings), self._saved[name].float().cpu())
 
     def neurons_left(self, settings: EditSettings) -> Mapping[str, Tuple[int, int]]:
         """As `NeuronPool.left`, also of sites where all gates are from an interrupted run; none where layers grow."""
@@ -157,7 +158,7 @@ class ModelUnderEdit:
 
     def background(self, site: Site, settings: EditSettings) -> Background:
         """Statistics of a site of the model as it was opened, whatever edits it has since."""
-        tokens, weighs = settings.edit_stats_tokens, method_named(settings.method).weighs_keys
+        tokens, weighs = settings.edit_stats_tokens, settings.weighs_keys
         known = self._statistics.get((site, tokens))
         if known is None or (weighs and known.moment is None):
             edited = differing(self.translator.model, self._saved)

@@ -159,6 +159,8 @@ class Outcome:
         checks: of a long run, in order; the last may have stopped it.
         room: by site how many neurons are left to take and how many there were, where gates were wanted.
         directions: by name, such as `en-fr`, sentences of the model's other directions.
+        merged: by site how many neurons were merged for gates, and by which share of it (root mean squares, on the
+            background) this moves what the site writes.
     """
 
     results: Tuple[Result, ...]
@@ -167,6 +169,7 @@ class Outcome:
     checks: Tuple[Check, ...] = ()
     room: Mapping[str, Tuple[int, int]] = field(default_factory=dict)
     directions: Mapping[str, Unchanged] = field(default_factory=dict)
+    merged: Mapping[str, Tuple[int, float]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         lines = [self.headline, *(f"  {result.headline}" for result in self.results)]

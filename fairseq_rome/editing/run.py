@@ -89,7 +89,7 @@ def edit(
             results, checks = _run(edited, shared, before, chosen, settings, surroundings)
             after = [hypothesis.text for hypothesis in translator.translate(sources, "decoding the requests")]
             certificate = Certificate.between(translator.model, saved)
-            neurons_left = edited.neurons_left(settings)
+            neurons_left, merged = edited.neurons_left(settings), edited.neurons.made()
         sets = [(translator, others), (translator, edit_file.keep)]
         sets += [(one.translator, one.sources) for one in surroundings.directions]
         sample, keep, *directions = before_and_after(sets, certificate, edited.own_patches)
@@ -99,7 +99,7 @@ def edit(
     ]
     sample = with_wanted(sample, final, surroundings.endings)
     named = {one.name: found for one, found in zip(surroundings.directions, directions) if one.sources}
-    return Outcome(tuple(final), sample, keep, tuple(checks), neurons_left, named)
+    return Outcome(tuple(final), sample, keep, tuple(checks), neurons_left, named, merged)
 
 
 def edit_on_top(

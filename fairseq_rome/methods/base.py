@@ -19,7 +19,7 @@ for more than one method are in `methods/fitting`.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -42,6 +42,7 @@ from fairseq_rome.settings import Settings, setting
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fairseq_rome.algebra import Merge
     from fairseq_rome.cases.case import Case
     from fairseq_rome.host.batches import Pair
     from fairseq_rome.host.corpus import Corpus
@@ -148,6 +149,12 @@ class NeuronSettings(Settings):
         1e-2,
         "gated: share of what a layer writes that its dormant neurons, which gates of one run may take, hold together",
     )
+    edit_merge: float = setting(
+        0.0,
+        "gated: where no dormant neuron is left and layers don't grow, merge neurons that fire together and take the "
+        "places that become free, as long as all of it moves what a layer writes by no more than this share; 0: merge "
+        "none",
+    )
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,7 @@ class SiteResources:
     Args:
         background: statistics of the site.
         spare: neurons that a gate may take, the first ones first.
+        hosts: of those among them that have to be merged with another one first, that one.
         past_keys: n x f keys of the site that earlier edits gave new values; None where there are none.
         running: statistics of all edits of the site so far, as the latest of them left them for its method
             (`Patch.running`); None where there are none.
@@ -167,6 +175,7 @@ class SiteResources:
 
     background: Background
     spare: Tuple[int, ...] = ()
+    hosts: Mapping[int, Merge] = field(default_factory=dict)
     past_keys: Optional[Tensor] = None
     running: Optional[Tensor] = None
     value_norm: Optional[float] = None

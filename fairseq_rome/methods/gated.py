@@ -16,7 +16,7 @@ from fairseq_rome.methods.base import EditProblem, Method, NeuronSettings, Value
 from fairseq_rome.settings import setting
 
 if TYPE_CHECKING:
-    from fairseq_rome.patch import NeuronChange, Patch
+    from fairseq_rome.patch import HandedOver, NeuronChange, Patch
 
 
 @dataclass(frozen=True)
@@ -64,23 +64,29 @@ class Gated(Method[GatedSettings]):
         from fairseq_rome.methods.fitting.detecting import Tolerance
         from fairseq_rome.methods.fitting.following import following_changes
         from fairseq_rome.methods.fitting.gates import gate_changes
+        from fairseq_rome.methods.fitting.neurons import handed_over
         from fairseq_rome.methods.fitting.rounding import within_rows
         from fairseq_rome.patch import Patch, applied
 
         tolerance = Tolerance(settings.edit_false_open, settings.edit_near_open)
         follow: Tuple[NeuronChange, ...] = ()
+        room: Tuple[HandedOver, ...] = ()
         if settings.edit_follow and problem.early is not None:
             site, resources = problem.early
-            follow = following_changes(replace(problem, site=site, resources=resources), settings, tolerance)
-        with applied(problem.translator.model, Patch(self.name, problem.site, follow)):
+            early = replace(problem, site=site, resources=resources)
+            follow = following_changes(early, settings, tolerance)
+            room = handed_over(early, follow)
+        with applied(problem.translator.model, Patch(self.name, problem.site, (*room, *follow))):
             changes, notes = gate_changes(problem, settings, tolerance)
         if any(example.free for example in problem.contexts):
             # The gates so far only bar what was said. What the request itself is to say comes on top of them.
             alone = problem.alone(int(notes["gates"]))
-            with applied(problem.translator.model, Patch(self.name, problem.site, changes)), suppress(EditError):
+            made = Patch(self.name, problem.site, (*handed_over(problem, changes), *changes))
+            with applied(problem.translator.model, made), suppress(EditError):
                 changes += gate_changes(alone, settings, tolerance)[0]
         notes = {**notes, "following": float(len(follow) // 3)}
         every = (*changes, *follow)
         if settings.edit_for == "int8":
             every = within_rows(problem.translator.model, every)
-        return Patch(self.name, problem.site, every, notes)
+        room = (*room, *handed_over(problem, changes))
+        return Patch(self.name, problem.site, (*room, *every), notes)

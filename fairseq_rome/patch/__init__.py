@@ -9,6 +9,7 @@ from fairseq_rome.patch.datastore import Datastore
 from fairseq_rome.patch.demanded_terms import DemandedTerm, DemandedTerms
 from fairseq_rome.patch.dense_change import DenseChange
 from fairseq_rome.patch.fitting import fitting, merged, told
+from fairseq_rome.patch.handed_over import HandedOver
 from fairseq_rome.patch.hooks import HookedPatches
 from fairseq_rome.patch.in_model import (
     WeightPatches,
@@ -45,6 +46,7 @@ __all__ = [
     "DemandedTerm",
     "DemandedTerms",
     "DenseChange",
+    "HandedOver",
     "HookedPatches",
     "Intervention",
     "Lineage",

@@ -94,6 +94,14 @@ class Change(Piece):
         return None
 
     @property
+    def host(self) -> Optional[int]:
+        """The neuron that writes for another one, whose place the change frees; None for any other change.
+
+        Hooks hold no such change: they leave every neuron in its place, and need no room.
+        """
+        return None
+
+    @property
     def factors(self) -> Optional[Tuple[Tensor, Tensor]]:
         """The change as left (rows x r) @ right.T (r x columns), which hooks add to a value; None if it adds none."""
         return None
@@ -163,6 +171,15 @@ class Patch:
         for change in self.changes:
             if change.neuron is not None:
                 found.setdefault(Site.of_weight(change.name) or self.site, set()).add(change.neuron)
+        return found
+
+    @property
+    def hosts(self) -> Dict[Site, Set[int]]:
+        """The neurons that write for others which it takes over, by site."""
+        found: Dict[Site, Set[int]] = {}
+        for change in self.changes:
+            if change.host is not None:
+                found.setdefault(Site.of_weight(change.name) or self.site, set()).add(change.host)
         return found
 
     @property

@@ -166,6 +166,8 @@ class HookedPatches(Intervention):
         for number, patch in enumerate(patches):
             for change in patch.changes:
                 site, part = names.get(change.name, (patch.site, ""))
+                if change.host is not None:
+                    continue
                 if change.gate_part is not None and change.neuron is not None and part in _PARTS:
                     neurons.setdefault((site, number, change.neuron), {})[part] = change.gate_part.float()
                 elif part == "fc2.weight" and change.factors is not None:

@@ -15,7 +15,6 @@ from fairseq_rome.editing.site_plan import plan
 from fairseq_rome.host.quiet import quiet
 from fairseq_rome.host.sites import find_sites
 from fairseq_rome.host.user_dir import share_user_dir
-from fairseq_rome.methods.registry import method_named
 from fairseq_rome.patch import HookedPatches, Patch
 from fairseq_rome.server.fix import Choices
 from fairseq_rome.server.hunks_told import named_hunks, told_hunks
@@ -167,11 +166,10 @@ class QuickJobs:
         bench, quick = self._bench, self._spec.quick
         translator, corpus = bench.model.translator, bench.background(quick.seed)
         directions = bench.directions([EditRequest("-", "-", id="1")], quick, corpus)
-        weighs = method_named(quick.method).weighs_keys
         for _, sites in groupby(plan(list(find_sites(translator.model)), quick), lambda site: site.stack):
             backgrounds(
                 translator, corpus, list(sites), quick.edit_stats_tokens, bench.model.spec.cache,
-                bench.model.model_fingerprint, directions, weighs,
+                bench.model.model_fingerprint, directions, quick.weighs_keys,
             )  # fmt: skip
         source = next((one for one in corpus.sources if one.strip()), "")
         if source:

@@ -74,7 +74,7 @@ def fill_cache(bench: Workbench, wanted: Filling) -> Filled:
         for together in passes if settings.edit_stats_tokens else ():
             backgrounds(
                 translator, corpus, together, settings.edit_stats_tokens, model.spec.cache, model.model_fingerprint,
-                directions, method_named(settings.method).weighs_keys,
+                directions, settings.weighs_keys,
             )  # fmt: skip
     measured = sites if settings.edit_stats_tokens else ()
     return Filled(sum(many for many, _ in counts), sum(new for _, new in counts), measured)

@@ -16,6 +16,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
 
@@ -27,6 +28,7 @@ from public_models import (
     LANGUAGES,
     MULTI30K_FOLDER,
     ROOT,
+    PublicModel,
     docs_model,
     multi30k_model,
     records_of,
@@ -34,6 +36,7 @@ from public_models import (
 from result_records import append_rows, origin
 from tqdm import tqdm
 
+from fairseq_rome import EditSettings, Outcome
 from fairseq_rome.cases.association import word_check
 from fairseq_rome.editing.other_sentences import before_and_after
 from fairseq_rome.errors import EditError
@@ -54,6 +57,18 @@ _HEADER = (
 )  # fmt: skip
 
 
+def model_of(name: str, arguments: argparse.Namespace) -> PublicModel:
+    """The model of a bed."""
+    multi30k = name == MULTI30K
+    return multi30k_model(arguments.multi30k) if multi30k else docs_model(name, arguments.docs, arguments.data)
+
+
+def corrections_of(model: PublicModel, file: str) -> List[Correction]:
+    """The requests of a kind that there are for a model."""
+    records = records_of(model.natural if file == "natural" else model.requests)
+    return [Correction(one, model.target) for one in records if file == "natural" or one["task"] == file]
+
+
 class Bed:
     """A model with its requests, and what they are judged on.
 
@@ -64,12 +79,9 @@ class Bed:
 
     def __init__(self, name: str, arguments: argparse.Namespace) -> None:
         self.name = name
-        multi30k = name == MULTI30K
-        model = multi30k_model(arguments.multi30k) if multi30k else docs_model(name, arguments.docs, arguments.data)
+        model = model_of(name, arguments)
         self.bench = model.open(device=arguments.device, cache=arguments.cache, cache_size=_REMEMBERED)
-        records = records_of(model.natural if arguments.file == "natural" else model.requests)
-        asked = [one for one in records if arguments.file == "natural" or one["task"] == arguments.file]
-        self.corrections = [Correction(one, model.target) for one in asked]
+        self.corrections = corrections_of(model, arguments.file)
         self.unrelated = [one["source"] for one in records_of(model.unrelated)][: arguments.unrelated]
         self.hidden = [source for one in self.corrections for source in one.probes] + self.unrelated
         self.is_word = word_check(self.bench.background(1, self.hidden))
@@ -78,7 +90,6 @@ class Bed:
     def translate(self, sources: Sequence[str]) -> Dict[str, str]:
         """What the model says now, by source."""
         return dict(zip(sources, self.bench.translate(list(sources))))
-
 
     def unrelated_after(self, patches: Sequence[Patch]) -> Dict[str, str]:
         """What the model says with edits of each unrelated sentence; only what may have changed is decoded again."""
@@ -91,14 +102,35 @@ class Bed:
         return dict(zip(found.sources, found.after))
 
 
-def measure(bed: Bed, correction: Correction, arguments: argparse.Namespace) -> Dict[str, Any]:
-    """Edit for one request, judge the edited model, and give the record."""
-    settings = settings_of(
-        arguments.settings, edit_sample=0, edit_direction_sample=0 if bed.name == MULTI30K else arguments.others
-    )
-    source = correction.record["source"]
-    sources = [source, *correction.probes]
-    before = bed.translate(sources)
+@dataclass(frozen=True)
+class Made:
+    """What came of the edit for one request.
+
+    Args:
+        outcome: None where the edit was refused.
+        reason: why it was; empty otherwise.
+        seconds: what it took.
+    """
+
+    outcome: Optional[Outcome]
+    reason: str
+    seconds: float
+
+    @property
+    def patches(self) -> Sequence[Patch]:
+        """What is to be put on the model."""
+        return self.outcome.patches if self.outcome else ()
+
+
+def chosen_settings(name: str, arguments: argparse.Namespace) -> EditSettings:
+    """The settings of the edits of a bed; other sentences are looked at by whoever judges."""
+    others = 0 if name == MULTI30K else arguments.others
+    return settings_of(arguments.settings, edit_sample=0, edit_direction_sample=others)
+
+
+def make(bed: Bed, correction: Correction, arguments: argparse.Namespace) -> Made:
+    """Edit for one request, from the unedited model."""
+    settings = chosen_settings(bed.name, arguments)
     request = correction.request(arguments.form, arguments.contexts, bed.hidden)
     started = time.perf_counter()
     reason, outcome = "", None
@@ -106,11 +138,32 @@ def measure(bed: Bed, correction: Correction, arguments: argparse.Namespace) -> 
         outcome = bed.bench.edit(request, settings, hidden=bed.hidden)
     except EditError as error:
         reason = str(error)
-    seconds = time.perf_counter() - started
+    return Made(outcome, reason, time.perf_counter() - started)
+
+
+def measure(bed: Bed, correction: Correction, arguments: argparse.Namespace) -> Dict[str, Any]:
+    """Edit for one request, judge the edited model, and give the record."""
+    sources = [correction.record["source"], *correction.probes]
+    before = bed.translate(sources)
+    return judged(bed, correction, arguments, before, make(bed, correction, arguments))
+
+
+def judged(
+    bed: Bed, correction: Correction, arguments: argparse.Namespace, before: Dict[str, str], made: Made
+) -> Dict[str, Any]:
+    """The record of an edit, by what the edited model says.
+
+    Args:
+        bed: the unedited model.
+        correction: the request.
+        arguments: of the command line.
+        before: what the unedited model says of the request's own sentence and of its probes.
+        made: the edit.
+    """
+    source, outcome, patches = correction.record["source"], made.outcome, made.patches
     result = outcome.results[0] if outcome else None
-    patches = outcome.patches if outcome else ()
     with bed.bench.patched(patches):
-        after = bed.translate(sources)
+        after = bed.translate([source, *correction.probes])
     others = bed.unrelated_after(patches)
     probes = [one for one in correction.probes if correction.concerned(before[one])]
     elsewhere = outcome.directions.values() if outcome else ()
@@ -125,7 +178,7 @@ def measure(bed: Bed, correction: Correction, arguments: argparse.Namespace) -> 
         "unrelated": len(others), "identical": sum(bed.before[one] == said for one, said in others.items()),
         "elsewhere": sum(len(one.sources) for one in elsewhere),
         "elsewhere_identical": sum(len(one.sources) - len(one.changed) for one in elsewhere),
-        "seconds": seconds, "reason": reason or (result.reason if result else ""),
+        "seconds": made.seconds, "reason": made.reason or (result.reason if result else ""),
         "understood": [result.difference.unwanted, result.difference.wanted] if result and result.difference else None,
         "trigger": result.trigger if result else "", "evidence": result.evidence if result else "",
         "said": after[source],

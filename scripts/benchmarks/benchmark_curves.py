@@ -3,7 +3,8 @@ r"""Measure how methods hold up over many edits, and draw it: on Multi30k, at 1,
 `measure` makes up to 1,024 edits by one method in the order of one seed, and at each count judges all of them by
 decoding: how many still hold, in how many held-out sentences they show, how many of 500 other outputs are the same,
 BLEU with its interval and p-value against the unedited model, validation loss, processor seconds an edit, bytes of the
-patches. Each result is a line of the output file. `draw` makes a table and a figure of such files.
+patches. Each result is a line of the output file, and a method and seed that has all its lines there is not run again.
+`draw` makes a table and a figure of such files.
 
     fairseq-edit-requests mine ... --task segment --test-set train --probes 2 --out mined.jsonl
     python scripts/benchmarks/benchmark_curves.py measure --requests mined.jsonl --method gated --seed 1 \
@@ -25,7 +26,7 @@ from bench_options import add_running, add_settings, settings_of
 from curve_figure import draw, figures_with_origin
 from curve_runs import NAMES, TUNING, Run, Stop, follow
 from multi30k import read_multi30k
-from public_models import MULTI30K_FOLDER, multi30k_model
+from public_models import MULTI30K_FOLDER, multi30k_model, records_of
 from result_records import append_rows, origin
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest
@@ -158,10 +159,10 @@ class Judge:
 
 
 def compare_bleu(
-    before: Sequence[str], after: Sequence[str], references: Sequence[str]
+    before: Sequence[str], after: Sequence[str], references: Sequence[str], tokenize: Optional[str] = None
 ) -> Tuple[float, Optional[float], float, Optional[float]]:
     """BLEU after with half its interval, BLEU before, and the p-value of sacrebleu's paired bootstrap."""
-    metric: Any = BLEU()
+    metric: Any = BLEU(tokenize=tokenize)
     if list(before) == list(after):
         score = float(metric.corpus_score(list(after), [list(references)]).score)
         return score, None, score, None
@@ -180,6 +181,13 @@ def unrelated_sources(folder: Path, other: SentenceSet, requests: Sequence[EditR
     return [source for source in found if source not in asked][:UNRELATED]
 
 
+def finished(known: Sequence[Mapping[str, Any]], method: str, seed: int, counts: Sequence[int]) -> bool:
+    """Whether results hold the whole curve of a method and a seed, or all of it until it broke down."""
+    own = [one for one in known if (one["method"], one["seed"]) == (method, seed)]
+    broken = any(one["bleu"] < COLLAPSED * one["bleu_before"] for one in own)
+    return broken or set(counts) <= {one["edits"] for one in own}
+
+
 def measure(arguments: argparse.Namespace, told: Mapping[str, str]) -> None:
     """A curve for each method and seed, appended point by point to the output file."""
     bench = multi30k_model(arguments.data).open(device=arguments.device, cache=arguments.cache)
@@ -189,7 +197,10 @@ def measure(arguments: argparse.Namespace, told: Mapping[str, str]) -> None:
     hidden = sorted(pool.held_out.union(test.sources, other.sources, unrelated))
     validation = validation_pairs(bench.background(1, hidden), _VALIDATION)
     judge = Judge(bench, unrelated, test, pool.requests, validation)
+    known = records_of(arguments.out) if arguments.out.exists() else []
     for seed, method in ((seed, method) for seed in arguments.seed for method in arguments.method):
+        if finished(known, method, seed, arguments.counts):
+            continue
         order = list(pool.requests)
         random.Random(seed).shuffle(order)
         named = {} if method == TUNING else {"method": method}

@@ -48,6 +48,7 @@ WAYS = {"int8": "CTranslate2 int8", "averaged": "averaged with the unedited", "t
 """What becomes of a checkpoint, and what it is called."""
 # The least that starts a fresh optimizer without a jump: lower leaves the weights alone, higher unlearns by itself.
 _RATE = "1e-4"
+_UPDATES = 200
 
 
 class Treated:
@@ -207,11 +208,17 @@ def figures(records: Sequence[Mapping[str, Any]]) -> List[Dict[str, Any]]:
     return [
         {
             "method": " ".join([one["method"], *(f"--set {text}" for text in one["settings"])]),
-            "task": one["task"], "way": WAYS.get(one["way"], "as written"), "requests": one["requests"],
+            "task": one["task"], "way": _told(one), "requests": one["requests"],
             **{name: list(one[name]) for name in ("held", "probes", "changed")},
         }
         for one in records
     ]  # fmt: skip
+
+
+def _told(record: Mapping[str, Any]) -> str:
+    """What became of the file; of training on with how many updates, where these are not the usual ones."""
+    longer = f", {record['updates']:,} updates" if record["way"] == "trained" and record["updates"] != _UPDATES else ""
+    return WAYS.get(record["way"], "as written") + longer
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> str:
@@ -261,7 +268,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--task", default="term", choices=["term", "segment"], help="default: %(default)s")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth request of the task")
     parser.add_argument("--way", action="append", dest="ways", choices=sorted(WAYS), help="one or more (default: all)")
-    parser.add_argument("--updates", type=int, default=200, metavar="N", help="of training on (default: %(default)s)")
+    parser.add_argument("--updates", type=int, default=_UPDATES, metavar="N", help="of training on: %(default)s")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "survival.jsonl", help="default: %(default)s")
     parser.add_argument("--table", action="store_true", help="only print the table of --out")
     parser.add_argument("--record", action="store_true", help="add this command's rows to scripts/benchmarks/records")
@@ -273,11 +280,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         print("ctranslate2 is not installed: int8 is left out")
         arguments.ways.remove("int8")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    done = records_of(arguments.out) if arguments.out.exists() else []
     if not arguments.table:
-        run(arguments, records_of(arguments.out) if arguments.out.exists() else [])
+        run(arguments, done)
     records = records_of(arguments.out) if arguments.out.exists() else []
     print(table(records))
-    if arguments.record:
+    if arguments.record and (arguments.table or len(records) > len(done)):
         own = [one for one in records if any(about.items() <= one.items() for about in asked(arguments))]
         append_rows("survival", figures(own), origin("benchmark_survival.py", given))
     return 0

@@ -2,8 +2,8 @@
 
     python scripts/benchmarks/draw_docs.py
 
-writes docs/results.md, and the two tables of docs/methods.md between the comments that mark them there. Run it after a
-record, a method or a setting has changed.
+writes docs/results.md, docs/which-way.md, and the two tables of docs/methods.md between the comments that mark them
+there. Run it after a record, a method or a setting has changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ for folder in (HERE, ROOT):  # so that the script runs from any folder, and befo
 
 import jinja2  # noqa: E402
 from result_records import Record, read_records  # noqa: E402
-from result_tables import TABLES  # noqa: E402
+from result_tables import TABLES, Column, Figures  # noqa: E402
 
 from fairseq_rome.editing.edit_settings import all_settings  # noqa: E402
 from fairseq_rome.methods.registry import all_methods  # noqa: E402
@@ -47,13 +47,51 @@ def results_page(records: Mapping[str, Sequence[Record]]) -> str:
             raise ValueError(f"records/{table}.jsonl: missing or empty, expected the records of a table on the page")
         return table_section(table, records[table])
 
-    template = (HERE / "results.md.j2").read_text(encoding="utf-8")
-    page = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False).from_string(template)  # noqa: S701
-    text = page.render(section=section, measured=set(records))
+    text = _rendered("results.md.j2", section=section, measured=set(records))
     left = sorted(set(records) - set(drawn))
     if left:
         raise ValueError(f"records/{left[0]}.jsonl: no section in results.md.j2, expected one for each table")
-    return text.rstrip("\n") + "\n"
+    return text
+
+
+def which_way_page(records: Mapping[str, Sequence[Record]]) -> str:
+    """The page that says which way to correct a model, with figures from the records.
+
+    Args:
+        records: by table.
+
+    Raises:
+        ValueError: a figure or a row that the page names is not in the records.
+    """
+
+    def figure(table: str, heading: str, **named: Any) -> str:
+        [row] = matching(table, named)[:1]
+        return _column(table, heading).cell(row)
+
+    def rows(table: str, headings: Sequence[str], **named: Any) -> str:
+        columns = [_column(table, heading) for heading in headings]
+        return _table(headings, [[one.cell(row) for one in columns] for row in matching(table, named)]).rstrip("\n")
+
+    def matching(table: str, named: Mapping[str, Any]) -> List[Figures]:
+        found = [row for row in TABLES[table].rows(records[table]) if named.items() <= row.items()]
+        if not found:
+            raise ValueError(f"records/{table}.jsonl: no row with {dict(named)}, expected one for docs/which-way.md")
+        return found
+
+    return _rendered("which-way.md.j2", figure=figure, rows=rows)
+
+
+def _column(table: str, heading: str) -> Column:
+    found = [one for one in TABLES[table].columns if one.heading == heading]
+    if not found:
+        raise ValueError(f"result_tables.py: {table!r} has no column {heading!r}, which which-way.md.j2 names")
+    return found[0]
+
+
+def _rendered(name: str, **named: Any) -> str:
+    template = (HERE / name).read_text(encoding="utf-8")
+    page = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False).from_string(template)  # noqa: S701
+    return page.render(**named).rstrip("\n") + "\n"
 
 
 def table_section(table: str, records: Sequence[Record]) -> str:
@@ -113,9 +151,10 @@ def settings_table() -> str:
 
 def pages() -> Dict[Path, str]:
     """What each drawn page should hold."""
-    methods = DOCS / "methods.md"
+    methods, records = DOCS / "methods.md", read_records()
     return {
-        DOCS / "results.md": results_page(read_records()),
+        DOCS / "results.md": results_page(records),
+        DOCS / "which-way.md": which_way_page(records),
         methods: methods_page(methods.read_text(encoding="utf-8")),
     }
 

@@ -145,6 +145,27 @@ TABLES: Dict[str, Table] = {
             Column("s an edit", _number("seconds")),
         ),
     ),
+    "field": Table(
+        ("bed", "file", "method"),
+        (
+            Column("requests", lambda figures: f"{figures['requests']} {figures['file']}, {figures['bed']}"),
+            Column("method", _number("method")),
+            Column("no edit", _number("unedited")),
+            Column("efficacy", _share("efficacy", "{:.2f}")),
+            Column("exact", _share("exact", "{:.2f}")),
+            Column("generalisation", _share("generalisation", "{:.2f}")),
+            Column("clean", _share("clean", "{:.2f}", interval=True)),
+            Column("near misses same", _share("near", "{:.2f}")),
+            Column("identical", _share("identical", "{:.3f}")),
+            Column("other directions", _share("elsewhere", "{:.3f}")),
+            Column("ΔBLEU", _number("delta_bleu", "{:+.2f}")),
+            Column("p", _number("p", "{:.3f}")),
+            Column("s an edit", _number("seconds", "{:.0f}")),
+            Column("before the first", lambda row: f"{row['first_seconds']:.0f} s, {row['first_mb']:,} MB"),
+            Column("× decoding", _number("slower", "{:.2f}")),
+            Column("KiB", _number("kib", "{:,.1f}")),
+        ),
+    ),
     "controls": Table(
         ("figure",),
         (

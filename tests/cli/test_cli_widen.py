@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Set
 
@@ -11,7 +12,7 @@ from edit_runs import DEMO, Edited, edits_in, probes, run_edit, write_requests
 from edit_runs import request as as_request
 
 from fairseq_rome.host.checkpoint import read_state
-from fairseq_rome.patch import read_stack
+from fairseq_rome.patch import read_stack, without_patches
 
 WIDTH = 384
 FIFTEEN = probes()["number-fifteen"]
@@ -29,8 +30,29 @@ def test_without_widening_the_room_is_told(edit_data: Path, tmp_path: Path) -> N
     run = run_edit(edit_data, DEMO / "term", "--save-to", tmp_path / "new.pt", "--edit-dormant", "0")
     assert run.status == 1 and not (tmp_path / "new.pt").exists()
     assert "request 1: failed (site decoder." in run.out
-    assert "has 0 dormant neurons left, the edit needs " in run.out and "; --widen adds some)\n" in run.out
+    assert "has 0 dormant neurons left, the edit needs " in run.out
+    assert "; --widen adds some, --edit-merge frees some)\n" in run.out
     assert "room at decoder.2: 0 of 0 dormant neurons left\n" in run.out
+
+
+def test_merged_neurons_make_room_and_are_put_back(edit_data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "new.pt"
+    room = ["--edit-dormant", "0", "--edit-merge", "0.02"]
+    run = run_edit(edit_data, DEMO / "term", "--save-to", path, *room)
+    assert run.status == 0, run.out + run.err
+    [(count, moves)] = re.findall(
+        r"^merged at decoder\.2: (\d+) neurons? w\w+ merged with others: what the site writes moves by ([\d.]+)%$",
+        run.out, re.M,
+    )  # fmt: skip
+    assert int(count) > 0 and 0.0 < float(moves) <= 100 * 0.02**0.5
+    base, state = read_state(DEMO / "model.pt"), read_state(path)
+    [made] = read_stack(state).patches
+    column = "decoder.layers.2.fc2.weight"
+    [hosts] = [hosts for site, hosts in made.hosts.items() if site.layer == 2]
+    changed = (state["model"][column] != base["model"][column]).any(0).nonzero().flatten().tolist()
+    assert set(changed) == hosts | set(made.neurons)
+    reverted = without_patches(state, [made.fingerprint], {})
+    assert all(torch.equal(reverted["model"][name], old) for name, old in base["model"].items())
 
 
 def test_a_widened_checkpoint_is_a_wider_one_and_nothing_else(widened: Edited) -> None:

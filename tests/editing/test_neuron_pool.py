@@ -10,6 +10,7 @@ from patch_samples import ENCODER, gate, low_rank
 
 from fairseq_rome.editing.neuron_pool import NeuronPool
 from fairseq_rome.host.sites import Site
+from fairseq_rome.patch import HandedOver, Patch
 from fairseq_rome.statistics import Background
 
 SITE = Site("decoder", 1)
@@ -20,7 +21,7 @@ BUSY = (4.0, 1.0, 0.0, 3.0, 2.0)
 def spare(pool: NeuronPool, busy: Sequence[float] = BUSY, site: Site = SITE) -> Tuple[int, ...]:
     nothing = torch.zeros(0)
     background = Background(nothing, nothing, nothing, torch.tensor(busy), nothing)
-    return pool.spare(site, background, torch.ones(len(busy)))
+    return pool.spare(site, background, torch.ones(1, len(busy)))
 
 
 @pytest.mark.parametrize(
@@ -40,8 +41,8 @@ def test_the_most_dormant_first_and_no_more_than_their_share(share: float, expec
 
 def test_what_a_neuron_writes_counts_and_not_how_often_it_is_on() -> None:
     nothing = torch.zeros(0)
-    background = Background(nothing, nothing, nothing, torch.tensor([9.0, 1.0, 2.0]), nothing)
-    columns = torch.tensor([0.0, 1.0, 2.0])
+    background = Background(nothing, nothing, nothing, torch.tensor([9.0, 1.0, 1.0]), nothing)
+    columns = torch.tensor([[0.0, 1.0, 2.0]])
     assert NeuronPool((), 0.2, widen=False).spare(SITE, background, columns) == (0, 1)
 
 
@@ -92,3 +93,39 @@ def test_a_layer_grows_behind_its_end_and_behind_what_it_has_grown_by() -> None:
 
 def test_without_widening_there_is_no_room_past_the_end() -> None:
     assert spare(NeuronPool((), 0.0, widen=False), (1.0, 2.0)) == ()
+
+
+def of_twins(pool: NeuronPool) -> Tuple[int, ...]:
+    """Of a layer of six, in which the neurons 2 and 3 fire as one, and so do 4 and 5, nearly."""
+    keys = torch.eye(6).repeat(4, 1)
+    keys[:, 3], keys[:, 5] = keys[:, 2], keys[:, 4]
+    keys[0, 5] += 0.5
+    nothing = torch.zeros(0)
+    moment = keys.T @ keys / len(keys)
+    return pool.spare(SITE, Background(nothing, nothing, nothing, moment.diagonal(), moment), torch.eye(6))
+
+
+def test_neurons_that_fire_together_make_room_behind_the_dormant_ones() -> None:
+    assert of_twins(NeuronPool((), 0.0, widen=False)) == ()
+    pool = NeuronPool((), 0.0, widen=False, merge=1e-6)
+    [free] = of_twins(pool)
+    assert {free, pool.merged(SITE)[free].host} == {2, 3} and pool.made() == {}
+    pool.take(gate(free, SITE))
+    assert of_twins(pool) == () and pool.left() == {"decoder.1": (0, 1)}
+    assert pool.made() == {"decoder.1": (1, pytest.approx(0.0, abs=1e-6))}
+    pool.give_back(gate(free, SITE))
+    assert of_twins(pool) == (free,)
+    more = NeuronPool((), 0.0, widen=False, merge=0.05)
+    for neuron in of_twins(more):
+        more.take(gate(neuron, SITE))
+    assert len(of_twins(NeuronPool((), 0.0, widen=False, merge=0.05))) == 2
+    [(count, change)] = more.made().values()
+    assert count == 2 and 0.0 < change <= 0.05**0.5
+
+
+def test_what_writes_for_another_neuron_is_neither_merged_again_nor_are_gates() -> None:
+    column = f"decoder.layers.{SITE.layer}.fc2.weight"
+    host = Patch("gated", SITE, (HandedOver(column, 2, torch.ones(6)),))
+    assert of_twins(NeuronPool((host,), 0.0, widen=False, merge=1e-6)) == ()
+    assert of_twins(NeuronPool((gate(3, SITE),), 0.0, widen=False, merge=1e-6)) == ()
+    assert of_twins(NeuronPool((), 0.0, widen=True, merge=1e-6))[:2] == (6, 7)

@@ -157,7 +157,7 @@ def test_the_pool_takes_and_gets_back_both_sites(results: Dict[bool, Result]) ->
     def free() -> List[set]:
         nothing, busy = torch.zeros(0), torch.ones(512)
         background = Background(nothing, nothing, nothing, busy, nothing)
-        return [set(pool.spare(site, background, busy)) for site in (FIRST, LAST)]
+        return [set(pool.spare(site, background, busy.unsqueeze(0))) for site in (FIRST, LAST)]
 
     all_of = free()
     pool.take(patch)

@@ -10,7 +10,16 @@ import pytest
 import torch
 
 from fairseq_rome.host.sites import Site
-from fairseq_rome.patch import Change, DenseChange, LowRankChange, NeuronChange, Patch, packed, unpacked
+from fairseq_rome.patch import (
+    Change,
+    DenseChange,
+    HandedOver,
+    LowRankChange,
+    NeuronChange,
+    Patch,
+    packed,
+    unpacked,
+)
 from fairseq_rome.patch.piece import kind_of
 
 PACKAGE = Path(__file__).resolve().parents[2] / "fairseq_rome"
@@ -38,6 +47,11 @@ WRITTEN: Dict[str, Tuple[Patch, str, str]] = {
         Patch("finetune", SITE, (DenseChange(COLUMN, torch.arange(12.0).reshape(3, 4)),)),
         "57041934caf90fc9101401443e0bc586086af9c7810ca12c9ed3690e9114d414",
         "54ff831f52e2769e94624e09d642e59d7e6b522a5bd4bdeba135669e66fb26b6",
+    ),
+    "handed-over": (
+        Patch("gated", SITE, (HandedOver(COLUMN, 2, torch.arange(3.0)),)),
+        "3fe51085c2f061dcf04aa6164ca58da2d9b63224bea0a5817fbe754b93a15b91",
+        "83a99e60fa6a1e4d078d20fd4ce989e707bbcdced8900ca94e0d7b09ab77eb73",
     ),
 }  # fmt: skip
 
@@ -92,10 +106,30 @@ def test_what_was_added_can_not_be_computed_back() -> None:
 
 
 def test_a_patch_in_a_few_words() -> None:
-    low_rank, neuron, _ = (patch for patch, *_ in WRITTEN.values())
+    low_rank, neuron, _, handed_over = (patch for patch, *_ in WRITTEN.values())
     assert low_rank.describe() == "rank 2 in a.fc2.weight"
     assert neuron.describe() == "neuron 3"
     assert neuron.changes[1].describe() == "neuron 3 of a.fc1.bias"
     both = Patch("x", SITE, (*low_rank.changes, *neuron.changes, NeuronChange("a.fc1.bias", 0, 5, torch.tensor(1.0))))
+    assert handed_over.describe() == "neuron 2 of a.fc2.weight writes for a merged one"
+    assert (handed_over.taken, handed_over.hosts) == ({}, {SITE: {2}})
     assert both.describe() == "neurons 3, 5, rank 2 in a.fc2.weight"
     assert (both.added_to, both.ranks) == ({COLUMN: "low-rank"}, {COLUMN: 2})
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (HandedOver(COLUMN, 1, torch.ones(3)), ""),
+        (HandedOver(COLUMN, 4, torch.ones(3)), "is of neuron 4, which has no column there"),
+        (HandedOver("a.fc1.weight", 1, torch.ones(3)), "is of neuron 1, which has no column there"),
+        (HandedOver(COLUMN, 1, torch.ones(4)), "has shape [4], expected [3]"),
+        (HandedOver(COLUMN, 1, torch.full((3,), float("nan"))), "holds NaN, infinity or integers"),
+    ],
+)
+def test_what_can_be_handed_over(change: HandedOver, fault: str) -> None:
+    weight = torch.arange(12.0).reshape(3, 4)
+    assert change.fault(weight) == fault
+    if not fault:
+        change.apply_(weight)
+        assert weight[:, 1].tolist() == [2.0, 6.0, 10.0] and weight[:, 2].tolist() == [2.0, 6.0, 10.0]

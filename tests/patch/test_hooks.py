@@ -15,7 +15,15 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Batch, Pair, decoded
 from fairseq_rome.host.checkpoint import read_state
 from fairseq_rome.host.sites import Activations, Site, record
-from fairseq_rome.patch import DenseChange, HookedPatches, LowRankChange, Patch, applied, read_stack
+from fairseq_rome.patch import (
+    DenseChange,
+    HandedOver,
+    HookedPatches,
+    LowRankChange,
+    Patch,
+    applied,
+    read_stack,
+)
 from fairseq_rome.patch.hooks import Gates, KeyedChange
 
 SITE = Site("decoder", 1)
@@ -99,6 +107,18 @@ def test_edits_with_one_neuron_are_both_kept(demo: Demo, edits: Sequence[Patch])
              for patch in edits]  # fmt: skip
     hooked = HookedPatches.of(demo.model, apart)
     assert sum(len(entry.biases) for entry in hooked.entries if isinstance(entry, Gates)) == len(edits)
+
+
+def test_hooks_leave_every_neuron_in_its_place_and_need_no_room(demo: Demo, edits: Sequence[Patch]) -> None:
+    merged = [
+        replace(patch, changes=(HandedOver(NAME, 3, torch.ones(len(demo.model.get_parameter(NAME)))), *patch.changes))
+        for patch in edits
+    ]
+    without, hooked = HookedPatches.of(demo.model, edits), HookedPatches.of(demo.model, merged)
+    assert [one.site for one in without.entries] == [one.site for one in hooked.entries]
+    for one, other in zip(without.entries, hooked.entries):
+        assert isinstance(one, Gates) and isinstance(other, Gates)
+        assert torch.equal(one.values, other.values) and torch.equal(one.detectors, other.detectors)
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "half"])

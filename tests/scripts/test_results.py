@@ -73,6 +73,13 @@ def test_a_table_without_a_section_is_told() -> None:
         draw_docs.results_page(records)
 
 
+def test_a_figure_that_no_record_has_is_told() -> None:
+    records = result_records.read_records()
+    kept = [one for one in records["corrections"] if one.get("figures", {}).get("bed") != "ja"]
+    with pytest.raises(ValueError, match="corrections.jsonl: no row with .*'ja'.*, expected one for docs/which-way.md"):
+        draw_docs.which_way_page({**records, "corrections": kept})
+
+
 def test_methods_and_settings_are_drawn_as_the_code_declares_them() -> None:
     page = draw_docs.methods_page((draw_docs.DOCS / "methods.md").read_text(encoding="utf-8"))
     assert "\n| `memit` | all together | " in page and "\n| `gated` | one at a time | " in page

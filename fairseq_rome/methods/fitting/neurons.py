@@ -11,7 +11,7 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.sites import layer_at, parameter_names
 from fairseq_rome.methods.base import EditProblem
 from fairseq_rome.methods.fitting.detecting import Gate
-from fairseq_rome.patch import NeuronChange
+from fairseq_rome.patch import HandedOver, NeuronChange
 
 # Factor on a detector's response where the activation is smooth (GELU, swish): a ReLU is shut below zero, these only
 # well below it. Larger shuts more sharply; the column of fc2 is divided by it, so that what is added stays the same.
@@ -32,7 +32,8 @@ def spare_neurons(problem: EditProblem, count: int) -> Tuple[int, ...]:
     spare = problem.resources.spare
     if len(spare) < count:
         raise EditError(
-            f"site {problem.site} has {len(spare)} dormant neurons left, the edit needs {count}; --widen adds some"
+            f"site {problem.site} has {len(spare)} dormant neurons left, the edit needs {count}; --widen adds some, "
+            "--edit-merge frees some"
         )
     return spare[:count]
 
@@ -62,6 +63,21 @@ def as_changes(
             for part, dim, new in parts
         ]
     return tuple(changes)
+
+
+def handed_over(problem: EditProblem, changes: Sequence[NeuronChange]) -> Tuple[HandedOver, ...]:
+    """The changes by which other neurons write what merged ones wrote, whose places gates take.
+
+    Args:
+        problem: the request at the site of the gates.
+        changes: of the gates.
+    """
+    hosts = problem.resources.hosts
+    return tuple(
+        HandedOver(one.name, hosts[one.index].host, hosts[one.index].factor * one.old)
+        for one in changes
+        if one.dim == 1 and one.old is not None and one.index in hosts
+    )
 
 
 def _now(problem: EditProblem, name: str, dim: int, neuron: int) -> Optional[Tensor]:
