@@ -19,10 +19,12 @@ from fairseq_rome.algebra.merging import Merge, change_of, merges
 from fairseq_rome.algebra.neighbours import Neighbours, distance_to_nearest
 from fairseq_rome.algebra.normalising import Running
 from fairseq_rome.algebra.projecting import off_span, orthonormal_rows
+from fairseq_rome.algebra.reduced_rank import AffineMap, reduced_rank
 from fairseq_rome.algebra.sequential import alphaedit_update, nse_neurons, nse_update, null_space
 
 __all__ = [
     "Adam",
+    "AffineMap",
     "Detector",
     "Merge",
     "Negatives",
@@ -47,6 +49,7 @@ __all__ = [
     "null_space",
     "off_span",
     "orthonormal_rows",
+    "reduced_rank",
     "respond",
     "ridged",
 ]

@@ -13,8 +13,9 @@ from fairseq_rome.host.sites import Site
 from fairseq_rome.patch import Patch
 from fairseq_rome.statistics import Background
 
-# Neurons past the end of a layer that one edit is offered where layers may grow: more than the steps of a segment.
-_NEW_AT_ONCE = 64
+# Neurons past the end of a layer that one edit is offered where layers may grow: more than the steps of a segment, and
+# than what is to stand behind its words.
+_NEW_AT_ONCE = 128
 # Most that `share` may be where layers may grow. Higher takes more old neurons before it adds new ones: files stay
 # smaller, and more of what the layer wrote is lost.
 _SILENT = 1e-5

@@ -8,9 +8,9 @@ from typing import Iterable, List, Optional, Sequence
 import torch
 from torch import Tensor
 
-from fairseq_rome.host.batches import Batch, Pair, by_size, forced_logits
+from fairseq_rome.host.batches import Batch, Pair, by_size, decoded, forced_logits
 from fairseq_rome.host.decoding import Translator
-from fairseq_rome.host.sites import Site, record
+from fairseq_rome.host.sites import Site, record, record_stream
 
 # Most tokens of a batch: more are no faster on processors, and sentences of more lengths are padded to one.
 _BATCH_TOKENS = 1000
@@ -60,6 +60,23 @@ def read_site(
             found[index] = SiteReading(
                 inputs, keys, values, chosen[row, real].cpu(), told.argmax(-1).cpu(), shares.cpu()
             )
+    return [item for item in found if item is not None]
+
+
+def read_stream(translator: Translator, pairs: Sequence[Pair], site: Site) -> List[Tensor]:
+    """The residual stream at a site (L x d) on pairs, in their order.
+
+    Raises:
+        EditError: as for `record_stream`.
+    """
+    found: List[Optional[Tensor]] = [None] * len(pairs)
+    for indices in by_size(pairs, _BATCH_TOKENS):
+        batch = translator.batcher.batch([pairs[index] for index in indices])
+        with torch.no_grad(), record_stream(translator.model, site) as seen:
+            decoded(translator.model, batch, features_only=True)
+        places = reading_places(translator, batch, site)
+        for row, index in enumerate(indices):
+            found[index] = seen[0][places[row], row].float().cpu()
     return [item for item in found if item is not None]
 
 

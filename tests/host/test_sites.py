@@ -19,6 +19,7 @@ from fairseq_rome.host.sites import (
     parameter_names,
     prepared,
     record,
+    record_stream,
 )
 
 PRE_NORM = {"encoder_normalize_before": True, "decoder_normalize_before": True}
@@ -126,6 +127,24 @@ def test_keys_and_values_are_those_of_fc2(model: Any) -> None:
             if getattr(layer, "ffn_layernorm", None) is not None:
                 keys = layer.ffn_layernorm(keys)
         assert torch.allclose(keys, seen[site].keys, atol=1e-6)
+
+
+def test_what_is_added_to_a_value_is_added_to_the_stream(model: Any) -> None:
+    for site in running(model):
+        layer = layer_at(model, site)
+        outputs: List[torch.Tensor] = []
+        handle = layer.register_forward_hook(lambda _, __, output, found=outputs: found.append(output))
+        with prepared(model), torch.no_grad():
+            with record_stream(model, site) as before:
+                run(model)
+            with record_stream(model, site) as after, add_to_value(model, site, torch.ones_like):
+                run(model)
+            seen = outputs[0] if torch.is_tensor(outputs[0]) else outputs[0][0]
+            end = before[0] if layer.normalize_before else layer.final_layer_norm(before[0])
+        handle.remove()
+        assert torch.allclose(after[0] - before[0], torch.ones_like(before[0]), atol=1e-5)
+        assert torch.allclose(end, seen, atol=1e-6)
+        assert "residual_connection" not in vars(layer)
 
 
 def test_prepared_puts_everything_back(model: Any) -> None:

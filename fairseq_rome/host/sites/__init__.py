@@ -28,6 +28,7 @@ from fairseq_rome.host.sites.states import (
     overwrite,
     record_states,
 )
+from fairseq_rome.host.sites.streams import record_stream
 
 __all__ = [
     "CROSS_ATTENTION",
@@ -56,5 +57,6 @@ __all__ = [
     "prepared",
     "record",
     "record_states",
+    "record_stream",
     "rescored",
 ]

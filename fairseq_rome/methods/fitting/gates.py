@@ -43,7 +43,7 @@ def gate_changes(
     neurons = spare_neurons(problem, len(gates))
     values = _fit_values(problem, settings, gates, readings) * settings.edit_scale
     notes = {"gates": float(len(gates)), "margin": min(gate.margin for gate in gates)}
-    return as_changes(problem, gates, values, neurons), notes
+    return as_changes(problem, [gate.detector for gate in gates], values, neurons), notes
 
 
 def _fit_values(

@@ -7,10 +7,10 @@ from typing import Any, Iterable, List, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
+from fairseq_rome.algebra import Detector
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.sites import layer_at, parameter_names
 from fairseq_rome.methods.base import EditProblem
-from fairseq_rome.methods.fitting.detecting import Gate
 from fairseq_rome.patch import HandedOver, NeuronChange
 
 # Factor on a detector's response where the activation is smooth (GELU, swish): a ReLU is shut below zero, these only
@@ -39,23 +39,23 @@ def spare_neurons(problem: EditProblem, count: int) -> Tuple[int, ...]:
 
 
 def as_changes(
-    problem: EditProblem, gates: Sequence[Gate], values: Iterable[Tensor], neurons: Sequence[int]
+    problem: EditProblem, detectors: Sequence[Detector], values: Iterable[Tensor], neurons: Sequence[int]
 ) -> Tuple[NeuronChange, ...]:
     """The changes that make gates of neurons.
 
     Args:
-        problem: the request at the site of the gates.
-        gates: the G gates.
+        problem: the request at their site.
+        detectors: of G gates.
         values: G x d, what each adds at response 1.
         neurons: the neuron of each.
     """
     sharpness = _sharpness(layer_at(problem.translator.model, problem.site))
     names = parameter_names(problem.translator.model, problem.site)
     changes: List[NeuronChange] = []
-    for gate, value, neuron in zip(gates, values, neurons):
+    for detector, value, neuron in zip(detectors, values, neurons):
         parts = (
-            ("fc1.weight", 0, gate.detector.weight * sharpness),
-            ("fc1.bias", 0, gate.detector.bias * sharpness),
+            ("fc1.weight", 0, detector.weight * sharpness),
+            ("fc1.bias", 0, detector.bias * sharpness),
             ("fc2.weight", 1, value / sharpness),
         )
         changes += [
