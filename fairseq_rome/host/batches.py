@@ -12,6 +12,10 @@ from torch import Tensor, nn
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters.base import TaskAdapter
 
+# Tokens, of both sides, from which a batch is large enough to use a processor well, and how many times as many padded
+# ones it may then have. More of the first makes fewer batches; more of the second, batches with more padding.
+_ENOUGH, _PADDED = 500, 1.15
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -84,16 +88,22 @@ class Batcher:
 
 
 def by_size(pairs: Sequence[Pair], max_tokens: int) -> List[List[int]]:
-    """Indices in batches of similar length, none above `max_tokens` padded target or source tokens."""
-    order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i].target), len(pairs[i].source)))
+    """Indices in batches of similar lengths, none above `max_tokens` padded target or source tokens.
+
+    A batch that is large enough ends where the next sentence would bring more padding than it is worth.
+    """
+    order = sorted(range(len(pairs)), key=lambda i: (len(pairs[i].target) + len(pairs[i].source), len(pairs[i].target)))
     batches: List[List[int]] = []
-    longest = 0
+    longest, real = (0, 0), 0
     for index in order:
-        size = max(len(pairs[index].target), len(pairs[index].source))
-        if not batches or max(longest, size) * (len(batches[-1]) + 1) > max_tokens:
+        lengths = len(pairs[index].source), len(pairs[index].target)
+        now = max(longest[0], lengths[0]), max(longest[1], lengths[1])
+        padded = (len(batches[-1]) + 1) * sum(now) if batches else 0
+        wasteful = real > _ENOUGH and padded > _PADDED * (real + sum(lengths))
+        if not batches or max(now) * (len(batches[-1]) + 1) > max_tokens or wasteful:
             batches.append([])
-            longest = 0
-        longest = max(longest, size)
+            now, real = lengths, 0
+        longest, real = now, real + sum(lengths)
         batches[-1].append(index)
     return batches
 

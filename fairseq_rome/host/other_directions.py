@@ -13,13 +13,14 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.codec import TextCodec, content
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
+from fairseq_rome.host.pairs import items_of
 from fairseq_rome.text.segments import Endings
 
 ALL, NO_DIRECTIONS = "all", "none"
 """Values of `--edit-directions` that name no direction."""
 
 # Sentence pairs of all other directions together that are read. Statistics take the first of them, half as many
-# positions as of the edited direction: 25,000 by default, which are some 1,500 sentences. The others are there for the
+# positions as of the edited direction: 10,000 by default, which are some 600 sentences. The others are there for the
 # triggers that they hold: more find rarer ones, and take a second for some 20,000.
 _MOST_PAIRS = 20_000
 # Where the sentences to decode come from, the first that there is: best what the background does not come from.
@@ -154,7 +155,7 @@ def _first_there(codec: TextCodec, subsets: Sequence[str], seed: int, most: int)
         chosen = random.Random(seed).sample(range(len(split)), min(most, len(split)))
         pairs = [
             Pair(source, target)
-            for source, target in (adapter.pair(split[index]) for index in chosen)
+            for source, target in map(adapter.pair, items_of(split, chosen, len(chosen)))
             if target is not None
             and all(limit is None or len(side) <= limit for limit, side in zip(limits, (source, target)))
         ]

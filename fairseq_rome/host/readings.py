@@ -46,8 +46,7 @@ def read_site(
     for indices in by_size(pairs, _BATCH_TOKENS):
         batch = translator.batcher.batch([pairs[index] for index in indices])
         with torch.no_grad(), record(translator.model, [site]) as seen:
-            scores = forced_logits(translator.model, batch).log_softmax(-1)
-        chosen = scores.gather(2, batch.target.unsqueeze(2)).squeeze(2)
+            logits = forced_logits(translator.model, batch)
         places = reading_places(translator, batch, site)
         for row, index in enumerate(indices):
             inputs, keys, values = (
@@ -55,10 +54,12 @@ def read_site(
                 for part in (seen[site].inputs, seen[site].keys, seen[site].values)
             )
             real = batch.target_mask[row]
-            told = scores[row, real]
-            shares = told[:, tokens].exp().sum(-1)
+            scores = logits[row, real]
+            total = scores.logsumexp(-1)
+            chosen = scores.gather(1, batch.target[row, real].unsqueeze(1)).squeeze(1) - total
+            shares = (scores[:, tokens] - total.unsqueeze(1)).exp().sum(-1)
             found[index] = SiteReading(
-                inputs, keys, values, chosen[row, real].cpu(), told.argmax(-1).cpu(), shares.cpu()
+                inputs, keys, values, chosen.cpu(), scores.argmax(-1).cpu(), shares.cpu()
             )
     return [item for item in found if item is not None]
 

@@ -24,7 +24,7 @@ from fairseq_rome.statistics.background import Background, as_kept
 from fairseq_rome.statistics.measuring import chosen_pairs, collect
 
 # Of the cache files; counted up where what they hold changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 def backgrounds(

@@ -169,9 +169,9 @@ class EditJob:
         """
         settings, ready = self.spec.settings, self._opened()
         self._tell_notes(ready)
-        directions = ready.bench.directions(ready.edit_file, settings, ready.corpus)
         journal = None
         if keeps_journal(ready.edit_file, settings):  # to name one, the whole training side is hashed
+            directions = ready.bench.directions(ready.edit_file, settings, ready.corpus)
             journal = journal_of(
                 ready.bench.model, ready.edit_file, ready.corpus, settings, self.spec.output, directions
             )
