@@ -29,7 +29,7 @@ _RIDGE = 0.1
 _MOST_LIFT, _SLACK = 50.0, 1.1
 
 
-class Place(NamedTuple):
+class WordRead(NamedTuple):
     """Where a new word has been read in one example, and where the old one.
 
     Args:
@@ -50,7 +50,7 @@ def grows(problem: EditProblem) -> bool:
 
 
 def carrying_neurons(
-    problem: EditProblem, gate: Gate, places: Sequence[Place], readings: Sequence[SiteReading]
+    problem: EditProblem, gate: Gate, places: Sequence[WordRead], readings: Sequence[SiteReading]
 ) -> Tuple[List[Detector], List[Tensor]]:
     """The detectors of a gate and of the neurons beside it, and what each of them adds at response 1.
 

@@ -23,7 +23,7 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.examples import Example
 from fairseq_rome.host.readings import SiteReading, read_site
 from fairseq_rome.methods.base import EditProblem, ValueSettings
-from fairseq_rome.methods.fitting.carrying import Place, carrying_neurons, grows
+from fairseq_rome.methods.fitting.carrying import WordRead, carrying_neurons, grows
 from fairseq_rome.methods.fitting.detecting import Gate, Tolerance, fit_gates
 from fairseq_rome.methods.fitting.matching import Aim, distributions, match
 from fairseq_rome.methods.fitting.neurons import as_changes, spare_neurons
@@ -154,7 +154,7 @@ def _carried(
         fitted = [one for one in several if one.example <= len(problem.contexts)]
         # Where a piece of an old subword comes first, there is no state behind the old word to go to.
         bare = [one for one in fitted if one.rejoins == one.position] or fitted
-        places = [Place(one.example, one.position, one.resumes) for one in bare]
+        places = [WordRead(one.example, one.position, one.resumes) for one in bare]
         found = carrying_neurons(problem, gate, places, readings)
         detectors += found[0]
         values += found[1]
