@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fairseq_rome.algebra import AffineMap, Detector
 from fairseq_rome.editing.outcome import EDITED
+from fairseq_rome.errors import EditError
 from fairseq_rome.host.sites import Site
 from fairseq_rome.methods.fitting import carrying
 from fairseq_rome.methods.fitting.carrying import as_neurons
@@ -39,7 +40,7 @@ def problem(seed: int, rank: int) -> Tuple[Detector, Tensor, AffineMap, Tensor]:
 @given(seeds, st.integers(0, 4))
 def test_neurons_add_the_map_where_the_gate_is_open_and_nothing_elsewhere(seed: int, rank: int) -> None:
     detector, alone, rest, inputs = problem(seed, rank)
-    detectors, values = as_neurons(detector, alone, rest, (inputs,))
+    detectors, values = as_neurons(detector, alone, rest, inputs, inputs, 0.0)
     assert len(detectors) == len(values) == 1 + rank
     added = torch.stack([one(inputs).clamp_min(0) for one in detectors], 1) @ torch.stack(values)
     open_ = detector(inputs) > 0
@@ -48,16 +49,21 @@ def test_neurons_add_the_map_where_the_gate_is_open_and_nothing_elsewhere(seed: 
     assert not added[~open_].any()
 
 
-def test_a_bound_on_the_lift_leaves_the_map_where_all_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
+@few
+@given(seeds, st.sampled_from([0.05, 0.2]))
+def test_a_share_of_the_background_may_open_them(seed: int, share: float) -> None:
+    detector, alone, rest, inputs = problem(seed, 2)
+    detectors, _ = as_neurons(detector, alone, rest, inputs[:0], inputs, share)
+    shut = inputs[detector(inputs) < 0]
+    opened = torch.stack([one(shut) > 0 for one in detectors], 1).any(1)
+    assert int(opened.sum()) <= share * len(inputs)
+
+
+def test_a_gate_too_near_to_other_states_has_none_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     detector, alone, rest, inputs = problem(1, 2)
-    monkeypatch.setattr(carrying, "_MOST_LIFT", 1.0)
-    detectors, values = as_neurons(detector, alone, rest, (inputs,))
-    responses = torch.stack([one(inputs) for one in detectors], 1)
-    every = (responses > 0).all(1)
-    wanted = detector(inputs).unsqueeze(1) * alone + rest(inputs)
-    assert every.any()
-    assert torch.allclose((responses @ torch.stack(values))[every], wanted[every], atol=1e-6)
-    assert not torch.equal(every, detector(inputs) > 0)  # else the bound bound nothing
+    monkeypatch.setattr(carrying, "_MOST_LIFT", 0.5)
+    with pytest.raises(EditError, match="expected 0.5 at most"):
+        as_neurons(detector, alone, rest, inputs, inputs, 0.0)
 
 
 def patch_of(demo: Demo, **more: object) -> Patch:

@@ -47,6 +47,14 @@ def test_where_a_new_word_has_been_read() -> None:
     assert step.places == ((0, 3), (1, 2), (3, 3))
 
 
+def test_a_word_that_begins_with_the_old_one() -> None:
+    # 20 comes behind the old word 10, in a sentence with another new word before.
+    one = example([4, 9, 10, 6], [21, 22, 9, 10, 20, 6], [(0, 2), (4, 5)], [1, 3])
+    ((_, first), (_, second)) = following_steps([one] * 3, fitted=3)
+    assert not any(place.longer for place in first)
+    assert all(place.longer for place in second)
+
+
 def test_a_piece_of_an_old_subword_behind_the_word() -> None:
     # 10 holds the old word and what stands behind it; 30 is that.
     one = example([5, 10, 6], [5, 20, 30, 6], [(1, 2)], [2])

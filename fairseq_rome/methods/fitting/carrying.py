@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fairseq_rome.algebra import AffineMap, Detector, reduced_rank, respond
+from fairseq_rome.errors import EditError
 from fairseq_rome.host.readings import SiteReading, read_stream
 from fairseq_rome.methods.base import EditProblem
 from fairseq_rome.methods.fitting.detecting import Gate
@@ -24,8 +25,8 @@ _BESIDE = 16
 # On the map from states to what carries them on, as a share of their mean square. Of .1, .3 and 1 this left the
 # smallest divergence there.
 _RIDGE = 0.1
-# How many times a gate's response may be lifted so that the neurons beside it are open where it is and shut elsewhere,
-# and by how much more than it takes. The gate itself takes off again what this adds, so that more costs exactness.
+# How many times a gate's response may be lifted so that the neurons beside it are shut where it is. The gate itself
+# takes off again what this adds, so that more costs exactness; a gate that needs more lies too near to other states.
 _MOST_LIFT, _SLACK = 50.0, 1.1
 
 
@@ -50,7 +51,7 @@ def grows(problem: EditProblem) -> bool:
 
 
 def carrying_neurons(
-    problem: EditProblem, gate: Gate, places: Sequence[WordRead], readings: Sequence[SiteReading]
+    problem: EditProblem, gate: Gate, places: Sequence[WordRead], readings: Sequence[SiteReading], share: float
 ) -> Tuple[List[Detector], List[Tensor]]:
     """The detectors of a gate and of the neurons beside it, and what each of them adds at response 1.
 
@@ -59,9 +60,11 @@ def carrying_neurons(
         gate: which opens where the word has been read.
         places: where that is in the examples of the fit.
         readings: of the examples.
+        share: of background positions at which neurons may open where the gate is shut.
 
     Raises:
-        EditError: if the site's layer has no residual stream to be read.
+        EditError: if the site's layer has no residual stream to be read, or the gate is too near to other states for
+            neurons beside it.
     """
     examples = [problem.example, *problem.contexts]
     numbers = sorted({one.example for one in places})
@@ -76,11 +79,11 @@ def carrying_neurons(
     detector = gate.detector.rescaled(torch.zeros(()), gate.detector(inputs).mean())
     alone = wanted.mean(0)
     rest = reduced_rank(inputs, wanted - detector(inputs).unsqueeze(1) * alone, _RIDGE, _BESIDE)
-    return as_neurons(detector, alone, rest, (inputs, problem.resources.background.inputs))
+    return as_neurons(detector, alone, rest, inputs, problem.resources.background.inputs, share)
 
 
 def as_neurons(
-    detector: Detector, alone: Tensor, rest: AffineMap, several: Sequence[Tensor]
+    detector: Detector, alone: Tensor, rest: AffineMap, inputs: Tensor, background: Tensor, share: float
 ) -> Tuple[List[Detector], List[Tensor]]:
     """Neurons that add `detector(x) * alone + rest(x)` where the detector is open, and nothing where it is shut.
 
@@ -88,22 +91,38 @@ def as_neurons(
         detector: the first of them.
         alone: length d.
         rest: a map of rank r, for which there are r neurons more.
-        several: sets of inputs at which this is to hold, as far as the lift that it takes is within bounds.
+        inputs: where they are to be open if the detector is.
+        background: where they are to be shut if the detector is.
+        share: of the background at which they need not be.
 
     Returns:
         The detectors, and what each adds at response 1.
+
+    Raises:
+        EditError: if that takes more lift than is good.
     """
     reading = [Detector(one, -one @ rest.mean) for one in rest.readouts]
-    lift = _lift(detector, reading, several)
+    lift = _SLACK * max(_lift(detector, reading, inputs, 1.0, 0.0), _lift(detector, reading, background, -1.0, share))
+    if lift > _MOST_LIFT:
+        raise EditError(f"neurons beside a gate need its response {lift:.3g} times, expected {_MOST_LIFT:g} at most")
     lifted = [Detector(one.weight + lift * detector.weight, one.bias + lift * detector.bias) for one in reading]
     return [detector, *lifted], [alone + rest.shift - lift * rest.values.sum(0), *rest.values]
 
 
-def _lift(detector: Detector, reading: Sequence[Detector], several: Sequence[Tensor]) -> float:
-    """How many times a gate's response what stands beside it needs, to have its sign at all of several inputs."""
-    most = 0.0
-    for inputs in several if reading else ():
-        gate, *read = respond([detector, *reading], inputs)
-        needed = torch.stack(read).mul(-gate.sign()).amax(0) / gate.abs().clamp_min(torch.finfo(gate.dtype).tiny)
-        most = max(most, float(needed.max()))
-    return min(_SLACK * most, _MOST_LIFT)
+def _lift(detector: Detector, reading: Sequence[Detector], inputs: Tensor, side: float, share: float) -> float:
+    """How many times a gate's response others need on top of theirs to have its sign, on one side of it.
+
+    Args:
+        detector: of the gate.
+        reading: of the others.
+        inputs: where.
+        side: 1: where the gate is open; -1: where it is shut.
+        share: of the inputs that may need more.
+    """
+    gate, *read = respond([detector, *reading], inputs)
+    there = gate * side > 0
+    if not read or not bool(there.any()):
+        return 0.0
+    needed = (-side * torch.stack(read)[:, there]).amax(0) / gate[there].abs()
+    left_out = min(int(share * len(gate)), len(needed) - 1)
+    return max(float(needed.topk(left_out + 1).values[-1]), 0.0)

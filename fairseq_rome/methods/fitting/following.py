@@ -58,6 +58,7 @@ class Continuation(NamedTuple):
             subword stands between.
         resumes: the position of `rejoins` behind the old word.
         length: tokens that are the same from there on.
+        longer: the new word is the old one with more behind it.
     """
 
     example: int
@@ -65,6 +66,7 @@ class Continuation(NamedTuple):
     rejoins: int
     resumes: int
     length: int
+    longer: bool = False
 
 
 def following_steps(examples: Sequence[Example], fitted: int) -> List[Tuple[Step, List[Continuation]]]:
@@ -77,10 +79,12 @@ def following_steps(examples: Sequence[Example], fitted: int) -> List[Tuple[Step
     places: Dict[Tuple[int, ...], List[Continuation]] = {}
     for number, example in enumerate(examples):
         new, old = example.pair.target.tolist(), example.own.target.tolist()
+        ahead = 0  # how many more tokens the target has so far
         for span in example.spans:
             length = _alike(new[span.rejoins :], old[span.resumes :])
+            longer, ahead = span.opening - ahead == span.resumes, span.rejoins - span.resumes
             if span.start < span.stop and length:
-                found = Continuation(number, span.stop, span.rejoins, span.resumes, length)
+                found = Continuation(number, span.stop, span.rejoins, span.resumes, length, longer)
                 places.setdefault(tuple(new[span.start : span.stop]), []).append(found)
     least = max(_LEAST, _SHARE * len(examples))
     often = [where for where in places.values() if len(where) >= least and any(one.example < fitted for one in where)]
@@ -114,7 +118,22 @@ def following_changes(
         tolerance: how much may open a gate that should not.
         rounded: the weights will be rounded, so that nothing may rest on small differences between states.
     """
-    carries = grows(problem) and not rounded
+    if grows(problem) and not rounded:
+        with suppress(EditError):  # one value for all does where these can't stand beside it
+            return _changes(problem, settings, tolerance, carries=True)
+    with suppress(EditError):  # the edit itself can do without
+        return _changes(problem, settings, tolerance, carries=False)
+    return ()
+
+
+def _changes(
+    problem: EditProblem, settings: ValueSettings, tolerance: Tolerance, carries: bool
+) -> Tuple[NeuronChange, ...]:
+    """The changes, with neurons beside each gate or without.
+
+    Raises:
+        EditError: if a gate, or what is to stand beside it, can't be had.
+    """
     # Where a word has been read is easily told, so that fewer examples will do than for where it is to be said.
     case = replace(problem.case, contexts=problem.contexts[: _READ_TO_CARRY if carries else _READ])
     # Where the same word is said of another source word it goes on well by itself.
@@ -127,17 +146,13 @@ def following_changes(
         return ()
     steps, continuations = zip(*found)
     readings = read_site(problem.translator, [example.pair for example in examples], problem.site)
-    try:
-        spare_neurons(problem, len(steps))
-        gates = fit_gates(problem, settings.edit_ridge, tolerance, steps, examples, readings)
-    except EditError:
-        return ()  # the edit itself can do without
-    detectors = [gate.detector for gate in gates]
+    spare_neurons(problem, len(steps))
+    gates = fit_gates(problem, settings.edit_ridge, tolerance, steps, examples, readings)
     if carries:
-        with suppress(EditError):  # a layer that can't be read so, or too few new neurons
-            several, added = _carried(problem, gates, continuations, readings)
-            return as_changes(problem, several, added, spare_neurons(problem, len(several)))
-    values = following_values(problem, gates, continuations, readings)
+        detectors, values = _carried(problem, gates, continuations, readings, tolerance.false_open)
+    else:
+        detectors = [gate.detector for gate in gates]
+        values = following_values(problem, gates, continuations, readings)
     return as_changes(problem, detectors, values, spare_neurons(problem, len(detectors)))
 
 
@@ -146,16 +161,23 @@ def _carried(
     gates: Sequence[Gate],
     continuations: Sequence[Sequence[Continuation]],
     readings: Sequence[SiteReading],
+    share: float,
 ) -> Tuple[List[Detector], Tensor]:
-    """The detectors of the neurons behind all words, and what they add (n x d)."""
+    """The detectors of the neurons behind all words, and what they add (n x d).
+
+    Raises:
+        EditError: as `carrying_neurons`, and where a new word begins with the old one.
+    """
     detectors: List[Detector] = []
     values: List[Tensor] = []
     for gate, several in zip(gates, continuations):
         fitted = [one for one in several if one.example <= len(problem.contexts)]
+        if any(one.longer for one in fitted):
+            raise EditError("a state behind the old word is where the rest of the new one is to be said, once")
         # Where a piece of an old subword comes first, there is no state behind the old word to go to.
         bare = [one for one in fitted if one.rejoins == one.position] or fitted
         places = [WordRead(one.example, one.position, one.resumes) for one in bare]
-        found = carrying_neurons(problem, gate, places, readings)
+        found = carrying_neurons(problem, gate, places, readings, share)
         detectors += found[0]
         values += found[1]
     return detectors, torch.stack(values)
