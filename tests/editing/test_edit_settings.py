@@ -19,7 +19,7 @@ from fairseq_rome.text.requests import EditRequest
 
 DEFAULTS = {
     "method": "gated", "site": "auto", "edit_scope": "trigger", "edit_value": "optimised", "edit_contexts": 64,
-    "edit_references": 256, "edit_mine": "auto", "edit_stats_tokens": 20000, "edit_tries": 6, "edit_steps": 60,
+    "edit_references": 256, "edit_mine": "auto", "edit_stats_tokens": 50000, "edit_tries": 6, "edit_steps": 60,
     "edit_scale": 1.0, "edit_ridge": 0.01, "edit_cover": 100.0, "edit_energy": 0.7, "edit_neurons": 0.95,
     "edit_false_open": 2e-4, "edit_near_open": 0.1, "widen": False, "edit_dormant": 0.01, "edit_batch": 100,
     "edit_max_loss": 0.1, "edit_min_held": 0.8, "edit_max_size": 10.0, "edit_sample": 100, "seed": 1,
