@@ -142,13 +142,13 @@ class Client:
             found += self.ask("/translate", body)["translatedText"]
         return found
 
-    def wait(self, number: int, *states: str) -> Dict[str, Any]:
-        """A fix once it is in one of some states."""
+    def wait(self, number: int, *states: str, pause: float = 0.1) -> Dict[str, Any]:
+        """A fix once it is in one of some states, asked for with so many seconds between."""
         while True:
             fix: Dict[str, Any] = self.ask(f"/fixes/{number}")["fix"]
             if fix["state"] in states:
                 return fix
-            time.sleep(0.1)
+            time.sleep(pause)
 
 
 def rate(client: Client, sentences: Sequence[str]) -> float:
@@ -194,7 +194,8 @@ def corrections(client: Client, records: Sequence[Dict[str, Any]], sentences: Se
         live.append(fix)
         print(f"fix {fix['id']}: live after {fix['seconds']['live']} s, as wanted: {fix['now'] == fix['target']}")
         time.sleep(1)
-    done = [client.wait(fix["id"], "proven", "failed") for fix in live]
+    # Each question has the server translate the sentence.
+    done = [client.wait(fix["id"], "proven", "failed", pause=2.0) for fix in live]
     ended.set()
     thread.join()
     for fix in done:
