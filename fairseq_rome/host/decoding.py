@@ -15,7 +15,6 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.adapters.base import TaskAdapter
 from fairseq_rome.host.around import searched
 from fairseq_rome.host.batches import Batcher, Pair, by_size, forced_logits
-from fairseq_rome.host.beam_rows import sources_left_in_place
 from fairseq_rome.host.codec import TextCodec
 from fairseq_rome.host.ranks import AHEAD, ALONE, Ranks
 from fairseq_rome.host.remembered import Entries, Remembered, Said, digest_of
@@ -179,7 +178,7 @@ class Translator:
             begin: B x T, the target tokens that each hypothesis has to begin with; None for the task's own.
         """
         net_input = self.batcher.sources(sources)
-        with torch.no_grad(), _beam_search(self.model, self.generator), sources_left_in_place(self.model):
+        with torch.no_grad(), _beam_search(self.model, self.generator):
             results = searched(
                 self.model, self.generator, self.codec, lambda: [self.codec.source_text(source) for source in sources],
                 net_input, begin, partial(self.adapter.generate, self.generator, self.model),

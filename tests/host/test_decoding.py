@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, List, Tuple
@@ -227,29 +226,6 @@ def test_batches_of_decoding_end_on_a_processor_where_more_bring_padding(
     groups = translator.groups(sources, range(40))
     assert [len(group) for group in groups] == sizes
     assert all(len(sources[index]) == 40 for index in groups[0][:20])
-
-
-def test_what_a_search_keeps_of_sources_is_moved_for_finished_sentences_alone(
-    demo: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    translator = demo.translator
-    sources = [translator.codec.source(one) for one in ("A dog.", "The girl reads the book.", "A man rides a bike.")]
-    encoder = translator.model.encoder
-    own, moves = encoder.reorder_encoder_out, []
-
-    def noted(encoder_out: Any, order: Any) -> Any:
-        moves.append(len(order))
-        return own(encoder_out, order)
-
-    monkeypatch.setattr(encoder, "reorder_encoder_out", noted)
-    saved = translator.decode_batch(sources)
-    few, moves[:] = list(moves), []
-    assert vars(encoder)["reorder_encoder_out"] is noted
-    monkeypatch.setattr("fairseq_rome.host.decoding.sources_left_in_place", lambda model: nullcontext())
-    plain = translator.decode_batch(sources)
-    assert [(one.tokens.tolist(), one.score) for one in saved] == [(one.tokens.tolist(), one.score) for one in plain]
-    # Once to spread them over beams, then each time that the batch becomes smaller.
-    assert len(few) == len(set(few)) < len(moves)
 
 
 def test_text_that_is_segmented_already(demo: Any) -> None:
