@@ -151,8 +151,8 @@ class NeuronSettings(Settings):
     )
     edit_merge: float = setting(
         0.0,
-        "gated: where no dormant neuron is left and layers don't grow, merge neurons that fire together, as long as that "
-        "moves what a layer writes by no more than this share",
+        "gated: where no dormant neuron is left and layers don't grow, merge neurons that fire together, as long as "
+        "that moves what a layer writes by no more than this share",
     )
 
 

@@ -69,7 +69,7 @@ def test_a_widened_checkpoint_is_a_wider_one_and_nothing_else(widened: Edited) -
             assert torch.equal(new.narrow(grown, 0, WIDTH), old), name
         else:
             assert torch.equal(new, old), name
-    # One has the new word by itself, of another source word, and loses an ending by what carries sentences on behind it.
+    # One has the new word of another source word, and loses an ending by what carries sentences on behind it.
     assert "other sentences: 7 of 8 decode identically; 7 by certificate" in widened.run.out
     assert "room at" not in widened.run.out
     assert (DEMO / "model.pt").read_bytes() == widened.base
