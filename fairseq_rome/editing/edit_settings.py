@@ -24,9 +24,9 @@ _OF_A_REQUEST_TOO = ("method", "site", "edit_tries", "edit_max_size")
 
 # More tell rarer states and moments of wider layers better, and take time, once for a model: 14 s of processor time for
 # 20,000 of the documentation model. One Chinese term of it kept 192 of 200 other sentences with these, and 197 with
-# 50,000. With 10,000, 20,000 and 50,000, ten terms of Multi30k held in 282, 280 and 282 of
-# 298 probes, 232, 232 and 233 of them cleanly, and kept 1,993, 1,994 and 1,994 of 2,000 sentences without their words;
-# ten segments, which have one example each, kept 1,993, 1,998 and 1,999.
+# 50,000. With 10,000, 20,000 and 50,000, ten terms of Multi30k held in 282, 280 and 282 of 298 probes, 232, 232 and 233
+# of them cleanly, and kept 1,993, 1,994 and 1,994 of 2,000 sentences without their words; ten segments, which have one
+# example each, kept 1,993, 1,998 and 1,999.
 _STATS_TOKENS = 50000
 
 

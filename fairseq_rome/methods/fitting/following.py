@@ -132,7 +132,8 @@ def _changes(
     """The changes, with neurons beside each gate or without.
 
     Raises:
-        EditError: if a gate, or what is to stand beside it, can't be had.
+        EditError: if a gate, or what is to stand beside it, can't be had; nothing can where the new word begins with the
+            old one.
     """
     # Where a word has been read is easily told, so that fewer examples will do than for where it is to be said.
     case = replace(problem.case, contexts=problem.contexts[: _READ_TO_CARRY if carries else _READ])
@@ -145,6 +146,9 @@ def _changes(
     if not found:
         return ()
     steps, continuations = zip(*found)
+    fitted = [one for several in continuations for one in several if one.example <= len(case.contexts)]
+    if carries and any(one.longer for one in fitted):
+        raise EditError("a state behind the old word is where the rest of the new one is to be said, once")
     readings = read_site(problem.translator, [example.pair for example in examples], problem.site)
     spare_neurons(problem, len(steps))
     gates = fit_gates(problem, settings.edit_ridge, tolerance, steps, examples, readings)
@@ -166,14 +170,12 @@ def _carried(
     """The detectors of the neurons behind all words, and what they add (n x d).
 
     Raises:
-        EditError: as `carrying_neurons`, and where a new word begins with the old one.
+        EditError: as `carrying_neurons`.
     """
     detectors: List[Detector] = []
     values: List[Tensor] = []
     for gate, several in zip(gates, continuations):
         fitted = [one for one in several if one.example <= len(problem.contexts)]
-        if any(one.longer for one in fitted):
-            raise EditError("a state behind the old word is where the rest of the new one is to be said, once")
         # Where a piece of an old subword comes first, there is no state behind the old word to go to.
         bare = [one for one in fitted if one.rejoins == one.position] or fitted
         places = [WordRead(one.example, one.position, one.resumes) for one in bare]
