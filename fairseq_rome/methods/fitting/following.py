@@ -132,8 +132,8 @@ def _changes(
     """The changes, with neurons beside each gate or without.
 
     Raises:
-        EditError: if a gate, or what is to stand beside it, can't be had; nothing can where the new word begins with the
-            old one.
+        EditError: if a gate, or what is to stand beside it, can't be had; nothing can stand beside the gate of a word
+            that begins with the old one.
     """
     # Where a word has been read is easily told, so that fewer examples will do than for where it is to be said.
     case = replace(problem.case, contexts=problem.contexts[: _READ_TO_CARRY if carries else _READ])
