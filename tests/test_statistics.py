@@ -15,7 +15,17 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus, load_corpus
 from fairseq_rome.host.sites import Site, record
 from fairseq_rome.patch import NeuronChange
-from fairseq_rome.statistics import Background, backgrounds, collect, inputs_of, kept_statistics, measuring
+from fairseq_rome.statistics import (
+    Background,
+    ReadPairs,
+    RecentStatistics,
+    backgrounds,
+    collect,
+    inputs_of,
+    kept_statistics,
+    measuring,
+    read_pairs,
+)
 from fairseq_rome.statistics import background as one_site
 
 ENCODER, DECODER = Site("encoder", 1), Site("decoder", 2)
@@ -150,6 +160,45 @@ def test_cache_is_never_used_for_something_else(
     for path, other in zip(files, reversed(content)):
         path.write_bytes(other)
     assert same(background(*others, str(tmp_path), fingerprint), found)
+    assert len(measured) == 3
+
+
+def test_pairs_are_read_once_for_all_sites_of_a_stack(
+    demo: Any, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: List[Any] = []
+
+    def watched(*asked: Any) -> Any:
+        passes.append(asked)
+        return measuring.inputs_at(*asked)
+
+    monkeypatch.setattr(read_pairs, "inputs_at", watched)
+    pairs, first = corpus.pairs[:5], Site("decoder", 0)
+    read = ReadPairs(demo.translator, pairs, [DECODER, first, ENCODER])
+    for site in (first, DECODER, ENCODER, first):
+        for found, alone in zip(read.inputs(site), inputs_of(demo.translator, pairs, site)):
+            assert torch.equal(found, alone)
+    assert [asked[2] for asked in passes] == [[first, DECODER], [ENCODER]]
+
+
+def test_statistics_that_were_read_stay_in_memory_as_many_as_wanted(
+    demo: Any, corpus: Corpus, tmp_path: Path, measured: List[Any]
+) -> None:
+    recent, folder = RecentStatistics(1), str(tmp_path)
+    sites = [ENCODER, DECODER]
+
+    def read(site: Site, fingerprint: str = "weights") -> Background:
+        return backgrounds(demo.translator, corpus, [site], TOKENS, folder, fingerprint, recent=recent)[site]
+
+    for site in sites:
+        background(demo.translator, corpus, site, TOKENS, folder, "weights")
+    first = read(ENCODER)
+    assert read(ENCODER) is first
+    assert same(read(DECODER), background(demo.translator, corpus, DECODER, TOKENS, folder, "weights"))
+    assert read(ENCODER) is not first and same(read(ENCODER), first)
+    assert len(measured) == 2
+    # Never those of something else.
+    assert read(ENCODER, "other weights") is not first
     assert len(measured) == 3
 
 

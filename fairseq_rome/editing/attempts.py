@@ -20,6 +20,7 @@ from fairseq_rome.host.sites import Site
 from fairseq_rome.methods.base import EditProblem, SiteResources
 from fairseq_rome.methods.registry import method_named
 from fairseq_rome.patch import Patch, relative_size
+from fairseq_rome.statistics import ReadPairs
 
 # Share of the held-out sentences in which an attempt must show for the next one not to be made. Higher generalises
 # better, and makes more attempts, which take a fit and a decoding each.
@@ -83,9 +84,11 @@ def attempt(
     started = time.perf_counter()
     best = BestAttempt(None, failure(case, "no attempt was made"))
     sites = sites_for(translator, case, settings)
-    elsewhere = _elsewhere(translator, case.trigger, directions)
     variants = _variants(case) if method_named(settings.method).at_site else [(case, False)]
     options = [(site, variant) for site in sites for variant in variants][: settings.edit_tries]
+    early_sites = [early_site(translator.model, site, settings) for site in sites] if case.contexts else []
+    tried = [one for one in (*early_sites, *(site for site, _ in options)) if one is not None]
+    elsewhere = _elsewhere(translator, case.trigger, directions, tried)
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):
         try:
             early = early_site(translator.model, site, settings) if variant.contexts else None
@@ -103,12 +106,13 @@ def attempt(
 
 
 def _elsewhere(
-    translator: Translator, trigger: str, directions: Sequence[OtherDirection]
-) -> Tuple[Tuple[Translator, Tuple[Pair, ...]], ...]:
-    """Sentence pairs with the trigger of the directions from the same language."""
+    translator: Translator, trigger: str, directions: Sequence[OtherDirection], sites: Sequence[Site]
+) -> Tuple[ReadPairs, ...]:
+    """Sentence pairs with the trigger of the directions from the same language, which any of some sites may read."""
     alike = [one for one in directions if one.languages[0] == translator.adapter.languages[0]]
     most = max(_MOST_ELSEWHERE // max(len(alike), 1), 1)
-    return tuple((one.translator, one.holding(trigger, most)) for one in alike)
+    found = [(one.translator, one.holding(trigger, most)) for one in alike]
+    return tuple(ReadPairs(decoder, pairs, sites) for decoder, pairs in found)
 
 
 def _variants(case: Case) -> List[Tuple[Case, bool]]:

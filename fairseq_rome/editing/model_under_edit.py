@@ -168,6 +168,7 @@ class ModelUnderEdit:
                 found = backgrounds(
                     self.translator, self.corpus, measured_together(self.translator.model, site, settings), tokens,
                     self._surroundings.cache, self._fingerprint, self._surroundings.directions, weighs,
+                    self._surroundings.recent,
                 )  # fmt: skip
             self._statistics.update(((one, tokens), measured) for one, measured in found.items())
         return self._statistics[site, tokens]

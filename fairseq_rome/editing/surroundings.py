@@ -12,6 +12,7 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.other_directions import OtherDirection
 from fairseq_rome.patch import Patch
+from fairseq_rome.statistics import RecentStatistics
 from fairseq_rome.text.segments import Endings
 
 
@@ -31,6 +32,7 @@ class Surroundings:
             still to be computed. The cache of statistics goes by it.
         directions: other directions of the model, which are to stay as they are.
         claims: what the earlier edits ask for, as far as they tell it.
+        recent: statistics of the cache that are still in memory; None where nothing stays there.
     """
 
     corpus: Corpus
@@ -43,3 +45,4 @@ class Surroundings:
     fingerprint: str = ""
     directions: Tuple[OtherDirection, ...] = ()
     claims: Tuple[Claim, ...] = ()
+    recent: Optional[RecentStatistics] = None

@@ -66,9 +66,14 @@ class Corpus:
         return digest.hexdigest()
 
     @cached_property
-    def _lowered(self) -> Tuple[List[str], List[str]]:
-        """The texts of both sides in lower case, to look for words in before patterns are tried."""
-        return [text.lower() for text in self.sources], [text.lower() for text in self.targets]
+    def _lower_sources(self) -> List[str]:
+        """The source texts in lower case, to look for words in before patterns are tried."""
+        return [text.lower() for text in self.sources]
+
+    @cached_property
+    def _lower_targets(self) -> List[str]:
+        """The target texts likewise."""
+        return [text.lower() for text in self.targets]
 
     def without(self, sources: Iterable[str]) -> Corpus:
         """The corpus without some sources, compared as the model reads them."""
@@ -122,7 +127,8 @@ class Corpus:
         whole = replace(self, pairs=(*self.pairs, *pairs))
         vars(whole)["sources"] = [*self.sources, *more.sources]
         vars(whole)["targets"] = [*self.targets, *more.targets]
-        vars(whole)["_lowered"] = tuple(one + two for one, two in zip(self._lowered, more._lowered))
+        vars(whole)["_lower_sources"] = [*self._lower_sources, *more._lower_sources]
+        vars(whole)["_lower_targets"] = [*self._lower_targets, *more._lower_targets]
         return whole
 
     def with_trigger(self, trigger: Segments, endings: Sequence[str] = ()) -> List[int]:
@@ -157,7 +163,7 @@ class Corpus:
         """Indices of the sentences that hold one of some segments; on the source side (0) in any case."""
         several = (segments,) if isinstance(segments, str) else segments
         filled = tuple(one for one in several if one.strip())
-        likely = _likely(self._lowered[side], filled)
+        likely = _likely(self._lower_targets if side else self._lower_sources, filled)
         if side == 0:
             found_in = those_with_trigger([self.sources[index] for index in likely], filled, endings)
             return [likely[place] for place in found_in]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import List, Sequence, Tuple
 
@@ -35,13 +36,13 @@ class OtherDirection:
     Args:
         languages: codes of source and target.
         translator: the model that is edited, in this direction.
-        corpus: sentence pairs for the background; none where DATA has none.
+        known: sentence pairs of DATA, the sources that are decoded among them or not; none where DATA has none.
         sources: sentences that are decoded before and after.
     """
 
     languages: Direction
     translator: Translator
-    corpus: Corpus
+    known: Corpus
     sources: Tuple[str, ...] = ()
 
     @property
@@ -49,29 +50,36 @@ class OtherDirection:
         """Such as `en-fr`."""
         return "-".join(self.languages)
 
+    @cached_property
+    def corpus(self) -> Corpus:
+        """Sentence pairs for the background: none whose source is decoded."""
+        return self.known.without(self.sources)
+
     def holding(self, trigger: str, most: int) -> Tuple[Pair, ...]:
         """The first of the corpus's pairs whose source holds a trigger, also with an ending."""
-        if not (trigger and self.corpus.pairs):
+        if not (trigger and self.known.pairs):
             return ()
-        found = self.corpus.with_trigger(trigger, Endings.of(*self.languages).source)
-        return tuple(self.corpus.pairs[index] for index in found[:most])
+        # All edits share the texts of what is known, in which a word is looked for.
+        found = self.known.with_trigger(trigger, Endings.of(*self.languages).source)
+        holding = replace(self.known, pairs=tuple(self.known.pairs[index] for index in found))
+        return holding.without(self.sources).pairs[:most]
 
 
 @dataclass(frozen=True)
-class DirectionChoice:
-    """Which sentences of the other directions are wanted.
+class DirectionData:
+    """What DATA has of a direction, whatever an edit asks for: read once, it serves all edits.
 
     Args:
-        sample: how many are decoded, over all directions.
-        seed: of their choice.
-        own: sources of the edited direction: those of the requests, which are to stay as they are in other directions.
-        borrowed: sources of the edited direction for a direction of which DATA has none.
+        translator: the model in this direction.
+        corpus: sentence pairs; none where DATA has none.
+        decoded: sources for a look at what changes, which come after those of the requests.
+        most: how many sentences an edit decodes.
     """
 
-    sample: int
-    seed: int = 1
-    own: Tuple[str, ...] = ()
-    borrowed: Tuple[str, ...] = ()
+    translator: Translator
+    corpus: Corpus
+    decoded: Tuple[str, ...]
+    most: int
 
 
 def chosen_directions(adapter: TaskAdapter, given: str) -> Tuple[Direction, ...]:
@@ -103,37 +111,49 @@ def chosen_directions(adapter: TaskAdapter, given: str) -> Tuple[Direction, ...]
     return tuple(dict.fromkeys(found))
 
 
-def other_direction(
-    translator: Translator, edited: Direction, place: int, count: int, choice: DirectionChoice
-) -> OtherDirection:
-    """One of the other directions, with its sentences.
+def direction_data(translator: Translator, place: int, count: int, sample: int, seed: int) -> DirectionData:
+    """Read what DATA has of one of the other directions.
 
     Args:
         translator: the model in this direction.
-        edited: the direction of the edit.
         place: of this direction among all others, from 0.
         count: how many others there are.
-        choice: which sentences are wanted of all.
+        sample: how many sentences are to be decoded, over all of them.
+        seed: of the choice.
+    """
+    codec = translator.codec
+    most = sample // count + int(place < sample % count)
+    corpus = _first_there(codec, _LEARNT, seed, max(_MOST_PAIRS // count, 1) + most)
+    return DirectionData(translator, corpus, tuple(_decoded(codec, corpus, seed, most)), most)
+
+
+def other_direction(
+    data: DirectionData, edited: Direction, own: Sequence[str], borrowed: Sequence[str], seed: int
+) -> OtherDirection:
+    """One of the other directions, with the sentences that an edit looks at.
+
+    Args:
+        data: of the direction.
+        edited: the direction of the edit.
+        own: sources of the requests, which are to stay as they are in other directions.
+        borrowed: sources of the edited direction, which do where DATA has none of this one.
+        seed: of the choice among the requests' sources.
 
     Raises:
         EditError: if there is no sentence to decode.
     """
-    codec, languages = translator.codec, translator.adapter.languages
-    most = choice.sample // count + int(place < choice.sample % count)
-    corpus = _first_there(codec, _LEARNT, choice.seed, max(_MOST_PAIRS // count, 1) + most)
-    own = choice.own if languages[0] == edited[0] else ()
+    adapter, most = data.translator.adapter, data.most
+    alike = adapter.languages[0] == edited[0]
+    rest = data.decoded or tuple(borrowed if alike else ())
     # At most half, since these sentences are the hardest and the others the most.
-    sources = list(random.Random(choice.seed).sample(own, min((most + 1) // 2, len(own))))
-    rest = _decoded(codec, corpus, choice.seed, most)
-    if not rest and languages[0] == edited[0]:
-        rest = list(choice.borrowed)
-    if most and not (sources or rest):
+    asked = random.Random(seed).sample(list(own), min((most + 1) // 2, len(own))) if alike else []
+    if most and not (asked or rest):
         raise EditError(
-            f"{translator.adapter.data}: no sentences of the direction {'-'.join(languages)}, expected some, or "
+            f"{adapter.data}: no sentences of the direction {'-'.join(adapter.languages)}, expected some, or "
             "--edit-directions without it"
         )
-    sources = list(islice(dict.fromkeys([*sources, *rest]), most))
-    return OtherDirection(languages, translator, corpus.without(sources), tuple(sources))
+    sources = tuple(islice(dict.fromkeys([*asked, *rest]), most))
+    return OtherDirection(adapter.languages, data.translator, data.corpus, sources)
 
 
 def _decoded(codec: TextCodec, corpus: Corpus, seed: int, most: int) -> List[str]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fairseq_rome.host.batches import Batch, Pair, by_size, decoded, forced_logits
 from fairseq_rome.host.decoding import Translator
-from fairseq_rome.host.sites import Site, record, record_stream
+from fairseq_rome.host.sites import Site, only_until, record, record_stream
 
 # Most tokens of a batch: more are no faster on processors, and sentences of more lengths are padded to one.
 _BATCH_TOKENS = 1000
@@ -73,7 +73,7 @@ def read_stream(translator: Translator, pairs: Sequence[Pair], site: Site) -> Li
     found: List[Optional[Tensor]] = [None] * len(pairs)
     for indices in by_size(pairs, _BATCH_TOKENS):
         batch = translator.batcher.batch([pairs[index] for index in indices])
-        with torch.no_grad(), record_stream(translator.model, site) as seen:
+        with torch.no_grad(), record_stream(translator.model, site) as seen, only_until(translator.model, [site]):
             decoded(translator.model, batch, features_only=True)
         places = reading_places(translator, batch, site)
         for row, index in enumerate(indices):

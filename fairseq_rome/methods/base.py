@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from fairseq_rome.host.examples import Example
     from fairseq_rome.host.sites import Site
     from fairseq_rome.patch import Patch
-    from fairseq_rome.statistics import Background
+    from fairseq_rome.statistics import Background, ReadPairs
 
 S = TypeVar("S", bound=Settings)
 M = TypeVar("M", bound="Method[Any]")
@@ -200,7 +200,7 @@ class EditProblem:
         keep: sentences with the model's own output, which must stay.
         thorough: push every token of the example that is not the model's clear choice, not the changed segment only.
         early: the first site of the same stack, with what the edit may use of it; None where nothing is edited there.
-        elsewhere: of other directions of the model, what decodes in each, and sentence pairs with the trigger.
+        elsewhere: sentence pairs of other directions of the model, with the trigger.
     """
 
     translator: Translator
@@ -210,7 +210,7 @@ class EditProblem:
     corpus: Corpus
     keep: Tuple[Pair, ...] = ()
     thorough: bool = False
-    elsewhere: Tuple[Tuple[Translator, Tuple[Pair, ...]], ...] = ()
+    elsewhere: Tuple[ReadPairs, ...] = ()
     early: Optional[Tuple[Site, SiteResources]] = None
 
     def alone(self, taken: int) -> EditProblem:

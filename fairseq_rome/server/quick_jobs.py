@@ -32,6 +32,8 @@ from fairseq_rome.workbench.workbench import Workbench
 # Other sentences that a correction's preview looks at, and that it tells at most. More show better what would change,
 # and keep whoever waits for the preview, and a correction behind it, waiting.
 _LOOKED_AT, _TOLD = 16, 8
+# Sites whose statistics stay in memory, some 100 MB each: those that an edit tries first.
+_RECENT = 3
 
 
 @dataclass(frozen=True)
@@ -169,11 +171,14 @@ class QuickJobs:
         for _, sites in groupby(plan(list(find_sites(translator.model)), quick), lambda site: site.stack):
             backgrounds(
                 translator, corpus, list(sites), quick.edit_stats_tokens, bench.model.spec.cache,
-                bench.model.model_fingerprint, directions, quick.weighs_keys,
+                bench.model.model_fingerprint, directions, quick.weighs_keys, bench.recent,
             )  # fmt: skip
         source = next((one for one in corpus.sources if one.strip()), "")
         if source:
+            for one in directions:
+                one.holding(words(source)[0], 1)  # which reads the texts of the direction
             said = self._said(source)
+            corpus.saying(words(source)[0])  # which reads the texts of the training side
             self._read(source, said, f"{said} {said}", EditRequest(source, said))
 
 
@@ -194,4 +199,4 @@ def make_quick_jobs(spec: ServerSpec, tell: Callable[[Any], None]) -> QuickJobs:
     """
     with quiet():
         share_user_dir()
-    return QuickJobs(Workbench(open_model(spec.model)), FixQueue(spec.queue, write=False), spec)
+    return QuickJobs(Workbench(open_model(spec.model), _RECENT), FixQueue(spec.queue, write=False), spec)

@@ -27,6 +27,28 @@ from fairseq_rome.statistics.measuring import chosen_pairs, collect
 _FORMAT = 2
 
 
+class RecentStatistics:
+    """The statistics that were last read from cache files, with what was computed of them since.
+
+    Args:
+        most: sites that stay in memory; 0 for none.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: Dict[str, Background] = {}
+
+    def read(self, path: Path, key: Dict[str, str]) -> Optional[Background]:
+        """The statistics of a cache file; None where there is none of the key."""
+        name = _name(key)
+        found = self._known.pop(name, None) or _read(path, key)
+        if found is not None and self._most:
+            self._known[name] = found
+            while len(self._known) > self._most:
+                del self._known[next(iter(self._known))]
+        return found
+
+
 def backgrounds(
     translator: Translator,
     corpus: Corpus,
@@ -36,6 +58,7 @@ def backgrounds(
     fingerprint: str,
     others: Sequence[OtherDirection] = (),
     moment: bool = True,
+    recent: Optional[RecentStatistics] = None,
 ) -> Dict[Site, Background]:
     """`collect`, or what an earlier `collect` of the same left in the cache.
 
@@ -49,6 +72,7 @@ def backgrounds(
         fingerprint: of the model's weights.
         others: other directions, which are measured too.
         moment: whether the second moment of the keys is needed; what was measured with it serves without, too.
+        recent: what of the cache is still in memory; None for nothing.
     """
     if cache is None:
         return collect(translator, corpus, sites, tokens, others, moment)
@@ -56,7 +80,8 @@ def backgrounds(
     translator.ranks.agree("background sentences", lambda: shared)
     files = {site: _files(Path(cache), {**shared, "site": str(site)}, moment) for site in sites}
     ranks = translator.ranks
-    known = ranks.of_first(lambda: {site: _first_read(places) for site, places in files.items()})
+    reader = RecentStatistics(0) if recent is None else recent
+    known = ranks.of_first(lambda: {site: _first_read(places, reader) for site, places in files.items()})
     found = {site: one for site, one in known.items() if one is not None}
     missing = [site for site in sites if site not in found]
     if missing:
@@ -74,8 +99,8 @@ def _files(folder: Path, with_moment: Dict[str, str], moment: bool) -> List[Tupl
     return [(folder / f"{key['site']}-{key['tokens']}-{_name(key)}.safetensors", key) for key in keys]
 
 
-def _first_read(places: Sequence[Tuple[Path, Dict[str, str]]]) -> Optional[Background]:
-    return next((one for one in (_read(*place) for place in places) if one is not None), None)
+def _first_read(places: Sequence[Tuple[Path, Dict[str, str]]], reader: RecentStatistics) -> Optional[Background]:
+    return next((one for one in (reader.read(*place) for place in places) if one is not None), None)
 
 
 def _name(key: Dict[str, str]) -> str:

@@ -13,7 +13,7 @@ from fairseq_rome.host.batches import Pair, by_size, decoded, encoded
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.other_directions import OtherDirection
-from fairseq_rome.host.sites import Activations, Site, record
+from fairseq_rome.host.sites import Activations, Site, only_until, record
 from fairseq_rome.statistics.background import OF_OTHERS, Background, as_kept
 
 # Most tokens of a batch: more is faster and takes more memory. Rounding depends on it, so cached statistics do too.
@@ -127,12 +127,20 @@ def chosen_pairs(
 
 def inputs_of(translator: Translator, pairs: Sequence[Pair], site: Site) -> Tuple[Tensor, Tensor, Tensor]:
     """A site's inputs (n x d) at every position of some pairs, sentence and symbol as in `Background`."""
-    rows = []
-    for indices, seen, mask, symbols in _stream(translator, pairs, range(len(pairs)), [site]):
+    return inputs_at(translator, pairs, [site])[site]
+
+
+def inputs_at(
+    translator: Translator, pairs: Sequence[Pair], sites: Sequence[Site]
+) -> Dict[Site, Tuple[Tensor, Tensor, Tensor]]:
+    """As `inputs_of`, at several sites of one stack."""
+    rows: Dict[Site, List[Tuple[Tensor, Tensor, Tensor]]] = {site: [] for site in sites}
+    for indices, seen, mask, symbols in _stream(translator, pairs, range(len(pairs)), sites):
         sentences = torch.tensor(indices).unsqueeze(1).expand(mask.shape)[mask.cpu()]
-        rows.append((seen[site].inputs.transpose(0, 1)[mask].float().cpu(), sentences, symbols[mask].cpu()))
-    inputs, sentence, symbol = (torch.cat(parts) for parts in zip(*rows))
-    return inputs, sentence, symbol
+        for site, found in rows.items():
+            found.append((seen[site].inputs.transpose(0, 1)[mask].float().cpu(), sentences, symbols[mask].cpu()))
+    whole = {site: [torch.cat(parts) for parts in zip(*found)] for site, found in rows.items()}
+    return {site: (inputs, sentence, symbol) for site, (inputs, sentence, symbol) in whole.items()}
 
 
 def keys_of(translator: Translator, pairs: Sequence[Pair], site: Site, tokens: int) -> Tensor:
@@ -181,7 +189,7 @@ def _passed(
     """Of one batch: activations (T x B x C) by site, mask (B x T) and symbols (B x T)."""
     model = translator.model
     batch = translator.batcher.batch([pairs[index] for index in indices])
-    with torch.no_grad(), record(model, sites) as seen:
+    with torch.no_grad(), record(model, sites) as seen, only_until(model, sites):
         if sites[0].in_decoder:
             decoded(model, batch, features_only=True)
         else:

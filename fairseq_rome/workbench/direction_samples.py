@@ -13,41 +13,54 @@ from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.host.other_directions import (
     ALL,
-    DirectionChoice,
+    DirectionData,
     OtherDirection,
     chosen_directions,
+    direction_data,
     other_direction,
 )
 from fairseq_rome.text.requests import EditFile
 from fairseq_rome.workbench.opening import OpenModel
 
 
-def sampled_directions(
-    model: OpenModel, given: str, sample: int, seed: int, edit_file: EditFile, corpus: Corpus
-) -> Tuple[OtherDirection, ...]:
-    """The other directions that are asked for, each with its sentences.
+def read_directions(model: OpenModel, given: str, sample: int, seed: int) -> Tuple[DirectionData, ...]:
+    """What DATA has of the other directions that are asked for.
 
     Args:
         model: the model that is open.
         given: as for `--edit-directions`.
         sample: sentences to decode, over all directions.
         seed: of their choice.
-        edit_file: the requests, whose own sentences are to stay as they are in other directions.
-        corpus: of the edited direction, whose sources do for a direction of which DATA has none.
 
     Raises:
         EditError: for what is no direction, or one with weights of its own.
     """
     wanted = _served(model, given)
-    codec = model.translator.codec
-    ends = islice(reversed(corpus.pairs), sample) if wanted else ()
-    borrowed = tuple(codec.source_text(content(pair.source, codec.adapter.source_dictionary)) for pair in ends)
-    own = tuple(dict.fromkeys(request.source for request in edit_file.requests))
-    choice = DirectionChoice(sample, seed, own, borrowed)
     return tuple(
-        other_direction(model.in_direction(one), model.languages, place, len(wanted), choice)
-        for place, one in enumerate(wanted)
+        direction_data(model.in_direction(one), place, len(wanted), sample, seed) for place, one in enumerate(wanted)
     )
+
+
+def sampled_directions(
+    model: OpenModel, known: Sequence[DirectionData], seed: int, edit_file: EditFile, corpus: Corpus
+) -> Tuple[OtherDirection, ...]:
+    """The other directions, each with the sentences that are looked at.
+
+    Args:
+        model: the model that is open.
+        known: of these directions, from `read_directions`.
+        seed: of the choice of sentences.
+        edit_file: the requests, whose own sentences are to stay as they are in other directions.
+        corpus: of the edited direction, whose sources do for a direction of which DATA has none.
+
+    Raises:
+        EditError: for a direction without a sentence.
+    """
+    codec = model.translator.codec
+    ends = islice(reversed(corpus.pairs), sum(one.most for one in known))
+    borrowed = [codec.source_text(content(pair.source, codec.adapter.source_dictionary)) for pair in ends]
+    own = list(dict.fromkeys(request.source for request in edit_file.requests))
+    return tuple(other_direction(one, model.languages, own, borrowed, seed) for one in known)
 
 
 def _served(model: OpenModel, given: str) -> Sequence[Direction]:

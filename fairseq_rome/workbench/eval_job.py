@@ -11,7 +11,7 @@ from fairseq_rome.report import Report
 from fairseq_rome.text.requests import EditFile, read_edit_file
 from fairseq_rome.text.requests.markup import AUTO
 from fairseq_rome.workbench.compared_models import ComparedModel, of_checkpoint, with_files, with_hooks
-from fairseq_rome.workbench.direction_samples import notes_on_directions, sampled_directions
+from fairseq_rome.workbench.direction_samples import notes_on_directions
 from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_sets, make_report
 from fairseq_rome.workbench.notes import notes_on, notes_on_sample
 from fairseq_rome.workbench.opening import open_model
@@ -68,8 +68,8 @@ def compare_models(spec: EvalSpec, progress: Progress = silent, ranks: Ranks = A
     edit_file = bench.check_requests(edit_file)
     corpus = bench.background(spec.evaluation.seed)
     options = spec.evaluation
-    directions = sampled_directions(
-        bench.model, options.directions, options.direction_sample, options.seed, edit_file, corpus
+    directions = bench.sampled_directions(
+        options.directions, options.direction_sample, options.seed, edit_file, corpus
     )
     comparison = comparison_of_records(
         edit_file, edited.edits, corpus, spec.sample, spec.edited or bench.model.path, directions

@@ -29,7 +29,7 @@ from fairseq_rome.editing.run import Preview, Surroundings, edit, edit_on_top, p
 from fairseq_rome.errors import EditError, naming
 from fairseq_rome.evaluation.conditions import Condition
 from fairseq_rome.host.corpus import MOST_SENTENCES, Corpus, load_corpus, validation_pairs
-from fairseq_rome.host.other_directions import ALL, OtherDirection
+from fairseq_rome.host.other_directions import ALL, DirectionData, OtherDirection
 from fairseq_rome.host.sites import prepared
 from fairseq_rome.patch import (
     Patch,
@@ -42,12 +42,13 @@ from fairseq_rome.patch import (
     write_folder,
 )
 from fairseq_rome.report import Report
+from fairseq_rome.statistics import RecentStatistics
 from fairseq_rome.text.requests import EditFile, EditRequest
 from fairseq_rome.text.requests.same_source import with_two_targets
 from fairseq_rome.text.segments import Endings
 from fairseq_rome.tracing import CARRY, CausalTrace, LocateSettings, locate
 from fairseq_rome.workbench.compared_models import ComparedModel, with_edits
-from fairseq_rome.workbench.direction_samples import notes_on_directions, sampled_directions
+from fairseq_rome.workbench.direction_samples import notes_on_directions, read_directions, sampled_directions
 from fairseq_rome.workbench.evaluating import comparison_of_records, load_test_sets, make_report
 from fairseq_rome.workbench.notes import notes_on, notes_on_sample
 from fairseq_rome.workbench.opening import OpenModel
@@ -66,11 +67,14 @@ class Workbench:
 
     Args:
         model: from `open_model`.
+        recent: of so many sites the statistics stay in memory from one edit to the next.
     """
 
-    def __init__(self, model: OpenModel) -> None:
+    def __init__(self, model: OpenModel, recent: int = 0) -> None:
         self.model = model
+        self.recent = RecentStatistics(recent)
         self._corpora: Dict[Tuple[int, int, FrozenSet[str]], Corpus] = {}
+        self._directions: Dict[Tuple[str, int, int], Tuple[DirectionData, ...]] = {}
 
     def __repr__(self) -> str:
         source, target = self.languages
@@ -126,8 +130,28 @@ class Workbench:
         Raises:
             EditError: if the settings name what is no direction of the model.
         """
-        given, sample = settings.edit_directions, settings.edit_direction_sample
-        return sampled_directions(self.model, given, sample, settings.seed, numbered(requests), corpus)
+        chosen = settings.edit_directions, settings.edit_direction_sample, settings.seed
+        return self.sampled_directions(*chosen, numbered(requests), corpus)
+
+    def sampled_directions(
+        self, given: str, sample: int, seed: int, edit_file: EditFile, corpus: Corpus
+    ) -> Tuple[OtherDirection, ...]:
+        """As `directions`, for any choice of sentences.
+
+        Args:
+            given: as for `--edit-directions`.
+            sample: sentences to decode, over all directions.
+            seed: of their choice.
+            edit_file: requests with ids.
+            corpus: from `background`.
+
+        Raises:
+            EditError: as for `directions`.
+        """
+        key = (given, sample, seed)
+        if key not in self._directions:
+            self._directions = {key: read_directions(self.model, *key)}  # one at a time, as of the corpora
+        return sampled_directions(self.model, self._directions[key], seed, edit_file, corpus)
 
     def check_history(self) -> None:
         """Refuse a checkpoint that something else has changed since its earlier edits.
@@ -219,6 +243,7 @@ class Workbench:
             fingerprint=model.model_fingerprint,
             directions=self.directions(edit_file, settings, corpus),
             claims=self._claims(),
+            recent=self.recent,
         )
 
     def preview(
@@ -328,7 +353,7 @@ class Workbench:
         edit_file = self.check_requests(requests or ())
         sets = load_test_sets(options.test_sets, self.model.translator.codec)
         corpus = self.background(seed)
-        others = sampled_directions(self.model, directions, direction_sample, seed, edit_file, corpus)
+        others = self.sampled_directions(directions, direction_sample, seed, edit_file, corpus)
         comparison = comparison_of_records(edit_file, compared.edits, corpus, sample, self.model.path, others)
         notes = (
             *notes_on(edit_file, self.model.translator.codec), *notes_on_sample(corpus, sample),

@@ -18,7 +18,12 @@ from test_multilingual import SENTENCES, SIZES, TRAINING, Trained, stock
 from fairseq_rome import EditRequest, EditSettings, Workbench
 from fairseq_rome.editing.outcome import Outcome
 from fairseq_rome.errors import EditError
-from fairseq_rome.host.other_directions import DirectionChoice, chosen_directions, other_direction
+from fairseq_rome.host.other_directions import (
+    OtherDirection,
+    chosen_directions,
+    direction_data,
+    other_direction,
+)
 from fairseq_rome.host.sites import find_sites, prepared
 from fairseq_rome.host.user_dir import share_user_dir
 from fairseq_rome.methods.base import EditProblem
@@ -182,25 +187,25 @@ def test_a_bilingual_model_has_no_other_direction(demo: Any) -> None:
 
 def test_sentences_are_spread_over_the_directions(trained: Trained) -> None:
     bench = trained.opened()
-    choice = DirectionChoice(8, 1, own=(SENTENCES[0], SENTENCES[1], SENTENCES[2]), borrowed=("w3",))
-    names = (("en", "fr"), ("de", "en"), ("fr", "de"))
-    found = [
-        other_direction(bench.model.in_direction(name), ("en", "de"), place, 3, choice)
-        for place, name in enumerate(names)
-    ]
+    own = SENTENCES[:3]
+
+    def read(name: Tuple[str, str], place: int, count: int) -> OtherDirection:
+        data = direction_data(bench.model.in_direction(name), place, count, sample=8, seed=1)
+        return other_direction(data, ("en", "de"), own, ["w3"], seed=1)
+
+    found = [read(name, place, 3) for place, name in enumerate((("en", "fr"), ("de", "en"), ("fr", "de")))]
     assert [len(one.sources) for one in found] == [3, 3, 2]
     # Sentences of the requests stand for at most half, and only where the source language is theirs.
-    assert sum(source in choice.own for source in found[0].sources) == 2
-    assert not any(source in choice.own for one in found[1:] for source in one.sources)
+    assert sum(source in own for source in found[0].sources) == 2
+    assert not any(source in own for one in found[1:] for source in one.sources)
     for one in found:
         assert one.corpus.subset == "train" and one.corpus.pairs
         learnt = one.corpus.sources
         assert not set(learnt) & set(one.sources)
-    missing = bench.model.in_direction(("fr", "fr"))
     with pytest.raises(EditError, match="no sentences of the direction fr-fr"):
-        other_direction(missing, ("en", "de"), 0, 1, choice)
-    borrowing = other_direction(bench.model.in_direction(("en", "en")), ("en", "de"), 0, 1, choice)
-    assert set(borrowing.sources) == {*choice.own, "w3"} and not borrowing.corpus.pairs
+        read(("fr", "fr"), 0, 1)
+    borrowing = read(("en", "en"), 0, 1)
+    assert set(borrowing.sources) == {*own, "w3"} and not borrowing.corpus.pairs
 
 
 @pytest.mark.parametrize("trained", kinds("multilingual_translation"), indirect=True)
@@ -243,11 +248,11 @@ def test_none_are_looked_at_where_none_are_wanted(trained: Trained) -> None:
 
 
 def others_of(bench: Workbench, names: Tuple[Tuple[str, str], ...]) -> List[Any]:
-    choice = DirectionChoice(0)
-    return [
-        other_direction(bench.model.in_direction(name), bench.languages, place, len(names), choice)
+    read = [
+        direction_data(bench.model.in_direction(name), place, len(names), sample=0, seed=1)
         for place, name in enumerate(names)
     ]
+    return [other_direction(one, bench.languages, (), (), seed=1) for one in read]
 
 
 @pytest.mark.parametrize("stack", ["encoder", "decoder"])
@@ -295,7 +300,8 @@ def test_a_gate_stays_shut_on_the_trigger_in_other_directions(
     bench = trained.opened()
     assert edited(bench, trigger="w1").patches
     problem, found = fitted[-1]
-    [(translator, pairs)] = problem.elsewhere
+    [read] = problem.elsewhere
+    translator, pairs = read.translator, read.pairs
     assert translator.adapter.languages == ("en", "fr")
     texts = [translator.codec.source_text(pair.source) for pair in pairs]
     assert texts and all("w1" in text.split() for text in texts)

@@ -16,6 +16,7 @@ from fairseq_rome.host.sites import (
     device_of,
     find_sites,
     layer_at,
+    only_until,
     parameter_names,
     prepared,
     record,
@@ -127,6 +128,30 @@ def test_keys_and_values_are_those_of_fc2(model: Any) -> None:
             if getattr(layer, "ffn_layernorm", None) is not None:
                 keys = layer.ffn_layernorm(keys)
         assert torch.allclose(keys, seen[site].keys, atol=1e-6)
+
+
+def test_a_pass_that_ends_early_has_seen_the_same(model: Any) -> None:
+    before = hooks(model)
+    for site in running(model):
+        ran: List[torch.nn.Module] = []
+        layers = list(find_sites(model).values())
+        handles = [one.register_forward_pre_hook(lambda layer, _, found=ran: found.append(layer)) for one in layers]
+        with prepared(model), torch.no_grad():
+            with record(model, [site]) as whole:
+                run(model)
+            ran.clear()
+            with record(model, [site]) as early, only_until(model, [site]):
+                run(model)
+                raise AssertionError("the pass went on")
+        for handle in handles:
+            handle.remove()
+        assert ran[-1] is layer_at(model, site)
+        assert torch.equal(early[site].inputs, whole[site].inputs)
+        assert torch.equal(early[site].values, whole[site].values)
+    assert hooks(model) == before
+    with pytest.raises(KeyError), only_until(model, running(model)):
+        raise KeyError("of its own")
+    assert hooks(model) == before
 
 
 def test_what_is_added_to_a_value_is_added_to_the_stream(model: Any) -> None:

@@ -7,7 +7,7 @@ what `fc2` writes. All tensors are T x B x C, as fairseq's layers pass them.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
@@ -148,6 +148,32 @@ def record(model: nn.Module, sites: Sequence[Site]) -> Iterator[Dict[Site, Activ
         for handle in handles:
             handle.remove()
     _demand_run([site for site in sites if site not in recorded])
+
+
+class _FarEnough(Exception):
+    """Ends a forward pass in which all that is wanted has run."""
+
+
+@contextmanager
+def only_until(model: nn.Module, sites: Sequence[Site]) -> Iterator[None]:
+    """End the context where the layers of all these sites have run in it: the layers above need not run.
+
+    Recording contexts go around it, so that they see a layer before it ends the pass.
+    """
+    waiting = {id(layer_at(model, site)) for site in sites}
+
+    def after(layer: nn.Module, _: Any, __: Any) -> None:
+        waiting.discard(id(layer))
+        if not waiting:
+            raise _FarEnough
+
+    handles = [layer_at(model, site).register_forward_hook(after) for site in sites]
+    try:
+        with suppress(_FarEnough):
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @contextmanager

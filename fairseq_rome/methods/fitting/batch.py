@@ -24,6 +24,7 @@ from fairseq_rome.host.sites import (
     State,
     find_states,
     layer_at,
+    only_until,
     parameter_names,
     record,
     record_states,
@@ -133,7 +134,8 @@ def _forward(translator: Translator, batch: Batch, site: Site, deepest: Site) ->
         for state in find_states(model)
         if before and state.site.stack == deepest.stack and _writes_until(state, deepest)
     ]
-    with torch.no_grad(), record(model, [site, deepest]) as seen, record_states(model, written) as states:
+    both = [site, deepest]
+    with torch.no_grad(), record(model, both) as seen, record_states(model, written) as states, only_until(model, both):
         if site.in_decoder:
             decoded(model, batch, features_only=True)
         else:

@@ -292,11 +292,9 @@ def _negatives(problem: EditProblem) -> Tuple[Tensor, Tensor, Tensor]:
     if problem.near_misses and problem.site.in_decoder:
         # They have a bound of their own. What another direction says is right there, whatever it is.
         counted &= background.symbol.ne(problem.unwanted_token) | background.sentence.eq(OF_OTHERS)
-    stay = [
-        inputs_of(translator, pairs, problem.site)
-        for translator, pairs in ((problem.translator, problem.keep), *problem.elsewhere)
-        if pairs
-    ]
+    stay = [one.inputs(problem.site) for one in problem.elsewhere if one.pairs]
+    if problem.keep:
+        stay.insert(0, inputs_of(problem.translator, problem.keep, problem.site))
     if not stay:
         return counted, background.no_inputs, background.symbol[:0]
     kept, _, symbols = (torch.cat(parts) for parts in zip(*stay))

@@ -91,10 +91,10 @@ def _to_others(problem: EditProblem, keys: Tensor, tokens: Tensor, rest: Tuple[T
     background = problem.resources.background
     counted = ~torch.isin(background.sentence, torch.tensor(sorted(problem.ignored), dtype=torch.long))
     sides = [(background.inputs[counted].float(), background.symbol[counted]), rest]
-    own = (problem.translator, (*problem.keep, *problem.near_misses))
-    for translator, pairs in (own, *problem.elsewhere):
-        if pairs:
-            inputs, _, symbols = inputs_of(translator, pairs, problem.site)
-            sides.append((inputs, symbols))
+    read = [one.inputs(problem.site) for one in problem.elsewhere if one.pairs]
+    own = (*problem.keep, *problem.near_misses)
+    if own:
+        read.append(inputs_of(problem.translator, own, problem.site))
+    sides += [(inputs, symbols) for inputs, _, symbols in read]
     found = [distance_to_nearest(keys, inputs, symbols.ne(tokens.unsqueeze(1))) for inputs, symbols in sides]
     return torch.stack(found).amin(0)
