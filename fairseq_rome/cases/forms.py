@@ -89,8 +89,8 @@ def _kin(word: str, triggers: Tuple[str, ...], association: Association) -> List
     """Words like a word in the target sides of the sentences with a trigger, the most frequent first."""
     seen: Counter[str] = Counter()
     for index in association.with_source(*triggers):
-        seen.update({one for one in words(association.target(index)) if akin(word, one)})
-    often = [form for form, times in seen.most_common() if times >= _SEEN]
+        seen.update(dict.fromkeys(words(association.target(index))).keys())
+    often = [form for form, times in seen.most_common() if times >= _SEEN and akin(word, form)]
     least = _WITH_TRIGGER * min(1.0, 2 * association.purity(word, triggers))
     return [form for form in often if seen[form] >= least * len(association.with_target(form))]
 
