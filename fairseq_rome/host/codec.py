@@ -99,7 +99,7 @@ class TextCodec:
         each = list(sentences)
         if not each:
             return []
-        tokens, lengths = torch.cat(each), torch.tensor([len(one) for one in each])
+        tokens, lengths = torch.cat(each), torch.tensor([one.numel() for one in each])
         stops = lengths.cumsum(0)
         ends = _counted(tokens.eq(dictionary.eos()))
         # A token before its sentence's end symbol has as many end symbols up to it as all sentences before have.

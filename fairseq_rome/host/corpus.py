@@ -82,7 +82,7 @@ class Corpus:
         found = {
             index
             for index, pair in enumerate(self.pairs)
-            if len(pair.source) in lengths and tuple(pair.source.tolist()) in hidden
+            if pair.source.numel() in lengths and tuple(pair.source.tolist()) in hidden
         }
         if not hidden:
             return self
