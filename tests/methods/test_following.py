@@ -12,6 +12,7 @@ from demo_edits import of_demo, run
 
 from fairseq_rome.editing.neuron_pool import NeuronPool
 from fairseq_rome.editing.outcome import EDITED, Result
+from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.examples import Example, Span
 from fairseq_rome.host.sites import Site
@@ -62,6 +63,20 @@ def test_a_piece_of_an_old_subword_behind_the_word() -> None:
     ((step, found),) = following_steps([one] * 3, fitted=3)
     assert set(found) == {Continuation(number, 2, 3, 2, 2) for number in range(3)}
     assert step.places == ((0, 2), (1, 2), (2, 2))
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        ([Continuation(0, 2, 2, 2, 3), Continuation(1, 2, 2, 2, 3, longer=True)], "the rest of the new one"),
+        ([Continuation(0, 2, 3, 2, 3), Continuation(1, 4, 5, 4, 1)], "a piece of an old subword comes first"),
+    ],
+)
+def test_words_that_no_state_stands_ready_for(places: List[Continuation], told: str) -> None:
+    good = [Continuation(0, 2, 2, 2, 3), Continuation(1, 4, 5, 4, 1)]
+    following._demand_states([good])
+    with pytest.raises(EditError, match=told):
+        following._demand_states([good, places])
 
 
 def test_a_word_at_several_places_of_a_sentence() -> None:

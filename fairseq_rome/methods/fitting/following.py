@@ -68,6 +68,11 @@ class Continuation(NamedTuple):
     length: int
     longer: bool = False
 
+    @property
+    def bare(self) -> bool:
+        """Whether no piece of an old subword stands behind the new word."""
+        return self.rejoins == self.position
+
 
 def following_steps(examples: Sequence[Example], fitted: int) -> List[Tuple[Step, List[Continuation]]]:
     """For each new word that enough examples share, where it has been read whole, and what follows.
@@ -146,9 +151,8 @@ def _changes(
     if not found:
         return ()
     steps, continuations = zip(*found)
-    fitted = [one for several in continuations for one in several if one.example <= len(case.contexts)]
-    if carries and any(one.longer for one in fitted):
-        raise EditError("a state behind the old word is where the rest of the new one is to be said, once")
+    if carries:
+        _demand_states([[one for one in several if one.example <= len(case.contexts)] for several in continuations])
     readings = read_site(problem.translator, [example.pair for example in examples], problem.site)
     spare_neurons(problem, len(steps))
     gates = fit_gates(problem, settings.edit_ridge, tolerance, steps, examples, readings)
@@ -158,6 +162,21 @@ def _changes(
         detectors = [gate.detector for gate in gates]
         values = following_values(problem, gates, continuations, readings)
     return as_changes(problem, detectors, values, spare_neurons(problem, len(detectors)))
+
+
+def _demand_states(fitted: Sequence[Sequence[Continuation]]) -> None:
+    """Refuse words that no state behind the old word stands ready for.
+
+    Args:
+        fitted: the continuations of each word in the examples that the fit may see.
+
+    Raises:
+        EditError: for such a word.
+    """
+    if any(one.longer for several in fitted for one in several):
+        raise EditError("a state behind the old word is where the rest of the new one is to be said, once")
+    if not all(any(one.bare for one in several) for several in fitted):
+        raise EditError("behind every place of a new word a piece of an old subword comes first")
 
 
 def _carried(
@@ -176,9 +195,7 @@ def _carried(
     values: List[Tensor] = []
     for gate, several in zip(gates, continuations):
         fitted = [one for one in several if one.example <= len(problem.contexts)]
-        # Where a piece of an old subword comes first, there is no state behind the old word to go to.
-        bare = [one for one in fitted if one.rejoins == one.position] or fitted
-        places = [WordRead(one.example, one.position, one.resumes) for one in bare]
+        places = [WordRead(one.example, one.position, one.resumes) for one in fitted if one.bare]
         found = carrying_neurons(problem, gate, places, readings, share)
         detectors += found[0]
         values += found[1]
