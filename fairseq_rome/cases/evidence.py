@@ -46,11 +46,15 @@ def choice(
         return None, ""
     if request.trigger is not None:
         return strongest(readings, own or choices(request, readings, agreeing=True)), NAMED
-    making = {index: {*same.sources(readings[index]), request.source} for index in own}
-    surprise = {index: _surprise(readings[index].trigger, request, making[index], sides) for index in own}
-    shared = [index for index in own if surprise[index] >= _SURPRISING]
-    if shared:
-        return max(shared, key=lambda index: (surprise[index], readings[index].dice)), CONTEXTS
+    every = choices(request, readings, agreeing=True)
+    making = {index: {*same.sources(readings[index]), request.source} for index in every}
+    surprise = {index: _surprise(readings[index].trigger, request, making[index], sides) for index in every}
+    # Another word may begin as the old one does: contexts tell it from a form that only agrees, where they are of it
+    # and of no other change.
+    for several in (own, every):
+        shared = [index for index in several if surprise[index] >= _SURPRISING]
+        if shared:
+            return max(shared, key=lambda index: (surprise[index], readings[index].dice)), CONTEXTS
     repeated = [index for index in own if len(making[index]) > 1]
     if repeated:
         chosen = max(repeated, key=lambda index: (len(making[index]), readings[index].dice))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Callable, List, Optional, Sequence, Tuple
 
@@ -89,7 +90,9 @@ def attempt(
     early_sites = [early_site(translator.model, site, settings) for site in sites] if case.contexts else []
     tried = [one for one in (*early_sites, *(site for site, _ in options)) if one is not None]
     elsewhere = _elsewhere(translator, case.trigger, directions, tried)
+    best_problem: Optional[EditProblem] = None
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):
+        problem = None
         try:
             early = early_site(translator.model, site, settings) if variant.contexts else None
             problem = EditProblem(
@@ -99,9 +102,13 @@ def attempt(
             now = _tried(problem, case, settings)
         except EditError as error:
             now = BestAttempt(None, failure(case, str(error)))
+        if best.better(now) is now:
+            best_problem = problem
         best = replace(best.better(now), tries=tries)
         if best.good_enough:
             break
+    if best_problem is not None and best.verdict.held:
+        best = replace(_completed(best_problem, best, case, settings), tries=best.tries)
     return replace(best, seconds=time.perf_counter() - started)
 
 
@@ -129,7 +136,25 @@ def _tried(problem: EditProblem, case: Case, settings: EditSettings) -> BestAtte
     Raises:
         EditError: if no edit can be computed.
     """
-    patch = method_named(settings.method).fit(problem, settings.of_method())
+    return _judged(problem, method_named(settings.method).fit(problem, settings.of_method()), case, settings)
+
+
+def _completed(problem: EditProblem, best: BestAttempt, case: Case, settings: EditSettings) -> BestAttempt:
+    """The attempt with what the request's own sentence lacks, where it is then the target and nothing else is lost."""
+    codec = problem.translator.codec
+    wanted = (case.request.target, codec.target_text(codec.target(case.request.target)))
+    if best.patch is None or best.verdict.output in wanted:
+        return best
+    with suppress(EditError):
+        patch = method_named(settings.method).complete(problem, best.patch, settings.of_method())
+        now = best if patch is best.patch else _judged(problem, patch, case, settings)
+        if now.verdict.held and now.verdict.output in wanted and now.verdict.reach >= best.verdict.reach:
+            return now
+    return best
+
+
+def _judged(problem: EditProblem, patch: Patch, case: Case, settings: EditSettings) -> BestAttempt:
+    """A patch as decoding shows it; a failure where it changes more than it may."""
     weights = relative_size(problem.translator.model, patch)
     fault = fault_of_size(problem.translator, problem.example.pair, patch, weights, settings)
     if fault:

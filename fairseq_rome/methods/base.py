@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import (
     TYPE_CHECKING,
     Any,
+    Collection,
     Dict,
     FrozenSet,
     Generic,
@@ -213,14 +214,28 @@ class EditProblem:
     elsewhere: Tuple[ReadPairs, ...] = ()
     early: Optional[Tuple[Site, SiteResources]] = None
 
-    def alone(self, taken: int) -> EditProblem:
+    def alone(self, taken: Collection[int]) -> EditProblem:
         """The request's own sentence, without what is carried to others.
 
         Args:
             taken: neurons to spare that are spare no longer.
         """
         case = replace(self.case, contexts=(), held_out=(), near_misses=())
-        return replace(self, case=case, resources=replace(self.resources, spare=self.resources.spare[taken:]))
+        spare = tuple(neuron for neuron in self.resources.spare if neuron not in taken)
+        return replace(self, case=case, resources=replace(self.resources, spare=spare))
+
+    def word_by_word(self, taken: Collection[int]) -> EditProblem:
+        """As `alone`, with all that its target is to say, and apart from sentences that the change is carried to, too.
+
+        Args:
+            taken: as for `alone`.
+        """
+        problem = replace(self.alone(taken), thorough=True)
+        if not self.contexts:
+            return problem
+        own = self.case.request.source
+        ignored = frozenset(index for index, source in enumerate(self.corpus.sources) if source == own)
+        return replace(problem, case=replace(problem.case, ignored=ignored))
 
     def in_one_form(self) -> EditProblem:
         """The request with those contexts alone that want a word in the form in which its own sentence does.
@@ -314,6 +329,22 @@ class Method(Generic[S]):
             EditError: if no edit can be computed there.
         """
         raise NotImplementedError(f"{self.name} fits all requests together")
+
+    def complete(self, problem: EditProblem, patch: Patch, settings: S) -> Patch:
+        """An edit that holds, with what its own sentence needs to be the target word by word.
+
+        Args:
+            problem: the request at its site; the model is left as it was.
+            patch: of `fit`.
+            settings: of the method.
+
+        Returns:
+            The same patch, where the method knows nothing to add.
+
+        Raises:
+            EditError: if it can't be computed.
+        """
+        return patch
 
     def fit_all(
         self, problems: Sequence[EditProblem], resources: Mapping[Site, SiteResources], settings: S

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 class GatedSettings(ValueSettings, NeuronSettings):
     """Settings of `gated`."""
 
+    edit_complete: bool = setting(
+        True,
+        "gated: add gates for the request's own sentence alone, where without them it would not be the target word by "
+        "word",
+    )
     edit_false_open: float = setting(
         2e-4,
         "gated: largest share of background positions that may open a gate, where held-out contexts need it",
@@ -80,8 +85,8 @@ class Gated(Method[GatedSettings]):
             changes, notes = gate_changes(problem, settings, tolerance)
         if any(example.free for example in problem.contexts):
             # The gates so far only bar what was said. What the request itself is to say comes on top of them.
-            alone = problem.alone(int(notes["gates"]))
             made = Patch(self.name, problem.site, (*handed_over(problem, changes), *changes))
+            alone = problem.alone(made.taken[problem.site])
             with applied(problem.translator.model, made), suppress(EditError):
                 changes += gate_changes(alone, settings, tolerance)[0]
         notes = {**notes, "following": float(len(follow) // 3)}
@@ -90,3 +95,27 @@ class Gated(Method[GatedSettings]):
             every = within_rows(problem.translator.model, every)
         room = (*room, *handed_over(problem, changes))
         return Patch(self.name, problem.site, (*room, *every), notes)
+
+    def complete(self, problem: EditProblem, patch: Patch, settings: GatedSettings) -> Patch:
+        """Gates for all that the model is unsure of in the request's own sentence, on top of those that there are.
+
+        Raises:
+            EditError: as for `fit`.
+        """
+        from fairseq_rome.methods.fitting.detecting import Tolerance
+        from fairseq_rome.methods.fitting.gates import gate_changes
+        from fairseq_rome.methods.fitting.neurons import handed_over
+        from fairseq_rome.methods.fitting.rounding import within_rows
+        from fairseq_rome.patch import Patch, applied
+
+        if not settings.edit_complete:
+            return patch
+        alone = problem.word_by_word(patch.taken.get(problem.site, ()))
+        with applied(problem.translator.model, patch):
+            tolerance = Tolerance(settings.edit_false_open, settings.edit_near_open)
+            changes, notes = gate_changes(alone, settings, tolerance)
+            if settings.edit_for == "int8":
+                changes = within_rows(problem.translator.model, changes)
+        more = (*handed_over(alone, changes), *changes)
+        gates = {"gates": patch.notes.get("gates", 0.0) + notes["gates"]}
+        return Patch(self.name, problem.site, (*patch.changes, *more), {**patch.notes, **gates})

@@ -118,6 +118,17 @@ def test_agreement_alone_is_not_carried(sides: Sides) -> None:
     assert meaning(known(sides, sentence, trigger="dog")) == ("Hund", "Hunde", "dog", NAMED)
 
 
+def test_contexts_tell_another_word_that_begins_alike_from_agreement(sides: Sides) -> None:
+    dogs = ("Two dogs.", "My dog.", "The dogs sleep.")
+    sentence = ("The dog is old.", "Der Hund ist alt.", "Der Hunding ist alt.")
+    assert meaning(known(sides, sentence))[2:] == ("", "")
+    assert meaning(known(sides, sentence, contexts=dogs)) == ("Hund", "Hunding", "dog", CONTEXTS)
+    # A change that they share and that is no agreement comes first.
+    both = ("The dog is old.", "Der Hund ist alt.", "Der Hunding ist betagt.")
+    assert meaning(known(sides, both, contexts=OLD)) == ("alt", "betagt", "old", CONTEXTS)
+    assert meaning(known(sides, both, contexts=dogs)) == ("Hund", "Hunding", "dog", CONTEXTS)
+
+
 def test_a_common_word_is_not_carried() -> None:
     """Every second source has it, so that it is none that one sentence can speak for."""
     texts = english_german() + [(f"A dog, {n} times.", f"Ein Hund, {n}-mal.") for n in range(200)]

@@ -111,7 +111,7 @@ def results(demo: Demo) -> Dict[bool, Result]:
     """A carried edit with and without what follows."""
     found = {}
     for follow in (True, False):
-        (found[follow],) = run(demo, [of_demo(2)], {**CARRIED, "edit_follow": follow}).results
+        (found[follow],) = run(demo, [of_demo(2)], {**CARRIED, "edit_follow": follow, "edit_complete": False}).results
     return found
 
 
