@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.association import Association
 from fairseq_rome.text.languages.profile import LanguageProfile
@@ -68,13 +68,22 @@ def other_forms(
     single = len(words(unwanted)) == 1 == len(words(wanted)) and unwanted.isalpha()
     if not single or is_unspaced(unwanted) or is_unspaced(wanted):
         return ()
-    found: Dict[str, str] = {}
-    for form in _kin(unwanted, triggers, association):
-        if inflects(unwanted, form, target):
-            made = _made_alike(unwanted, form, wanted, association, target)
-            if made != form:
-                found[form] = made
+    kin = _kin(unwanted, triggers, association)
+    found = _alike(unwanted, wanted, kin, association, target)
+    # A request may hold a genitive: the plural is a form of the bare word, not of that.
+    for bare in [form for form in found if len(form) < len(unwanted)]:
+        rest = [form for form in kin if form not in found]
+        found.update(_alike(bare, found[bare], rest, association, target))
     return tuple(found.items())
+
+
+def _alike(
+    unwanted: str, wanted: str, kin: Sequence[str], association: Association, target: LanguageProfile
+) -> Dict[str, str]:
+    """Those of some words that are forms of the unwanted one, each with the like form of the wanted one."""
+    forms = [form for form in kin if inflects(unwanted, form, target)]
+    made = {form: _made_alike(unwanted, form, wanted, association, target) for form in forms}
+    return {form: one for form, one in made.items() if one != form}
 
 
 def inflects(word: str, form: str, target: LanguageProfile) -> bool:
@@ -119,7 +128,9 @@ def _made_alike(unwanted: str, form: str, wanted: str, association: Association,
     by_rule = target.plural(wanted)
     likely = [_same_ending(unwanted, form, wanted), by_rule, *(wanted + ending for ending in target.endings)]
     if len(form) < len(unwanted):
-        likely = [_same_ending(unwanted, form, wanted), *_singulars(wanted, target)]
+        # Where no plural is taken back, but say a genitive, a wanted word without its ending is bare already.
+        singulars = _singulars(wanted, target) if target.plural(form) == unwanted else []
+        likely = [_same_ending(unwanted, form, wanted), *singulars]
     known = {one: len(association.with_target(one)) for one in likely if one and one != wanted}
     best = max(known, key=lambda one: known[one], default=wanted)  # the first of equals
     if known.get(best):
