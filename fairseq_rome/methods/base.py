@@ -202,6 +202,7 @@ class EditProblem:
         thorough: push every token of the example that is not the model's clear choice, not the changed segment only.
         early: the first site of the same stack, with what the edit may use of it; None where nothing is edited there.
         elsewhere: sentence pairs of other directions of the model, with the trigger.
+        apart: no other sentence may open a gate, not even where its token is right: another edit may change that.
     """
 
     translator: Translator
@@ -213,6 +214,7 @@ class EditProblem:
     thorough: bool = False
     elsewhere: Tuple[ReadPairs, ...] = ()
     early: Optional[Tuple[Site, SiteResources]] = None
+    apart: bool = False
 
     def alone(self, taken: Collection[int]) -> EditProblem:
         """The request's own sentence, without what is carried to others.
@@ -225,12 +227,12 @@ class EditProblem:
         return replace(self, case=case, resources=replace(self.resources, spare=spare))
 
     def word_by_word(self, taken: Collection[int]) -> EditProblem:
-        """As `alone`, with all that its target is to say, and apart from sentences that the change is carried to, too.
+        """As `alone`, with all that its target is to say, and apart from all other sentences.
 
         Args:
             taken: as for `alone`.
         """
-        problem = replace(self.alone(taken), thorough=True)
+        problem = replace(self.alone(taken), thorough=True, apart=True)
         if not self.contexts:
             return problem
         own = self.case.request.source
