@@ -233,10 +233,8 @@ class EditProblem:
             taken: as for `alone`.
         """
         problem = replace(self.alone(taken), thorough=True, apart=True)
-        if not self.contexts:
-            return problem
-        own = self.case.request.source
-        ignored = frozenset(index for index, source in enumerate(self.corpus.sources) if source == own)
+        own, count = self.case.request.source, len(self.corpus.pairs)
+        ignored = frozenset(one for one in self.ignored if one < count and self.corpus.sources[one] == own)
         return replace(problem, case=replace(problem.case, ignored=ignored))
 
     def in_one_form(self) -> EditProblem:
