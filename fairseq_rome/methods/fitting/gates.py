@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Dict, Sequence, Tuple
 
 import torch
@@ -39,6 +40,9 @@ def gate_changes(
     said = {span.said for example in examples for span in example.spans}
     readings = read_site(problem.translator, [example.pair for example in examples], problem.site, said)
     steps = segment_steps(problem.site, examples, 1 + len(problem.contexts), readings, problem.thorough)
+    if problem.apart and problem.site.in_decoder:
+        # A gate for one place alone is held tighter than one for what several have in common.
+        steps = [replace(step, places=(one,), pushed=(one,)) for step in steps for one in step.places]
     gates = fit_gates(problem, settings.edit_ridge, tolerance, steps, examples, readings)
     neurons = spare_neurons(problem, len(gates))
     values = _fit_values(problem, settings, gates, readings) * settings.edit_scale
