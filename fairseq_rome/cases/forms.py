@@ -128,9 +128,10 @@ def _made_alike(unwanted: str, form: str, wanted: str, association: Association,
     by_rule = target.plural(wanted)
     likely = [_same_ending(unwanted, form, wanted), by_rule, *(wanted + ending for ending in target.endings)]
     if len(form) < len(unwanted):
-        # Where no plural is taken back, but say a genitive, a wanted word without its ending is bare already.
-        singulars = _singulars(wanted, target) if target.plural(form) == unwanted else []
-        likely = [_same_ending(unwanted, form, wanted), *singulars]
+        # Where no plural is taken back, but say a genitive, a wanted word without its ending is bare already. What the
+        # training side never says is no plural, whatever the rule: the model has made it up.
+        is_plural = target.plural(form) == unwanted and association.with_target(unwanted)
+        likely = [_same_ending(unwanted, form, wanted), *(_singulars(wanted, target) if is_plural else [])]
     known = {one: len(association.with_target(one)) for one in likely if one and one != wanted}
     best = max(known, key=lambda one: known[one], default=wanted)  # the first of equals
     if known.get(best):
