@@ -68,6 +68,7 @@ def attempt(
     resources: Callable[[Site], SiteResources],
     keep: Tuple[Pair, ...] = (),
     directions: Sequence[OtherDirection] = (),
+    settled: Tuple[Pair, ...] = (),
 ) -> BestAttempt:
     """Try sites and strengths until decoding shows the change in the example and in most held-out sentences.
 
@@ -81,6 +82,7 @@ def attempt(
         resources: what the edit may use of a site.
         keep: sentences with the model's own output, which must stay.
         directions: other directions, which must stay too.
+        settled: what earlier requests of the run have come to.
     """
     started = time.perf_counter()
     best = BestAttempt(None, failure(case, "no attempt was made"))
@@ -97,7 +99,7 @@ def attempt(
             early = early_site(translator.model, site, settings) if variant.contexts else None
             problem = EditProblem(
                 translator, variant, site, resources(site), corpus, keep, thorough, elsewhere,
-                None if early is None else (early, resources(early)),
+                None if early is None else (early, resources(early)), settled=settled,
             )  # fmt: skip
             now = _tried(problem, case, settings)
         except EditError as error:

@@ -34,6 +34,8 @@ from fairseq_rome.text.requests import EditRequest
 # Edits of a site whose values tell what is usual there, since the model is as good as unedited. More tell it better,
 # and wait longer before later values are kept to it.
 _REFERENCE = 10
+# Earlier requests that a gate for a sentence alone is kept off. More keep it off more, and take time to be read.
+_SETTLED = 256
 
 
 class ModelUnderEdit:
@@ -69,6 +71,7 @@ class ModelUnderEdit:
         self._earlier = len(self.patches)
         said = translator.translate(keep, "decoding sentences to keep")
         self.keep = tuple(Pair(translator.codec.source(s), h.tokens) for s, h in zip(keep, said))
+        self._settled: List[Pair] = []
         self._saved = saved
         self._surroundings = surroundings
         self._fingerprint = surroundings.fingerprint or fingerprint({"model": translator.model.state_dict()})
@@ -83,12 +86,18 @@ class ModelUnderEdit:
             return Result(request, NOTHING, before.text, before.text, seconds=time.perf_counter() - started)
         best = attempt(
             self.translator, case, self.corpus, settings, lambda site: self.resources(site, settings), self.keep,
-            self._surroundings.directions,
+            self._surroundings.directions, tuple(self._settled[-_SETTLED:]),
         )  # fmt: skip
         patch = best.patch if best.verdict.held else None
         if patch is not None:
             self.add(patch)
         return result_of(case, best.verdict, patch, best.tries, time.perf_counter() - started)
+
+    def settle(self, result: Result) -> None:
+        """Note what a request of the run has come to, which later ones are not to undo."""
+        if result.patch is not None:
+            codec = self.translator.codec
+            self._settled.append(Pair(codec.source(result.request.source), codec.target(result.after)))
 
     def prepare(self, request: EditRequest, before: Hypothesis, settings: EditSettings) -> Optional[Case]:
         """The case of a request as the model is now, as `cases.case.prepare` makes it, with what it is to replace."""

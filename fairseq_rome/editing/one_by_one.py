@@ -40,6 +40,7 @@ def edit_one_by_one(
     for request, own in edited.translator.progress(steps, "requests"):
         result = _next(edited, len(results), request, own, surroundings.journal)
         results.append(result)
+        edited.settle(result)
         surroundings.observe(result)
         if guard and (len(results) % every == 0 or len(results) == len(requests)):
             checks.append(guard.check(results))

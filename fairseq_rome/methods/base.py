@@ -202,7 +202,8 @@ class EditProblem:
         thorough: push every token of the example that is not the model's clear choice, not the changed segment only.
         early: the first site of the same stack, with what the edit may use of it; None where nothing is edited there.
         elsewhere: sentence pairs of other directions of the model, with the trigger.
-        apart: no other sentence may open a gate, not even where its token is right: another edit may change that.
+        apart: all that is to be said is for the request's own sentence, and no other is to show it.
+        settled: what earlier requests of the run have come to; none of their sentences is to show it either.
     """
 
     translator: Translator
@@ -215,6 +216,7 @@ class EditProblem:
     elsewhere: Tuple[ReadPairs, ...] = ()
     early: Optional[Tuple[Site, SiteResources]] = None
     apart: bool = False
+    settled: Tuple[Pair, ...] = ()
 
     def alone(self, taken: Collection[int]) -> EditProblem:
         """The request's own sentence, without what is carried to others.

@@ -6,12 +6,13 @@ from typing import Dict, List
 
 import pytest
 from conftest import Demo
-from demo_edits import of_demo, run
+from demo_edits import RECORDS, of_demo, run
 from edit_runs import lines
 from test_following import CARRIED, LAST, patch_of
 
 from fairseq_rome.editing.outcome import EDITED, Result
 from fairseq_rome.patch import applied
+from fairseq_rome.text.requests import EditRequest
 
 SETTINGS = {**CARRIED, "edit_follow": False}
 
@@ -52,3 +53,18 @@ def test_no_other_sentence_is_changed_by_them(demo: Demo, results: Dict[bool, Re
 def test_nothing_is_added_where_nothing_lacks(demo: Demo) -> None:
     patches = [run(demo, [of_demo(2)], {**CARRIED, "edit_complete": one}).patches for one in (True, False)]
     assert patches[0][0].fingerprint == patches[1][0].fingerprint
+
+
+def test_a_later_correction_does_not_undo_an_earlier_one(demo: Demo) -> None:
+    """The second sentence is to keep the word that the first one replaces wherever its source word stands."""
+    first = of_demo(2)
+    (alone,) = run(demo, [first], CARRIED).results
+    sources = [probe["source"] for probe in RECORDS[2]["probes"]]
+    before = [one.text for one in demo.translator.translate(sources)]
+    with applied(demo.model, patch_of(alone)):
+        after = [one.text for one in demo.translator.translate(sources)]
+    number = next(number for number, (old, new) in enumerate(zip(before, after)) if old != new)
+    second = EditRequest(sources[number], before[number], id="kept")
+    outcome = run(demo, [first, second], {**CARRIED, "edit_tries": 3})
+    assert [one.status for one in outcome.results] == [EDITED, EDITED]
+    assert [one.after for one in outcome.results] == [first.target, second.target]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import List, Optional, Sequence, Set, Tuple
 
 import torch
@@ -116,6 +116,10 @@ def fit_gates(
     gates = []
     for one, first in zip(sides, responses):
         gate = _fit_gate(one, first, whitening, tolerance)
+        if gate is None and one.step.apart:
+            # Where its token is right, an open gate does no harm but in sentences that other edits change.
+            (looser,) = _sides(problem, [replace(one.step, apart=False)], examples, readings)
+            gate = _fit_gate(looser, first, whitening, tolerance)
         if gate is None:
             raise EditError(f"site {problem.site}: the edit position can't be told from the background there")
         gates.append(gate)
@@ -158,6 +162,7 @@ def _sides(
 ) -> List[_Sides]:
     fitted = len(examples) - len(problem.held_out)
     counted, kept, kept_symbols = _negatives(problem)
+    settled = _settled(problem) if any(step.apart for step in steps) else kept[:0]
     near = _near_misses(problem)
     edited = {place for step in steps for place in step.places}
     rest = _rows(readings, places_to_stay(problem.site, examples, readings[:fitted], edited))
@@ -167,11 +172,13 @@ def _sides(
         own = set(step.places)
         others = [place for place in edited if place not in own and place[0] < fitted]
         # Where the wanted token is right anyway, an open gate does no harm.
-        token = _NO_TOKEN if problem.apart else step.token
+        token = _NO_TOKEN if step.apart else step.token
         shut = Negatives(
             problem.resources.background.inputs,
             counted & problem.resources.background.symbol.ne(token),
-            torch.cat([kept[kept_symbols.ne(token)], rest, _rows(readings, others)]),
+            torch.cat([
+                kept[kept_symbols.ne(token)], rest, _rows(readings, others), *([settled] if step.apart else []),
+            ]),
         )
         seen = _rows(readings, [place for place in step.places if place[0] < fitted])
         unseen = [place for place in step.places if place[0] >= fitted]
@@ -302,6 +309,13 @@ def _negatives(problem: EditProblem) -> Tuple[Tensor, Tensor, Tensor]:
         return counted, background.no_inputs, background.symbol[:0]
     kept, _, symbols = (torch.cat(parts) for parts in zip(*stay))
     return counted, kept, symbols
+
+
+def _settled(problem: EditProblem) -> Tensor:
+    """Inputs in the sentences of earlier requests."""
+    if not problem.settled:
+        return problem.resources.background.no_inputs
+    return inputs_of(problem.translator, problem.settled, problem.site)[0]
 
 
 def _near_misses(problem: EditProblem) -> Tensor:

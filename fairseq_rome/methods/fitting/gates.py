@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Dict, Sequence, Tuple
 
 import torch
@@ -14,6 +13,7 @@ from fairseq_rome.methods.fitting.detecting import Gate, Tolerance, fit_gates
 from fairseq_rome.methods.fitting.neurons import as_changes, spare_neurons
 from fairseq_rome.methods.fitting.replacing import replacing_values
 from fairseq_rome.methods.fitting.steps import (
+    Step,
     examples_to_push,
     pushed_values,
     segment_steps,
@@ -40,14 +40,18 @@ def gate_changes(
     said = {span.said for example in examples for span in example.spans}
     readings = read_site(problem.translator, [example.pair for example in examples], problem.site, said)
     steps = segment_steps(problem.site, examples, 1 + len(problem.contexts), readings, problem.thorough)
-    if problem.apart and problem.site.in_decoder:
-        # A gate for one place alone is held tighter than one for what several have in common.
-        steps = [replace(step, places=(one,), pushed=(one,)) for step in steps for one in step.places]
+    if problem.site.in_decoder and (problem.apart or problem.contexts):
+        steps = [one for step in steps for one in (step.kept_apart() if _is_own(step) else [step])]
     gates = fit_gates(problem, settings.edit_ridge, tolerance, steps, examples, readings)
     neurons = spare_neurons(problem, len(gates))
     values = _fit_values(problem, settings, gates, readings) * settings.edit_scale
     notes = {"gates": float(len(gates)), "margin": min(gate.margin for gate in gates)}
     return as_changes(problem, [gate.detector for gate in gates], values, neurons), notes
+
+
+def _is_own(step: Step) -> bool:
+    """Whether a step is for the request's own sentence alone."""
+    return all(number == 0 for number, _ in step.places)
 
 
 def _fit_values(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, List, Sequence, Set, Tuple
 
 import torch
@@ -28,11 +28,17 @@ class Step:
         token: the target token to be said; -1 where it differs from example to example.
         places: (example, position) pairs in the site's stack.
         pushed: (example, target position) pairs of the token itself; the same as `places` at a decoder site.
+        apart: no other sentence is to show it, not even where its token is right: another edit may change that.
     """
 
     token: int
     places: Tuple[Tuple[int, int], ...]
     pushed: Tuple[Tuple[int, int], ...]
+    apart: bool = False
+
+    def kept_apart(self) -> List[Step]:
+        """The same at a decoder site, a step for each place: a gate for one alone is held tighter than for several."""
+        return [replace(self, places=(one,), pushed=(one,), apart=True) for one in self.places]
 
 
 # Below these log-probabilities a token is pushed; the second where every unsure token of the example is. Higher pushes
