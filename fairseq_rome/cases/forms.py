@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from fairseq_rome.cases.association import Association
+from fairseq_rome.cases.association import Association, word_check
 from fairseq_rome.text.languages.profile import LanguageProfile
 from fairseq_rome.text.words import is_unspaced, words
 
@@ -130,7 +130,7 @@ def _made_alike(unwanted: str, form: str, wanted: str, association: Association,
     if len(form) < len(unwanted):
         # Where no plural is taken back, but say a genitive, a wanted word without its ending is bare already. What the
         # training side never says is no plural, whatever the rule: the model has made it up.
-        is_plural = target.plural(form) == unwanted and association.with_target(unwanted)
+        is_plural = target.plural(form) == unwanted and word_check(association.corpus)(unwanted)
         likely = [_same_ending(unwanted, form, wanted), *(_singulars(wanted, target) if is_plural else [])]
     known = {one: len(association.with_target(one)) for one in likely if one and one != wanted}
     best = max(known, key=lambda one: known[one], default=wanted)  # the first of equals
