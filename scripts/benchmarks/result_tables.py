@@ -44,9 +44,11 @@ class Table:
         return list(found.values())
 
     def drawn(self, records: Sequence[Record]) -> str:
-        """The table in Markdown."""
-        lines = [[column.heading for column in self.columns], ["---"] * len(self.columns)]
-        lines += [[column.cell(figures) for column in self.columns] for figures in self.rows(records)]
+        """The table in Markdown, without columns that have nothing in any row."""
+        rows = self.rows(records)
+        columns = [column for column in self.columns if not rows or any(map(column.cell, rows))]
+        lines = [[column.heading for column in columns], ["---"] * len(columns)]
+        lines += [[column.cell(figures) for column in columns] for figures in rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
