@@ -89,14 +89,14 @@ def attempt(
     sites = sites_for(translator, case, settings)
     variants = _variants(case) if method_named(settings.method).at_site else [(case, False)]
     options = [(site, variant) for site in sites for variant in variants][: settings.edit_tries]
-    early_sites = [early_site(translator.model, site, settings) for site in sites] if case.contexts else []
-    tried = [one for one in (*early_sites, *(site for site, _ in options)) if one is not None]
-    elsewhere = _elsewhere(translator, case.trigger, directions, tried)
+    early_sites = {site: early_site(translator.model, site, settings) for site, _ in options}
+    read = [one for one in (*early_sites.values(), *early_sites) if one is not None]
+    elsewhere = _elsewhere(translator, case.trigger, directions, read if case.contexts else list(early_sites))
     best_problem: Optional[EditProblem] = None
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):
         problem = None
         try:
-            early = early_site(translator.model, site, settings) if variant.contexts else None
+            early = early_sites[site] if variant.contexts else None
             problem = EditProblem(
                 translator, variant, site, resources(site), corpus, keep, thorough, elsewhere,
                 None if early is None else (early, resources(early)), settled=settled,
@@ -104,9 +104,9 @@ def attempt(
             now = _tried(problem, case, settings)
         except EditError as error:
             now = BestAttempt(None, failure(case, str(error)))
-        if best.better(now) is now:
-            best_problem = problem
-        best = replace(best.better(now), tries=tries)
+        better = best.better(now)
+        best_problem = problem if better is now else best_problem
+        best = replace(better, tries=tries)
         if best.good_enough:
             break
     if best_problem is not None and best.verdict.held:
