@@ -26,8 +26,10 @@ _BESIDE = 16
 # smallest divergence there.
 _RIDGE = 0.1
 # How many times a gate's response may be lifted so that the neurons beside it are shut where it is. The gate itself
-# takes off again what this adds, so that more costs exactness; a gate that needs more lies too near to other states.
-_MOST_LIFT, _SLACK = 50.0, 1.1
+# takes off again what this adds, so that more costs exactness, most of all in half precision; a gate that needs more
+# lies too near to other states. Of 458 sentences with natural corrections of Multi30k and --widen 381 instead of 366
+# changed cleanly with 1000 instead of 50, and 376 with all that is written rounded to half precision.
+_MOST_LIFT, _SLACK = 1000.0, 1.1
 
 
 class WordRead(NamedTuple):
