@@ -36,7 +36,7 @@ from public_models import (
 from result_records import append_rows, origin
 from tqdm import tqdm
 
-from fairseq_rome import EditSettings, Outcome
+from fairseq_rome import EditSettings, Outcome, Result
 from fairseq_rome.cases.association import word_check
 from fairseq_rome.editing.other_sentences import before_and_after
 from fairseq_rome.errors import EditError
@@ -44,6 +44,7 @@ from fairseq_rome.host.certificate import Certificate
 from fairseq_rome.patch import Patch
 
 MULTI30K = "multi30k"
+RIGHTLY, WRONGLY = "rightly", "wrongly"
 _CONTEXTS = 40
 # Megabytes of what the unedited model says and visits: all that a run of this script decodes.
 _REMEMBERED = 1000
@@ -53,7 +54,8 @@ _SHARES = (
     ("elsewhere", "elsewhere_identical", "elsewhere"),
 )  # fmt: skip
 _HEADER = (
-    "", "requests", "efficacy", "exact", "generalisation", "clean", "unrelated", "other directions", "s an edit",
+    "", "requests", "carried", "efficacy", "exact", "generalisation", "clean", "unrelated", "other directions",
+    "s an edit",
 )  # fmt: skip
 
 
@@ -181,6 +183,7 @@ def judged(
         "seconds": made.seconds, "reason": made.reason or (result.reason if result else ""),
         "understood": [result.difference.unwanted, result.difference.wanted] if result and result.difference else None,
         "trigger": result.trigger if result else "", "evidence": result.evidence if result else "",
+        "carried": _carried(correction, result),
         "said": after[source],
         "unclean": [
             (one, before[one], after[one])
@@ -191,27 +194,39 @@ def judged(
     }  # fmt: skip
 
 
+def _carried(correction: Correction, result: Optional[Result]) -> str:
+    """Whether a change was carried to other sentences, and whether that was the point of the correction."""
+    if result is None or not result.evidence or result.difference is None:
+        return ""
+    return RIGHTLY if correction.is_point(result.difference) else WRONGLY
+
+
 def table(records: Sequence[Dict[str, Any]]) -> str:
-    """A row for each direction, file and form; requests that were right before do not count."""
+    """A row for each direction, file, form and settings; requests that were right before do not count."""
     lines = ["| " + " | ".join(_HEADER) + " |", "|---" * len(_HEADER) + "|"]
     counted = [one for one in records if one["wrong_before"]]
-    keys = list(dict.fromkeys((one["bed"], one["file"], one["form"]) for one in counted))
+    keys = list(dict.fromkeys(map(_key, counted)))
     for key in keys:
-        lines.append(_row(" ".join(key), [one for one in counted if (one["bed"], one["file"], one["form"]) == key]))
-    for file, form in dict.fromkeys(key[1:] for key in keys if key[0] != MULTI30K):
-        group = [one for one in counted if one["bed"] != MULTI30K and (one["file"], one["form"]) == (file, form)]
-        lines.append(_row(f"all directions {file} {form}", group))
+        lines.append(_row(" ".join(key), [one for one in counted if _key(one) == key]))
+    for kind in dict.fromkeys(key[1:] for key in keys if key[0] != MULTI30K):
+        group = [one for one in counted if one["bed"] != MULTI30K and _key(one)[1:] == kind]
+        lines.append(_row(f"all directions {' '.join(kind)}", group))
     return "\n".join(lines)
+
+
+def _key(record: Dict[str, Any]) -> Tuple[str, str, str]:
+    """What a row of a table is told by: the direction, the file, and how a request is given and edited."""
+    return record["bed"], record["file"], " ".join((record["form"], *record["settings"]))
 
 
 def figures(records: Sequence[Dict[str, Any]]) -> List[Dict[str, Any]]:
     """The figures of each row of the table of results: shares with their intervals, None where nothing was counted."""
     counted = [one for one in records if one["wrong_before"]]
-    keys = list(dict.fromkeys((one["bed"], one["file"], one["form"]) for one in counted))
     rows = []
-    for bed, file, form in keys:
-        group = [one for one in counted if (one["bed"], one["file"], one["form"]) == (bed, file, form)]
-        row: Dict[str, Any] = {"bed": bed, "file": file, "form": form, "requests": len(group)}
+    for key in dict.fromkeys(map(_key, counted)):
+        group = [one for one in counted if _key(one) == key]
+        row: Dict[str, Any] = {**dict(zip(("bed", "file", "form"), key)), "requests": len(group)}
+        row["carried"] = [sum(one["carried"] == way for one in group) for way in (RIGHTLY, WRONGLY)]
         for name, part, whole in _SHARES:
             found = sum(one[part] for one in group), sum(one[whole] for one in group) if whole else len(group)
             row[name] = [round(one, 4) for one in (found[0] / found[1], *interval(*found))] if found[1] else None
@@ -224,7 +239,7 @@ def spread(records: Sequence[Dict[str, Any]]) -> str:
     groups: Dict[Tuple[str, str, str], List[Dict[str, Any]]] = {}
     for one in records:
         if one["wrong_before"] and one["probes"]:
-            groups.setdefault((one["bed"], one["form"], one["id"].partition("@")[0]), []).append(one)
+            groups.setdefault((one["bed"], _key(one)[2], one["id"].partition("@")[0]), []).append(one)
     several = {key: group for key, group in groups.items() if len(group) > 1}
     if not several:
         return ""
@@ -244,7 +259,8 @@ def _row(name: str, group: Sequence[Dict[str, Any]]) -> str:
 
     shares = [share(part, whole) for _, part, whole in _SHARES]
     seconds = sum(one["seconds"] for one in group) / len(group)
-    cells: Tuple[str, ...] = (name, str(len(group)), *shares, f"{seconds:.0f}")
+    carried = ", ".join(f"{sum(one['carried'] == way for one in group)} {way}" for way in (RIGHTLY, WRONGLY))
+    cells: Tuple[str, ...] = (name, str(len(group)), carried, *shares, f"{seconds:.0f}")
     return "| " + " | ".join(cells) + " |"
 
 

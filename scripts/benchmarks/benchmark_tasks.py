@@ -33,10 +33,10 @@ from fairseq_rome.workbench.specs import EvaluationOptions
 ROOT = Path(__file__).resolve().parents[2]
 Record = Dict[str, Any]
 _HEADER = (
-    "task", "requests", "wrong before", "fixed", "checker objects", "probes hold", "near misses same", "others same",
-    "s an edit",
+    "task", "requests", "wrong before", "fixed", "checker objects", "probes hold", "and cleanly", "near misses same",
+    "others same", "s an edit",
 )  # fmt: skip
-_SUMMED = ("fixed", "probes_held", "probes", "near_same", "near", "others_same", "others")
+_SUMMED = ("fixed", "probes_held", "probes_clean", "probes", "near_same", "near", "others_same", "others")
 
 
 class Tasks:
@@ -102,6 +102,7 @@ def record_of(judged: Evaluation, seconds: float, unedited: str) -> Record:
         "id": request.id, "task": request.task, "wrong": request.wrong_before, "fixed": request.holds,
         "exact": request.exact, "fault_before": request.fault_before, "fault_after": request.fault_after,
         "probes": len(probes), "probes_held": sum(probe.holds for probe in probes),
+        "probes_clean": sum(probe.holds and probe.clean for probe in probes),
         "near": len(near), "near_same": sum(not one.changed for one in near),
         "others": sum(one.unrelated for one in sets),
         "others_same": sum(one.unrelated - len(one.broken) for one in sets),
@@ -114,7 +115,10 @@ def figures(records: Sequence[Record]) -> List[Record]:
     rows = []
     for (label, task), group in sorted(_groups(records).items()):
         wrong = [record for record in group if record["wrong"]]
-        sums = {name: _sum(wrong, name) for name in _SUMMED}
+        sums: Record = {name: _sum(wrong, name) for name in _SUMMED}
+        for whole in ("probes", "near"):
+            if not sums[whole]:
+                sums.update((name, None) for name in _SUMMED if name.startswith(whole))
         rows.append({
             "task": task, "origin": label, "requests": len(wrong), **sums,
             "objections": _objections(wrong, "fault_before"), "objections_after": _objections(wrong, "fault_after"),
@@ -135,6 +139,7 @@ def _row(label: str, task: str, group: Sequence[Record]) -> Tuple[str, ...]:
     return (
         f"{task}, {label}", str(len(group)), str(len(wrong)), _of(wrong, "fixed", len(wrong)),
         f"{objects[0]}, then {objects[1]}", _of(wrong, "probes_held", _sum(wrong, "probes")),
+        _of(wrong, "probes_clean", _sum(wrong, "probes")),
         _of(wrong, "near_same", _sum(wrong, "near")), _of(wrong, "others_same", _sum(wrong, "others")),
         f"{_median(group):.1f}",
     )  # fmt: skip

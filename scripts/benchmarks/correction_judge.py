@@ -105,6 +105,13 @@ class Correction:
         """Whether it does, and is otherwise what it was."""
         return is_clean(before, after, self.difference, self.endings, is_word)
 
+    def is_point(self, difference: Difference) -> bool:
+        """Whether a change is the point of the correction, in one of its forms."""
+        sides = (
+            (difference.unwanted, self.difference.unwanted_forms), (difference.wanted, self.difference.wanted_forms)
+        )  # fmt: skip
+        return all(count(text, forms, self.endings) > 0 for text, forms in sides)
+
     def concerned(self, before: str) -> bool:
         """Whether an output shows what is wrong, so that the sentence counts."""
         return count(before, self.difference.unwanted_forms, self.endings) > 0

@@ -67,12 +67,19 @@ def _spread(name: str, form: str = "{:.3f}") -> Callable[[Figures], str]:
 
 
 def _of(part: str, whole: str) -> Callable[[Figures], str]:
-    return lambda figures: "" if figures.get(whole) is None else f"{figures[part]:,g} of {figures[whole]:,}"
+    return lambda figures: (
+        "" if None in (figures.get(part), figures.get(whole)) else f"{figures[part]:,g} of {figures[whole]:,}"
+    )
 
 
 def _pair(name: str) -> Callable[[Figures], str]:
     """How many of how many, where one figure holds both; empty where nothing was counted."""
     return lambda figures: f"{figures[name][0]:,} of {figures[name][1]:,}" if figures[name][1] else ""
+
+
+def _both(name: str) -> Callable[[Figures], str]:
+    """Two counts; empty where they were not taken."""
+    return lambda figures: ", ".join(map(str, figures.get(name) or ()))
 
 
 def _with_interval(figures: Figures) -> str:
@@ -128,6 +135,7 @@ TABLES: Dict[str, Table] = {
             Column("fixed", _number("fixed")),
             Column("checker", lambda figures: f"{figures['objections']}, then {figures['objections_after']}"),
             Column("probes hold", _of("probes_held", "probes")),
+            Column("and cleanly", _of("probes_clean", "probes")),
             Column("near misses same", _of("near_same", "near")),
             Column("others same", _others),
             Column("s an edit", _number("seconds", "{:.1f}")),
@@ -138,6 +146,7 @@ TABLES: Dict[str, Table] = {
         (
             Column("requests", lambda figures: f"{figures['requests']} {figures['file']}, {figures['bed']}"),
             Column("given", _number("form")),
+            Column("carried rightly, wrongly", _both("carried")),
             Column("efficacy", _share("efficacy", "{:.2f}")),
             Column("exact match", _share("exact", "{:.2f}")),
             Column("generalisation", _share("generalisation", "{:.3f}", interval=True)),

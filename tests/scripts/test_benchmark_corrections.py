@@ -90,7 +90,7 @@ def test_a_change_is_shown_by_other_sentences() -> None:
 def test_the_spread_over_examples() -> None:
     def record(name: str, clean: int, **changes: Any) -> Dict[str, Any]:
         shares = {"held": True, "general": 4, "clean": clean, "probes": 4, "wrong_before": True}
-        return {"bed": "multi30k", "form": "trigger", "id": name, **shares, **changes}
+        return {"bed": "multi30k", "file": "term", "form": "trigger", "settings": [], "id": name, **shares, **changes}
 
     several = [record("dog", 4), record("dog@1", 1, general=2, held=False), record("dog@2", 3), record("cat", 4)]
     assert benchmark.spread(several).splitlines()[2:] == [
@@ -115,9 +115,16 @@ def test_intervals(part: int, whole: int, low: float, high: float) -> None:
     assert judge.interval(part, whole) == pytest.approx((low, high), abs=1e-4)
 
 
+def test_the_point_counts_in_its_forms() -> None:
+    point = correction(unwanted="Auto", wanted="Wagen")
+    told = [("Auto", "Wagen"), ("Autos", "Wagens"), ("Das Auto", "Der Wagen"), ("Auto", "Bus"), ("Haus", "Wagen")]
+    assert [point.is_point(judge.Difference(*one)) for one in told] == [True, True, True, False, False]
+
+
 def record(name: str, **changes: Any) -> Dict[str, Any]:
     found = {
-        "bed": "es", "file": "term", "form": "trigger", "id": name, "settings": [], "wrong_before": True, "held": True,
+        "bed": "es", "file": "term", "form": "trigger", "id": name, "settings": [], "carried": "", "wrong_before": True,
+        "held": True,
         "exact": False, "probes": 4, "general": 3, "clean": 2, "unrelated": 10, "identical": 9, "elsewhere": 5,
         "elsewhere_identical": 5, "seconds": 3.0,
     }  # fmt: skip
@@ -133,27 +140,32 @@ def rows(*records: Dict[str, Any]) -> Dict[str, Any]:
 
 def test_a_row_adds_up_its_requests() -> None:
     found = rows(
-        record("a"),
-        record("b", held=False, probes=0, general=0, clean=0, identical=6, seconds=6.0),
+        record("a", carried="wrongly"),
+        record("b", carried="rightly", held=False, probes=0, general=0, clean=0, identical=6, seconds=6.0),
         record("right already", wrong_before=False, held=False, seconds=600.0),
         record("c", form="bare", exact=True),
         record("d", bed="zh", clean=1),
         record("e", bed="multi30k", elsewhere=0, elsewhere_identical=0),
+        record("f", bed="multi30k", settings=["widen=true"]),
     )
     assert list(found) == [
         "es term trigger", "es term bare", "zh term trigger", "multi30k term trigger",
+        "multi30k term trigger widen=true",
         "all directions term trigger", "all directions term bare",
     ]  # fmt: skip
-    assert found["es term trigger"] == ["2", "0.5000", "0.0000", "0.7500", "0.5000", "0.7500", "1.0000", "4"]
-    assert found["es term bare"] == ["1", "1.0000", "1.0000", "0.7500", "0.5000", "0.9000", "1.0000", "3"]
+    carried, *shares = found["es term trigger"][1:]
+    assert carried == "1 rightly, 1 wrongly"
+    assert shares == ["0.5000", "0.0000", "0.7500", "0.5000", "0.7500", "1.0000", "4"]
+    assert found["es term bare"][2:] == ["1.0000", "1.0000", "0.7500", "0.5000", "0.9000", "1.0000", "3"]
     # Multi30k is no direction, and has no other ones.
-    together = ["3", "0.6667", "0.0000", "0.7500", "0.3750", "0.8000", "1.0000", "4"]
+    together = ["3", "1 rightly, 1 wrongly", "0.6667", "0.0000", "0.7500", "0.3750", "0.8000", "1.0000", "4"]
     assert found["all directions term trigger"] == together
-    assert found["multi30k term trigger"][6] == ""
+    assert found["multi30k term trigger"][7] == ""
 
 
 def test_rows_for_the_page_of_results() -> None:
-    (row,) = benchmark.figures([record("a"), record("b"), record("c", wrong_before=False)])
+    (row,) = benchmark.figures([record("a"), record("b", carried="wrongly"), record("c", wrong_before=False)])
+    assert row["carried"] == [0, 1]
     assert {name: row[name] for name in ("bed", "file", "form", "requests", "seconds")} == {
         "bed": "es", "file": "term", "form": "trigger", "requests": 2, "seconds": 3,
     }  # fmt: skip
@@ -215,4 +227,5 @@ def test_what_is_in_the_results_is_not_done_again(
     benchmark.main([*command, "--every", "2", "--set", "edit_tries=1"])
     assert done == ["a", "b", "c", "a", "c"]
     assert len(benchmark.records_of(tmp_path / "results.jsonl")) == 5
-    assert "| es term trigger | 5 |" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "| es term trigger | 3 |" in out and "| es term trigger edit_tries=1 | 2 |" in out

@@ -53,15 +53,19 @@ def test_rankings_are_held_against_what_decoding_shows() -> None:
 def test_the_table_of_tasks_counts_what_was_wrong() -> None:
     one = {
         "label": "mined", "id": "a", "task": "number", "wrong": True, "fixed": True, "exact": True,
-        "fault_before": "x", "fault_after": None, "probes": 4, "probes_held": 3, "near": 0, "near_same": 0,
-        "others": 10, "others_same": 9, "seconds": 1.0,
+        "fault_before": "x", "fault_after": None, "probes": 4, "probes_held": 3, "probes_clean": 2, "near": 0,
+        "near_same": 0, "others": 10, "others_same": 9, "seconds": 1.0,
     }  # fmt: skip
     right = {**one, "id": "b", "wrong": False, "seconds": 3.0}
-    row = "| number, mined | 2 | 1 | 1 of 1 (100.0%) | 1, then 0 | 3 of 4 (75.0%) |  | 9 of 10 (90.0%) | 3.0 |"
+    row = (
+        "| number, mined | 2 | 1 | 1 of 1 (100.0%) | 1, then 0 | 3 of 4 (75.0%) | 2 of 4 (50.0%) |  | 9 of 10 (90.0%) "
+        "| 3.0 |"
+    )
     assert tasks.table([one, right]).splitlines()[2] == row
     assert tasks.figures([one, right]) == [{
         "task": "number", "origin": "mined", "requests": 1, "fixed": 1, "objections": 1, "objections_after": 0,
-        "probes_held": 3, "probes": 4, "near_same": 0, "near": 0, "others_same": 9, "others": 10, "seconds": 3.0,
+        "probes_held": 3, "probes_clean": 2, "probes": 4, "near_same": None, "near": None,
+        "others_same": 9, "others": 10, "seconds": 3.0,
     }]  # fmt: skip
 
 
@@ -87,4 +91,4 @@ def test_a_request_without_an_edit_is_no_success(
         assert record["wrong"] and not record["fixed"] and record["unedited"]
         assert (record["probes"], record["probes_held"]) == (2, 0)
     row = capsys.readouterr().out.splitlines()[-1]
-    assert row.startswith("| term, mined | 2 | 2 | 0 of 2 (0.0%) | 2, then 2 | 0 of 4 (0.0%) |  |  | ")
+    assert row.startswith("| term, mined | 2 | 2 | 0 of 2 (0.0%) | 2, then 2 | 0 of 4 (0.0%) | 0 of 4 (0.0%) |  |  | ")
