@@ -9,7 +9,7 @@ from fairseq_rome.cases.case_settings import CaseSettings
 from fairseq_rome.cases.hunk_reading import Reading, Sides
 from fairseq_rome.cases.same_changes import SameChanges
 from fairseq_rome.text.requests import EditRequest
-from fairseq_rome.text.words import contains_trigger
+from fairseq_rome.text.words import contains_trigger, words
 
 NAMED, CONTEXTS, REQUESTS, TIED, ASKED = "named", "contexts", "{} requests", "training side", "asked for"
 """What speaks for carrying a change to other sentences; `REQUESTS` with how many requests make it."""
@@ -69,9 +69,14 @@ def strongest(readings: Sequence[Reading], chosen: Sequence[int]) -> Optional[in
 
 
 def _is_tied(reading: Reading, sides: Sides) -> bool:
-    """Whether the training side ties the unwanted text to the trigger, and hardly ever says the wanted one for it."""
+    """Whether the training side ties the unwanted text to the trigger, and hardly ever says the wanted one for it.
+
+    Where nothing but words of grammar comes, the sentence is built otherwise: the word stands elsewhere now, or a
+    clause has opened.
+    """
     common = len(sides.association.with_source(reading.trigger)) > _TOO_COMMON * len(sides.association)
-    return reading.dice >= _TIED and reading.usual <= _VARIATION and not common
+    built = bool(reading.wanted) and all(map(sides.grammar_in_target, words(reading.wanted)))
+    return reading.dice >= _TIED and reading.usual <= _VARIATION and not common and not built
 
 
 def _surprise(trigger: str, request: EditRequest, making: Collection[str], sides: Sides) -> float:

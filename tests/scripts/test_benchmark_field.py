@@ -19,8 +19,9 @@ curves = script("benchmark_curves")
 RECORD: Dict[str, Any] = {
     "bed": "multi30k", "file": "term", "form": "trigger", "id": "dog", "settings": ["method=knn"], "method": "knn",
     "carried": "", "wrong_before": True, "held": True, "exact": False, "probes": 4, "general": 3, "clean": 2,
-    "unrelated": 10, "identical": 9, "elsewhere": 0, "elsewhere_identical": 0, "near": 5, "near_same": 4, "delta_bleu": -0.2, "p": 0.04,
-    "slower": 1.1, "bytes": 2048, "edited": True, "seconds": 4.0, "first_seconds": 10.0, "first_mb": 300.4,
+    "unrelated": 10, "identical": 9, "elsewhere": 0, "elsewhere_identical": 0, "near": 5, "near_same": 4,
+    "delta_bleu": -0.2, "p": 0.04, "slower": 1.1, "bytes": 2048, "edited": True,
+    "seconds": 4.0, "first_seconds": 10.0, "first_mb": 300.4,
 }  # fmt: skip
 REFUSED = {
     **RECORD, "id": "cat", "held": False, "general": 0, "clean": 0, "identical": 10, "near_same": 5, "delta_bleu": 0.0,
