@@ -139,10 +139,12 @@ def _is_another(before: str, target: str) -> bool:
 def _whole(request: EditRequest, difference: Difference, settings: CaseSettings) -> Understanding:
     """All that differs as one change; a trigger is named for the sake of other sentences, whatever the change is.
 
-    It is not carried where the request keeps a part of it for its own sentence.
+    It is not carried where the request keeps a part of it for its own sentence, or where the trigger is all of its
+    source and no context holds it: what the model says of a bare word tells nothing of sentences.
     """
     trigger = request.trigger or ""
     kept = settings.edit_carry == "none" or not all(one.carry for one in request.hunks)
+    kept = kept or (trigger.strip().lower() == request.source.strip().lower() and not request.contexts)
     evidence = "" if kept or not trigger else NAMED
     return Understanding(difference, trigger, (trigger,) if trigger else (), evidence)
 
