@@ -16,8 +16,8 @@ from fairseq_rome.host.examples import Example, changed_whole, make_example
 from fairseq_rome.text.segments import Difference, correct, is_whole
 from fairseq_rome.text.words import contains_trigger, count, mentions, words
 
-# Share of the sentences that make examples below which it is no guide to how many more to decode; and the fewest of
-# them, which together take little longer than one.
+# Share of the sentences that make examples below which it is no guide to how many more to decode, and with which as
+# many as it would take are decoded at most; and the fewest of them, which together take little longer than one.
 _LEAST_LIKELY, _LEAST_DECODED = 0.25, 8
 
 
@@ -27,7 +27,8 @@ def self_corrected(
     """Examples from unlabelled sources: each is decoded, and the unwanted segment of the output replaced.
 
     Sources without the trigger, and outputs without the unwanted segment, are left out, and so are those in
-    which it stands more often than the trigger: there another source word may rightly give it.
+    which it stands more often than the trigger: there another source word may rightly give it. Where the first ones
+    make no example, none of the others is decoded: of a segment of many words that would be in vain.
 
     Args:
         translator: the model.
@@ -37,9 +38,10 @@ def self_corrected(
         most: examples at most.
     """
     chosen = [source for source in dict.fromkeys(sources) if not triggers or contains_trigger(source, triggers)]
+    chosen = chosen[: math.ceil(most / _LEAST_LIKELY)]
     examples: List[Example] = []
     done, step = 0, most
-    while len(examples) < most and done < len(chosen):
+    while len(examples) < most and done < len(chosen) and (examples or not done):
         part = chosen[done : done + step]
         for source, before in zip(part, translator.translate(part, "decoding contexts")):
             example = _corrected(translator.codec, source, before, difference, triggers)

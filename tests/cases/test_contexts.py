@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.codec import content
 from fairseq_rome.host.corpus import Corpus, load_corpus
-from fairseq_rome.host.decoding import Hypothesis
+from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.examples import Example, Span, make_example
 from fairseq_rome.text.segments import Difference, Endings
 from fairseq_rome.text.words import contains_trigger, count
@@ -163,6 +163,21 @@ def test_self_corrected_examples(demo: Any) -> None:
     assert self_corrected(demo.translator, [], difference, ("dollars",), 8) == []
     free = self_corrected(demo.translator, sources[:1], difference, (), 8)
     assert [example.source for example in free] == sources[:1]
+
+
+def test_no_more_is_decoded_in_vain(demo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = next(one for one in requests() if one["id"] == "number-dollars")
+    decoded: List[str] = []
+    translate = Translator.translate
+
+    def counted(self: Translator, sources: Sequence[str], label: str) -> List[Hypothesis]:
+        decoded.extend(sources)
+        return translate(self, sources, label)
+
+    monkeypatch.setattr(Translator, "translate", counted)
+    assert len(request["contexts"]) > 4
+    assert self_corrected(demo.translator, request["contexts"], Difference("Pfund", "Dollar"), ("dollars",), 4) == []
+    assert decoded == request["contexts"][:4]
 
 
 def test_another_word_may_rightly_give_the_unwanted_segment(demo: Any) -> None:
