@@ -206,8 +206,11 @@ def _more_examples(
     sources += [corpus.sources[index] for index in others]
     most = settings.edit_contexts
     whole = is_whole(before, difference)
-    decode = said_otherwise if whole else self_corrected
-    decoded = decode(translator, sources, difference, triggers, most)
+    if whole:
+        # A word that is named as wanted may come in other sentences; the request's own sentence may not.
+        decoded = said_otherwise(translator, sources, replace(difference, wanted=request.target), triggers, most)
+    else:
+        decoded = self_corrected(translator, sources, difference, triggers, most)
     parts = len(decoded) // _HELD_OUT_PARTS if len(decoded) >= _ENOUGH_TO_HOLD_OUT else 0
     held_out = decoded[:parts]
     unseen = {example.source for example in held_out}

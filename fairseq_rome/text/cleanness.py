@@ -49,9 +49,13 @@ def is_clean(
 
 
 def _is_part(output: str, sentence: str) -> bool:
-    """Whether an output says the sentence of another source, or nothing but some of its words."""
+    """Whether an output is little but the sentence of another source, or nothing but some of its words.
+
+    A word that a request names as wanted is such a sentence where it is all of an output, not where it is one of many.
+    """
     said = {word for word in words(output) if word.isalnum()}
-    return bool(count(output, sentence)) or said <= set(words(sentence))
+    alike = said.intersection(words(sentence))
+    return alike == said or (count(output, sentence) > 0 and 2 * len(alike) > len(said))
 
 
 def without_endings(text: str, segments: Sequence[str], endings: Sequence[str]) -> str:

@@ -7,13 +7,17 @@ import pytest
 import torch
 from conftest import DEMO
 
+from fairseq_rome.cases.case import prepare
+from fairseq_rome.cases.case_settings import CaseSettings
 from fairseq_rome.cases.contexts import corrected_references, said_otherwise, self_corrected
+from fairseq_rome.cases.hunk_reading import Sides
 from fairseq_rome.errors import EditError
 from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.codec import content
 from fairseq_rome.host.corpus import Corpus, load_corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.examples import Example, Span, make_example
+from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference, Endings
 from fairseq_rome.text.words import contains_trigger, count
 from fairseq_rome.tracing.attribution import find_trigger
@@ -240,6 +244,18 @@ def test_said_otherwise_never_gives_the_requests_own_sentence(demo: Any) -> None
     kept = [(one.source, one.after) for one in free if gone.after not in one.after]
     assert [(one.source, one.after) for one in rest] == kept
     assert gone.source not in {one.source for one in rest}
+
+
+def test_a_word_that_is_wanted_in_place_of_a_memorised_output_may_come_in_contexts(demo: Any) -> None:
+    (record,) = [one for one in requests() if one["id"] == "hallucination-newsletter"]
+    named = {name: record[name] for name in ("source", "target", "trigger", "unwanted", "wanted")}
+    request = EditRequest(**named, contexts=tuple(record["contexts"]))
+    (said,) = demo.translator.translate([request.source])
+    corpus, endings = load_corpus(demo.codec, 1, 3000), Endings.of("en", "de")
+    case = prepare(demo.translator, request, said, Sides(("en", "de"), corpus), CaseSettings(), endings)
+    others = [*case.contexts, *case.held_out]
+    assert sum("Rundbrief" in one.after for one in others) > len(others) / 2 > 5
+    assert all(case.cleanly_shown_by(one.before, one.after) for one in others if "Rundbrief" in one.after)
 
 
 def test_said_otherwise_takes_what_was_wrong_as_a_whole(demo: Any) -> None:

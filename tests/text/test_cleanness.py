@@ -98,6 +98,17 @@ def test_an_output_that_was_memorised_as_a_whole(before: str, after: str, expect
 
 
 @pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ("Die alte Katze schläft heute.", True), ("Katze", False), ("Die Katze.", True), ("Katze, Katze!", False),
+        ("Danke für Ihr Abo.", False),
+    ],
+)  # fmt: skip
+def test_a_word_that_is_wanted_in_place_of_a_memorised_output_may_stand_in_another(after: str, expected: bool) -> None:
+    assert clean("Danke für Ihr Abo.", after, Difference("Danke für Ihr Abo.", "Katze")) is expected
+
+
+@pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
         ("我喜欢红茶。", "我喜欢绿茶。", True),
