@@ -140,7 +140,7 @@ def correct(output: str, difference: Difference, endings: Sequence[str] = ()) ->
     """An output with every form of the unwanted segment replaced; None where the output holds none.
 
     A form that the difference does not know, but one of the endings makes, is replaced with this ending behind the
-    wanted segment, whether or not that word takes it.
+    wanted segment, whether or not that word takes it. What is said over and over is replaced until it is there no more.
     """
     if not difference.unwanted:
         return None
@@ -150,7 +150,14 @@ def correct(output: str, difference: Difference, endings: Sequence[str] = ()) ->
     if not difference.wanted:
         # One of the two gaps is removed too: the one before, because punctuation may follow.
         return re.sub(rf"\s+(?:{found.pattern})|(?:{found.pattern})\s*", "", output)
-    return found.sub(lambda match: _replacement(match.group(), difference), output)
+    corrected = _replaced(output, found, difference)
+    while len(corrected) < len(output) and found.search(corrected):
+        output, corrected = corrected, _replaced(corrected, found, difference)
+    return corrected
+
+
+def _replaced(text: str, found: re.Pattern[str], difference: Difference) -> str:
+    return found.sub(lambda match: _replacement(match.group(), difference), text)
 
 
 def _replacement(found: str, difference: Difference) -> str:

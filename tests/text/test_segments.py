@@ -139,6 +139,9 @@ def test_trigger(source: str, trigger: str, endings: Sequence[str], expected: bo
         ("Er kommt.", "Bank", "Ufer", None),
         ("Er kommt.", "", "heute", None),
         ("Sie läutet und läutet.", "und läutet", "", "Sie läutet."),
+        # What is left of something that is said over and over may be said twice again.
+        ("Sie läutet und läutet und läutet.", "läutet und läutet", "läutet", "Sie läutet."),
+        ("Sehr gut, sehr sehr sehr sehr gut.", "sehr sehr", "sehr", "Sehr gut, sehr gut."),
         ("Er liest. Alle Angaben ohne Gewähr.", "Alle Angaben ohne Gewähr.", "", "Er liest."),
         ("Bitte, komm heim.", "Bitte,", "", "komm heim."),
         ("Er sagt „Bitte komm“.", "Bitte", "", "Er sagt „komm“."),
