@@ -71,12 +71,18 @@ def strongest(readings: Sequence[Reading], chosen: Sequence[int]) -> Optional[in
 def _is_tied(reading: Reading, sides: Sides) -> bool:
     """Whether the training side ties the unwanted text to the trigger, and hardly ever says the wanted one for it.
 
-    Where nothing but words of grammar comes, the sentence is built otherwise: the word stands elsewhere now, or a
-    clause has opened.
+    Where nothing but words of grammar comes for a word that is none, the sentence is built otherwise: the word stands
+    elsewhere now, or a clause has opened.
     """
     common = len(sides.association.with_source(reading.trigger)) > _TOO_COMMON * len(sides.association)
-    built = bool(reading.wanted) and all(map(sides.grammar_in_target, words(reading.wanted)))
+    built = _is_grammar(reading.wanted, sides) and not _is_grammar(reading.unwanted, sides)
     return reading.dice >= _TIED and reading.usual <= _VARIATION and not common and not built
+
+
+def _is_grammar(text: str, sides: Sides) -> bool:
+    """Whether a text of the target language has words, and all of them are words of grammar."""
+    plain = [word for word in words(text) if word.isalnum()]
+    return bool(plain) and all(map(sides.grammar_in_target, plain))
 
 
 def _surprise(trigger: str, request: EditRequest, making: Collection[str], sides: Sides) -> float:
