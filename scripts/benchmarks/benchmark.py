@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Set, TextIO, Tuple
 
 from bench_options import add_running, add_settings, settings_of
-from benchmark_table import figures, key_of, read_records, table
+from benchmark_table import key_of, read_records, table
 from multi30k import Judge, Multi30k, Verdict, Wish, read_multi30k
 from public_models import MULTI30K_FOLDER, ROOT, multi30k_model
-from result_records import append_rows, origin
 from tqdm import tqdm
 
 import fairseq_rome
@@ -166,7 +165,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--limit", type=int, metavar="N", help="the first N requests of a task")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth request of a task")
     parser.add_argument("--table", action="store_true", help="only print the table of --out")
-    parser.add_argument("--record", action="store_true", help="also append the rows to the records of docs/results.md")
     add_settings(parser)
     add_running(parser)
     arguments = parser.parse_args(words)
@@ -177,8 +175,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         run(data, arguments)
     records = read_records(arguments.out)
     print(table(records))
-    if arguments.record:
-        append_rows("single_edits", figures(records), origin("benchmark.py", words))
     return 0
 
 

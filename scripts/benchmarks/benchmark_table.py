@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 from statistics import median
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 Record = Dict[str, Any]
 
@@ -46,30 +46,11 @@ def table(records: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
-def figures(records: Sequence[Record]) -> List[Record]:
-    """A row of docs/results.md for each row of the table."""
-    return [
-        {
-            "requests": len(group), "kind": task, "method": method, "site": site,
-            "efficacy": round(_share(group, "held"), 4), "exact": round(_share(group, "exact"), 4),
-            "generalisation": _part(group, "probes_held", "probes"),
-            "identical": _part(group, "identical", "unrelated"),
-            "cpu_seconds": round(median(record["cpu_seconds"] for record in group), 1),
-        }
-        for (task, method, site, *_), group in _groups([r for r in records if r["kind"] == "edit"]).items()
-    ]  # fmt: skip
-
-
 def _groups(edits: Sequence[Record]) -> Dict[Tuple[str, ...], List[Record]]:
     groups: Dict[Tuple[str, ...], List[Record]] = {}
     for record in edits:
         groups.setdefault(row_of(record), []).append(record)
     return groups
-
-
-def _part(group: Sequence[Record], part: str, whole: str) -> Optional[float]:
-    total = sum(record[whole] for record in group)
-    return round(sum(record[part] for record in group) / total, 5) if total else None
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -114,19 +114,6 @@ def _patches(figures: Figures) -> str:
 
 
 TABLES: Dict[str, Table] = {
-    "single_edits": Table(
-        ("requests", "kind", "method", "site"),
-        (
-            Column("requests", lambda figures: f"{figures['requests']} {figures['kind']}"),
-            Column("method", _number("method")),
-            Column("site", _number("site")),
-            Column("efficacy", _number("efficacy", "{:.2f}")),
-            Column("exact match", _number("exact", "{:.2f}")),
-            Column("generalisation", _number("generalisation", "{:.3f}")),
-            Column("identical", _number("identical", "{:.4f}")),
-            Column("CPU s", _number("cpu_seconds", "{:.1f}")),
-        ),
-    ),
     "tasks": Table(
         ("task", "origin"),
         (

@@ -52,12 +52,6 @@ def test_a_row_adds_up_its_requests() -> None:
     assert "failed: b" in lines[5]
     assert "none failed" in lines[6]
     assert "measures the statistics, 7.0 s" in lines[-1]
-    gated, rome = table_of.figures(records)
-    assert gated == {
-        "requests": 2, "kind": "term", "method": "gated", "site": "auto", "efficacy": 0.5, "exact": 0.0,
-        "generalisation": 0.75, "identical": 0.75, "cpu_seconds": 1.0,
-    }  # fmt: skip
-    assert (rome["method"], rome["exact"]) == ("rome", 1.0)
 
 
 def test_a_claim_that_decoding_does_not_show_is_named() -> None:
