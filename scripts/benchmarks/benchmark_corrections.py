@@ -226,7 +226,9 @@ def figures(records: Sequence[Dict[str, Any]]) -> List[Dict[str, Any]]:
     for key in dict.fromkeys(map(_key, counted)):
         group = [one for one in counted if _key(one) == key]
         row: Dict[str, Any] = {**dict(zip(("bed", "file", "form"), key)), "requests": len(group)}
-        row["carried"] = [sum(one["carried"] == way for one in group) for way in (RIGHTLY, WRONGLY)]
+        # What has no probes concerns its own sentence: there is no point that should be carried.
+        counts = [sum(one["carried"] == way for one in group) for way in (RIGHTLY, WRONGLY)]
+        row["carried"] = counts if any(one["probes"] for one in group) else None
         for name, part, whole in _SHARES:
             found = sum(one[part] for one in group), sum(one[whole] for one in group) if whole else len(group)
             row[name] = [round(one, 4) for one in (found[0] / found[1], *interval(*found))] if found[1] else None

@@ -166,6 +166,8 @@ def test_a_row_adds_up_its_requests() -> None:
 def test_rows_for_the_page_of_results() -> None:
     (row,) = benchmark.figures([record("a"), record("b", carried="wrongly"), record("c", wrong_before=False)])
     assert row["carried"] == [0, 1]
+    (segment,) = benchmark.figures([record("s", file="segment", carried="wrongly", probes=0, general=0, clean=0)])
+    assert segment["carried"] is None
     assert {name: row[name] for name in ("bed", "file", "form", "requests", "seconds")} == {
         "bed": "es", "file": "term", "form": "trigger", "requests": 2, "seconds": 3,
     }  # fmt: skip
