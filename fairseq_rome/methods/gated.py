@@ -79,7 +79,8 @@ class Gated(Method[GatedSettings]):
         if settings.edit_follow and problem.early is not None:
             site, resources = problem.early
             early = replace(problem, site=site, resources=resources)
-            follow = following_changes(early, settings, tolerance, rounded=settings.edit_for == "int8")
+            int8 = settings.edit_for == "int8"
+            follow = following_changes(early, settings, tolerance, rounded=int8, widened=settings.widen)
             room = handed_over(early, follow)
         with applied(problem.translator.model, Patch(self.name, problem.site, (*room, *follow))):
             changes, notes = gate_changes(problem, settings, tolerance)

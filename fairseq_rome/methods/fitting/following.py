@@ -39,11 +39,11 @@ _FITTED, _TOKENS = 24, 6
 # Contexts that gates are fitted on; the second where neurons beside them are, too. More generalise better, and are read
 # at one more site.
 _READ, _READ_TO_CARRY = 80, 300
-# Divergence in nats a token, up to which the model goes on well enough by itself: where neurons stand beside the gate;
-# where one addition serves all sentences; and where, besides, the training side has so many uses of the word for other
-# source words. There it harms more than it helps: 26 instead of 33 of 40 sentences of one French term were clean with
+# Divergence in nats a token, up to which the model goes on well enough by itself: where layers grow because the user asks
+# for it; elsewhere, since neurons beside a gate take some ten seconds of the model of six directions; and where one
+# addition serves all sentences and the training side has so many uses of the word for other source words. There it harms more than it helps: 26 instead of 33 of 40 sentences of one French term were clean with
 # .02, and 34 with neurons beside the gate. Higher leaves more to chance; lower adds gates behind words that need none.
-_WELL_CARRIED, _WELL, _WELL_IF_KNOWN, _KNOWN = 0.002, 0.02, 0.2, 40
+_WELL_WIDENED, _WELL, _WELL_IF_KNOWN, _KNOWN = 0.002, 0.02, 0.2, 40
 _GRADIENT_STEPS = 20
 _ANY = -1
 
@@ -111,7 +111,7 @@ def _alike(new: Sequence[int], old: Sequence[int]) -> int:
 
 
 def following_changes(
-    problem: EditProblem, settings: ValueSettings, tolerance: Tolerance, rounded: bool = False
+    problem: EditProblem, settings: ValueSettings, tolerance: Tolerance, rounded: bool = False, widened: bool = False
 ) -> Tuple[NeuronChange, ...]:
     """The changes of the neurons behind each new word that enough examples share, where the model goes astray.
 
@@ -122,17 +122,18 @@ def following_changes(
         settings: how the values are fitted.
         tolerance: how much may open a gate that should not.
         rounded: the weights will be rounded, so that nothing may rest on small differences between states.
+        widened: the user asks for layers that grow.
     """
     if grows(problem) and not rounded:
         with suppress(EditError):  # one value for all does where these can't stand beside it
-            return _changes(problem, settings, tolerance, carries=True)
+            return _changes(problem, settings, tolerance, carries=True, widened=widened)
     with suppress(EditError):  # the edit itself can do without
         return _changes(problem, settings, tolerance, carries=False)
     return ()
 
 
 def _changes(
-    problem: EditProblem, settings: ValueSettings, tolerance: Tolerance, carries: bool
+    problem: EditProblem, settings: ValueSettings, tolerance: Tolerance, carries: bool, widened: bool = False
 ) -> Tuple[NeuronChange, ...]:
     """The changes, with neurons beside each gate or without.
 
@@ -146,8 +147,8 @@ def _changes(
     problem = replace(problem, case=case, keep=(*problem.keep, *case.other_uses))
     examples = [problem.example, *problem.contexts, *problem.held_out]
     found = following_steps(examples, 1 + len(problem.contexts))
-    well = _WELL if len(problem.case.other_uses) < _KNOWN else _WELL_IF_KNOWN
-    bound = _WELL_CARRIED if carries else well
+    known = len(problem.case.other_uses) >= _KNOWN
+    bound = _WELL_IF_KNOWN if known and not carries else _WELL_WIDENED if widened else _WELL
     found = [(step, where) for step, where in found if _astray(problem, where) > bound]
     if not found:
         return ()
