@@ -39,10 +39,11 @@ _FITTED, _TOKENS = 24, 6
 # Contexts that gates are fitted on; the second where neurons beside them are, too. More generalise better, and are read
 # at one more site.
 _READ, _READ_TO_CARRY = 80, 300
-# Divergence in nats a token, up to which the model goes on well enough by itself: where layers grow because the user asks
-# for it; elsewhere, since neurons beside a gate take some ten seconds of the model of six directions; and where one
-# addition serves all sentences and the training side has so many uses of the word for other source words. There it harms more than it helps: 26 instead of 33 of 40 sentences of one French term were clean with
-# .02, and 34 with neurons beside the gate. Higher leaves more to chance; lower adds gates behind words that need none.
+# Divergence in nats a token, up to which the model goes on well enough by itself: where layers grow because the user
+# asks for it; elsewhere, since neurons beside a gate take some ten seconds of the model of six directions; and where
+# one addition serves all sentences and the training side has so many uses of the word for other source words. There it
+# harms more than it helps: 26 instead of 33 of 40 sentences of one French term were clean with .02, and 34 with neurons
+# beside the gate. Higher leaves more to chance; lower adds gates behind words that need none.
 _WELL_WIDENED, _WELL, _WELL_IF_KNOWN, _KNOWN = 0.002, 0.02, 0.2, 40
 _GRADIENT_STEPS = 20
 _ANY = -1
