@@ -149,7 +149,8 @@ def _changes(
     examples = [problem.example, *problem.contexts, *problem.held_out]
     found = following_steps(examples, 1 + len(problem.contexts))
     known = len(problem.case.other_uses) >= _KNOWN
-    bound = _WELL_IF_KNOWN if known and not carries else _WELL_WIDENED if widened else _WELL
+    well = _WELL_WIDENED if widened else _WELL
+    bound = _WELL_IF_KNOWN if known and not carries else well
     found = [(step, where) for step, where in found if _astray(problem, where) > bound]
     if not found:
         return ()
