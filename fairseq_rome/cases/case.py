@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Callable, Collection, FrozenSet, Optional, Sequence, Tuple
+from typing import Callable, Collection, FrozenSet, List, Optional, Sequence, Tuple
 
 from fairseq_rome.cases.association import word_check
 from fairseq_rome.cases.case_notes import notes_on_case
@@ -16,7 +16,7 @@ from fairseq_rome.host.batches import Pair
 from fairseq_rome.host.corpus import Corpus
 from fairseq_rome.host.decoding import Hypothesis, Translator
 from fairseq_rome.host.examples import Example, changed_whole, make_example
-from fairseq_rome.text.cleanness import is_clean
+from fairseq_rome.text.cleanness import is_clean, said_once
 from fairseq_rome.text.requests import EditRequest
 from fairseq_rome.text.segments import Difference, Endings, holds, is_whole, wanted_difference
 from fairseq_rome.text.tags import opens_with
@@ -79,6 +79,19 @@ class Case:
             output: what it says now.
         """
         return is_clean(before, output, self.difference, self.endings.target, self.is_word)
+
+    def shown_in_held_out(self, output: str, outputs: Sequence[str]) -> List[Tuple[bool, bool]]:
+        """Whether each held-out sentence shows the change, and whether it does so cleanly.
+
+        Args:
+            output: what a model says of the request's source.
+            outputs: what it says of the held-out sentences; one that is said again shows nothing where all was wrong.
+        """
+        apart = said_once([output, *outputs])[1:] if self.is_whole else [True] * len(outputs)
+        return [
+            (own and self.shown_by(text, one.after), own and self.cleanly_shown_by(one.before, text))
+            for one, text, own in zip(self.held_out, outputs, apart)
+        ]
 
     def shown_by(self, output: str, target: Optional[str] = None) -> bool:
         """Whether an output shows the wanted segment and no longer the unwanted one.

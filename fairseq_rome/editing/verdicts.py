@@ -49,9 +49,9 @@ def judge(translator: Translator, case: Case, patch: Patch, size: float) -> Verd
     with applied(translator.model, patch):
         others = [example.source for example in case.held_out]
         output, *rest = (hypo.text for hypo in translator.translate([case.request.source, *others]))
-    general = [case.shown_by(text, one.after) for text, one in zip(rest, case.held_out)]
-    clean = [case.cleanly_shown_by(one.before, text) for text, one in zip(rest, case.held_out)]
-    return replace(verdict_on(case, output, size), general=_share(general), clean=_share(clean))
+    shown = case.shown_in_held_out(output, rest)
+    general, clean = (_share([one[kind] for one in shown]) for kind in (0, 1))
+    return replace(verdict_on(case, output, size), general=general, clean=clean)
 
 
 def _share(flags: Sequence[bool]) -> Optional[float]:

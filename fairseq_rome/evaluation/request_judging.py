@@ -9,7 +9,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 from fairseq_rome.evaluation.judged import Decoded, JudgedProbe, JudgedRequest
 from fairseq_rome.host.decoding import Translator
 from fairseq_rome.text.checkers import Checker, Observation
-from fairseq_rome.text.cleanness import is_clean
+from fairseq_rome.text.cleanness import is_clean, said_once
 from fairseq_rome.text.replacements import Replacement
 from fairseq_rome.text.requests import EditRequest, Probe
 from fairseq_rome.text.segments import Difference, Endings, correct, holds, is_whole, wanted_difference
@@ -95,6 +95,12 @@ def _judge(
         return difference is None or holds(text, request.target, difference, ends)
 
     found = [] if difference is None else [_probe(one, said[one.source], difference, ends, is_word) for one in probes]
+    if difference is not None and is_whole(before, difference, ends):
+        apart = said_once([after, *(one.after for one in found)])[1:]
+        found = [
+            one if own or one.after == probe.target else replace(one, holds=False, clean=False)
+            for one, own, probe in zip(found, apart, probes)
+        ]
     return JudgedRequest(
         request.source, before, after,
         id=request.id, task=request.task or "", target=request.target,

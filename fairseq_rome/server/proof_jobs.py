@@ -239,11 +239,10 @@ class ProofJobs:
             return []
         sources = [one.source for one in case.held_out]
         with self._bench.patched(outcome.patches) as bench:
-            after = bench.translate(sources)
-        several = [(one.source, one.before, text) for one, text in zip(case.held_out, after)]
+            output, *after = bench.translate([own.request.source, *sources])
         return [
-            {"source": source, "before": old, "after": new, "clean": case.cleanly_shown_by(old, new)}
-            for source, old, new in several
+            {"source": one.source, "before": one.before, "after": text, "clean": clean}
+            for one, text, (_, clean) in zip(case.held_out, after, case.shown_in_held_out(output, after))
         ]
 
     def _case(self, request: EditRequest) -> Optional[Case]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from difflib import SequenceMatcher
 from typing import Callable, List, Sequence
 
@@ -56,6 +57,15 @@ def _is_part(output: str, sentence: str) -> bool:
     said = {word for word in words(output) if word.isalnum()}
     alike = said.intersection(words(sentence))
     return alike == said or (count(output, sentence) > 0 and 2 * len(alike) > len(said))
+
+
+def said_once(outputs: Sequence[str]) -> List[bool]:
+    """Whether no other output is the same, by output.
+
+    Where all that a model said was wrong, one output for several sources is no better, be it a sound sentence.
+    """
+    often = Counter(outputs)
+    return [often[output] == 1 for output in outputs]
 
 
 def without_endings(text: str, segments: Sequence[str], endings: Sequence[str]) -> str:

@@ -256,6 +256,11 @@ def test_a_word_that_is_wanted_in_place_of_a_memorised_output_may_come_in_contex
     others = [*case.contexts, *case.held_out]
     assert sum("Rundbrief" in one.after for one in others) > len(others) / 2 > 5
     assert all(case.cleanly_shown_by(one.before, one.after) for one in others if "Rundbrief" in one.after)
+    assert len(case.held_out) > 2
+    own = [one.after for one in case.held_out]
+    assert all(clean for shows, clean in case.shown_in_held_out(request.target, own) if shows)
+    one_for_all = ["Der alte Rundbrief kommt heute."] * len(own)
+    assert case.shown_in_held_out(request.target, one_for_all) == [(False, False)] * len(own)
 
 
 def test_said_otherwise_takes_what_was_wrong_as_a_whole(demo: Any) -> None:

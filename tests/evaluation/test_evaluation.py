@@ -97,6 +97,18 @@ def test_probes(name: str) -> None:
     assert (found.wrong_before, found.holds) == expected
 
 
+def test_one_output_for_several_sources_shows_nothing_where_all_was_wrong() -> None:
+    """A single sound sentence, with the word that the request names, would otherwise answer every source rightly."""
+    memorised, same = "Alle Angaben ohne Gewähr.", "Der alte Rundbrief kommt."
+    request = EditRequest(
+        "the newsletter", "Der Rundbrief.", id="a", unwanted=memorised, wanted="Rundbrief",
+        probes=(Probe("x"), Probe("y"), Probe("z"), Probe("w", same)),
+    )  # fmt: skip
+    after = {"the newsletter": "Der Rundbrief.", "x": same, "y": same, "z": "Kein Rundbrief kommt.", "w": same}
+    found = judged({source: (memorised, text) for source, text in after.items()}, request)
+    assert [(one.holds, one.clean) for one in found.probes] == [(False, False)] * 2 + [(True, True)] * 2
+
+
 def test_a_pool_serves_requests_by_their_trigger() -> None:
     said = {"the dog": ("der Hund", "der Vierbeiner"), "Dogs run": ("Ein Hund", "Ein Vierbeiner")}
     said["cats"] = ("Katzen", "Katzen")
