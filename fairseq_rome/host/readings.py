@@ -24,8 +24,8 @@ class SiteReading:
         inputs: L x d inputs of the site.
         keys: L x f keys.
         values: L x d values.
-        log_probs: T, log-probability of each target token.
-        best: T, the token that the model holds most probable at each target position.
+        log_probs: T, log-probability of each target token; 0 of a prefix, which decoding is given and does not choose.
+        best: T, the token that the model holds most probable at each target position; there the prefix.
         watched: T, the probability of some tokens together at each target position; zero where none are watched.
     """
 
@@ -42,6 +42,7 @@ def read_site(
 ) -> List[SiteReading]:
     """Read a site on pairs, in their order, and the probability of the tokens that are watched."""
     tokens = torch.tensor(sorted(set(watched)), dtype=torch.long)
+    given = int(translator.adapter.target_prefix >= 0)
     found: List[Optional[SiteReading]] = [None] * len(pairs)
     for indices in by_size(pairs, _BATCH_TOKENS):
         batch = translator.batcher.batch([pairs[index] for index in indices])
@@ -57,10 +58,10 @@ def read_site(
             scores = logits[row, real]
             total = scores.logsumexp(-1)
             chosen = scores.gather(1, batch.target[row, real].unsqueeze(1)).squeeze(1) - total
+            best = scores.argmax(-1)
+            chosen[:given], best[:given] = 0.0, batch.target[row, real][:given]
             shares = (scores[:, tokens] - total.unsqueeze(1)).exp().sum(-1)
-            found[index] = SiteReading(
-                inputs, keys, values, chosen.cpu(), scores.argmax(-1).cpu(), shares.cpu()
-            )
+            found[index] = SiteReading(inputs, keys, values, chosen.cpu(), best.cpu(), shares.cpu())
     return [item for item in found if item is not None]
 
 

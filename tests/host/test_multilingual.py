@@ -200,8 +200,10 @@ def test_forced_decoding_agrees_with_beam_search(trained: Trained) -> None:
         for text, said in zip(SENTENCES, translator.translate(SENTENCES)):
             [seen] = read_site(translator, [Pair(translator.codec.source(text), said.tokens)], site)
             offset = int(translator.adapter.target_prefix >= 0)
-            # fairseq's score counts a forced prefix as certain.
-            score = float(seen.log_probs[offset:].sum()) / len(said.tokens)
+            # A prefix is given, so that an edit never has to push it, and fairseq's score counts it as certain.
+            assert seen.log_probs[:offset].tolist() == [0.0] * offset
+            assert seen.best[:offset].tolist() == said.tokens[:offset].tolist()
+            score = float(seen.log_probs.sum()) / len(said.tokens)
             assert score == pytest.approx(said.score, abs=0.3 if offset else 1e-3)
 
 
