@@ -91,7 +91,7 @@ def attempt(
     options = [(site, variant) for site in sites for variant in variants][: settings.edit_tries]
     early_sites = {site: early_site(translator.model, site, settings) for site, _ in options}
     read = [one for one in (*early_sites.values(), *early_sites) if one is not None]
-    elsewhere = _elsewhere(translator, case.trigger, directions, read if case.contexts else list(early_sites))
+    elsewhere = _elsewhere(translator, case, directions, read if case.contexts else list(early_sites))
     best_problem: Optional[EditProblem] = None
     for tries, (site, (variant, thorough)) in enumerate(options, start=1):
         problem = None
@@ -115,12 +115,17 @@ def attempt(
 
 
 def _elsewhere(
-    translator: Translator, trigger: str, directions: Sequence[OtherDirection], sites: Sequence[Site]
+    translator: Translator, case: Case, directions: Sequence[OtherDirection], sites: Sequence[Site]
 ) -> Tuple[ReadPairs, ...]:
-    """Sentence pairs with the trigger of the directions from the same language, which any of some sites may read."""
+    """Sentence pairs with the trigger of the directions from the same language, which any of some sites may read.
+
+    The request's own sentence is among them, with what the model says of it there.
+    """
     alike = [one for one in directions if one.languages[0] == translator.adapter.languages[0]]
     most = max(_MOST_ELSEWHERE // max(len(alike), 1), 1)
-    found = [(one.translator, one.holding(trigger, most)) for one in alike]
+    found = [
+        (one.translator, (*one.said_of([case.request.source]), *one.holding(case.trigger, most))) for one in alike
+    ]
     return tuple(ReadPairs(decoder, pairs, sites) for decoder, pairs in found)
 
 

@@ -55,6 +55,11 @@ class OtherDirection:
         """Sentence pairs for the background: none whose source is decoded."""
         return self.known.without(self.sources)
 
+    def said_of(self, sources: Sequence[str]) -> Tuple[Pair, ...]:
+        """Sources with what the model says of each in this direction."""
+        said = self.translator.translate(sources)
+        return tuple(Pair(self.known.codec.source(source), one.tokens) for source, one in zip(sources, said))
+
     def holding(self, trigger: str, most: int) -> Tuple[Pair, ...]:
         """The first of the corpus's pairs whose source holds a trigger, also with an ending."""
         if not (trigger and self.known.pairs):

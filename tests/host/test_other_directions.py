@@ -286,7 +286,7 @@ def test_a_neuron_counts_as_it_works_in_the_direction_that_needs_it_most(trained
     assert (both.usage >= alone.usage).all() and not torch.equal(both.usage, alone.usage)
 
 
-def test_a_gate_stays_shut_on_the_trigger_in_other_directions(
+def test_a_gate_stays_shut_in_other_directions_on_the_trigger_and_on_the_requests_own_source(
     trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted = []
@@ -303,8 +303,10 @@ def test_a_gate_stays_shut_on_the_trigger_in_other_directions(
     [read] = problem.elsewhere
     translator, pairs = read.translator, read.pairs
     assert translator.adapter.languages == ("en", "fr")
-    texts = [translator.codec.source_text(pair.source) for pair in pairs]
+    own, *texts = [translator.codec.source_text(pair.source) for pair in pairs]
     assert texts and all("w1" in text.split() for text in texts)
+    assert own == problem.case.request.source
+    assert torch.equal(pairs[0].target, translator.translate([own])[0].tokens)
     inputs, _, symbols = inputs_of(translator, pairs, problem.site)
     kept = detecting._negatives(problem)[1]
     assert torch.equal(kept, inputs)
