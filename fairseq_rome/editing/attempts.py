@@ -23,9 +23,12 @@ from fairseq_rome.methods.registry import method_named
 from fairseq_rome.patch import Patch, relative_size
 from fairseq_rome.statistics import ReadPairs
 
-# Share of the held-out sentences in which an attempt must show for the next one not to be made. Higher generalises
-# better, and makes more attempts, which take a fit and a decoding each.
-_GENERAL_ENOUGH = 0.5
+# Shares of the held-out sentences in which an attempt must show, and show cleanly, for the next one not to be made.
+# Higher generalises better, and makes more attempts, which take a fit and a decoding each.
+_GENERAL_ENOUGH, _CLEAN_ENOUGH = 0.8, 0.5
+# From this share on no other site is tried: where a model is so unsure that it words much anew behind a new word, it
+# does so wherever the edit is.
+_NO_OTHER_SITE = 0.5
 # Sentences with the trigger of all other directions together on which a gate must stay shut. More hold it shut there in
 # more of what the trigger can stand beside, and take time: each is read at the site.
 _MOST_ELSEWHERE = 100
@@ -49,14 +52,28 @@ class BestAttempt:
 
     @property
     def good_enough(self) -> bool:
-        """Whether it holds on the example and in most held-out sentences."""
-        return self.verdict.held and self.verdict.reach >= _GENERAL_ENOUGH
+        """Whether it holds on the example and in most held-out sentences, and cleanly so."""
+        return self.verdict.held and self.general >= _GENERAL_ENOUGH and self.verdict.reach >= _CLEAN_ENOUGH
+
+    @property
+    def general(self) -> float:
+        """Share of the held-out sentences in which it shows, where nothing was decoded 1.0."""
+        return 1.0 if self.verdict.general is None else self.verdict.general
+
+    def leaves_to_try(self, elsewhere: bool, carried: bool) -> bool:
+        """Whether an attempt of some kind may still be better than it is.
+
+        Args:
+            elsewhere: it is at another site than the first.
+            carried: it carries the change to other sentences.
+        """
+        return not self.verdict.held or (carried and not (elsewhere and self.general >= _NO_OTHER_SITE))
 
     def better(self, other: BestAttempt) -> BestAttempt:
         """What could be computed first, then what holds, then what generalises best; this one where equal."""
         if self.patch is None:
             return other
-        ours, theirs = ((one.verdict.held, one.verdict.reach) for one in (self, other))
+        ours, theirs = ((one.verdict.held, one.verdict.reach, one.general) for one in (self, other))
         return other if other.patch is not None and theirs > ours else self
 
 
@@ -93,7 +110,9 @@ def attempt(
     read = [one for one in (*early_sites.values(), *early_sites) if one is not None]
     elsewhere = _elsewhere(translator, case, directions, read if case.contexts else list(early_sites))
     best_problem: Optional[EditProblem] = None
-    for tries, (site, (variant, thorough)) in enumerate(options, start=1):
+    for site, (variant, thorough) in options:
+        if not best.leaves_to_try(site != sites[0], variant is case):
+            continue
         problem = None
         try:
             early = early_sites[site] if variant.contexts else None
@@ -106,7 +125,7 @@ def attempt(
             now = BestAttempt(None, failure(case, str(error)))
         better = best.better(now)
         best_problem = problem if better is now else best_problem
-        best = replace(better, tries=tries)
+        best = replace(better, tries=best.tries + 1)
         if best.good_enough:
             break
     if best_problem is not None and best.verdict.held:
