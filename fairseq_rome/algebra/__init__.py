@@ -21,6 +21,7 @@ from fairseq_rome.algebra.normalising import Running
 from fairseq_rome.algebra.projecting import off_span, orthonormal_rows
 from fairseq_rome.algebra.reduced_rank import AffineMap, reduced_rank
 from fairseq_rome.algebra.sequential import alphaedit_update, nse_neurons, nse_update, null_space
+from fairseq_rome.algebra.slot_scorer import SlotQuestions, SlotScorer, fit_slot_scorer
 
 __all__ = [
     "Adam",
@@ -30,6 +31,8 @@ __all__ = [
     "Negatives",
     "Neighbours",
     "Running",
+    "SlotQuestions",
+    "SlotScorer",
     "Whitening",
     "alphaedit_update",
     "batch_update",
@@ -40,6 +43,7 @@ __all__ = [
     "discriminant",
     "distance_to_nearest",
     "fit_detector",
+    "fit_slot_scorer",
     "insert_keys",
     "least_logistic",
     "logistic_loss",

@@ -22,7 +22,7 @@ class Rules(Method[RulesSettings]):
     """One request at a time, by rules on outputs."""
 
     name = "rules"
-    summary = "behind the model, unwanted words of its output are replaced where the source holds the trigger"
+    summary = "behind the model, unwanted words are replaced where the source holds the trigger"
     settings_class = RulesSettings
     changes_weights = False
     at_site = False

@@ -36,6 +36,7 @@ from fairseq_rome.patch.patch_files import (
 from fairseq_rome.patch.patch_folder import check_patch_folder, file_names, is_folder, write_folder
 from fairseq_rome.patch.rule_book import RuleBook
 from fairseq_rome.patch.stack import Stack, base_weights, read_stack, with_patches, without_patches
+from fairseq_rome.patch.trained_corrector import TrainedCorrector
 
 __all__ = [
     "Beside",
@@ -57,6 +58,7 @@ __all__ = [
     "PatchFile",
     "RuleBook",
     "Stack",
+    "TrainedCorrector",
     "WeightPatches",
     "applied",
     "apply_",

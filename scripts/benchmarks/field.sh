@@ -43,7 +43,7 @@ if [ -n "$reduced" ]; then
 fi
 mkdir -p "$out"
 
-methods=(gated rome alphaedit nse ultraedit memit emmet finetune ogd knn grace rules constrained)
+methods=(gated rome alphaedit nse ultraedit memit emmet finetune ogd knn grace rules corrector constrained)
 [ -z "${FAIRSEQ_ROME_EDITOR:-}" ] || methods+=(mend)
 
 # field FILE BED METHOD OPTION...: single edits by one method.

@@ -16,7 +16,8 @@ from fairseq_rome.patch import load_patches
 RECORDS = list(probes().values())
 TERM = next(record for record in RECORDS if record["task"] == "term")
 # What the others put beside the model is held quickly by `test_beside`.
-METHODS = ["knn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rules", "grace", "constrained"))]
+SLOW = ("rules", "corrector", "grace", "constrained")
+METHODS = ["knn", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
 def asked(folder: Path, **fields: Any) -> Path:

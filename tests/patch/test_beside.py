@@ -72,13 +72,13 @@ def by_method(demo: Demo, method: str, number: int = 0) -> Beside:
 
 
 # By kind the number of the request that it is made for: constrained decoding does not manage the first one.
-KINDS = {"datastore": 0, "codebook": 0, "rules": 0, "terms": 1}
+KINDS = {"datastore": 0, "codebook": 0, "rules": 0, "corrector": 0, "terms": 1}
 
 
 @pytest.fixture(scope="module")
 def made(demo: Demo) -> Dict[str, Beside]:
     """One of each kind."""
-    by = {"codebook": "grace", "rules": "rules", "terms": "constrained"}
+    by = {"codebook": "grace", "rules": "rules", "corrector": "corrector", "terms": "constrained"}
     return {"datastore": datastore(demo), **{kind: by_method(demo, method, KINDS[kind]) for kind, method in by.items()}}
 
 
