@@ -126,13 +126,18 @@ class SlotKind:
         named = slot.candidates[:1] if self.copied else slot.candidates
         return View(
             tuple(one.lower() for one in named), tuple(one in held for one in slot.candidates),
-            tuple(words(source.lower())), tuple(before[-_BESIDE:]), tuple(behind[:_BESIDE]),
+            tuple(_parts(source)), tuple(before[-_BESIDE:]), tuple(behind[:_BESIDE]),
         )  # fmt: skip
 
 
 def _bare(word: str) -> str:
     """A number without what stands between its digits, which languages write differently; any other word as it is."""
     return re.sub(r"\D", "", word) if _NUMBER.fullmatch(word) else word
+
+
+def _parts(text: str) -> List[str]:
+    """The words of a text in lower case, in the parts that hyphens and apostrophes make: a trigger may be one."""
+    return [part for word in words(text.lower()) for part in re.split(r"[-'’]", word) if part]
 
 
 def filled(output: str, slots: Sequence[Slot], chosen: Sequence[int]) -> str:

@@ -35,6 +35,7 @@ NAMES = [
     (f"Now {one} sees {other}.", f"Jetzt sieht {one} {other}.")
     for one in ("Anna", "Peter", "Maria", "Tim") for other in ("Rome", "Bonn", "Kiel", "Oslo", "Lima")
 ]  # fmt: skip
+NAMES += [(source.replace("Rome", "Cologne"), target.replace("Rome", "Köln")) for source, target in NAMES]
 
 
 @dataclass
@@ -137,6 +138,7 @@ def test_it_is_taken_apart_and_put_together(term: TrainedCorrector) -> None:
     (NUMBER, "A baby.", "Ein Baby.", "Ein Baby."),
     (NAME, "Now Tim sees Oslo.", "Jetzt sieht Tim Bonn.", "Jetzt sieht Tim Oslo."),
     (NAME, "Now Tim sees Oslo.", "Jetzt sieht Tim Oslo.", "Jetzt sieht Tim Oslo."),
+    (NAME, "Now Tom sees Cologne.", "Jetzt sieht Tom Köln.", "Jetzt sieht Tom Köln."),  # not copied, and right
 ])  # fmt: skip
 def test_what_is_copied_comes_from_the_source(asked: Asked, source: str, said: str, right: str) -> None:
     assert asked.trained().finished(source, said) == right

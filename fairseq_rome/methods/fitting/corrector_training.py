@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain, islice
+from operator import attrgetter
 from random import Random
 from typing import Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
@@ -112,7 +113,7 @@ def _of_terms(problem: EditProblem, kind: SlotKind, before: Sequence[Lesson]) ->
     lessons += chain.from_iterable(_all_alike(kind, *one, 0) for one in kept)
     if case.scoped:
         stock = [word for source, _ in islice(_references(problem), _REFERENCES) for word in words(source)]
-        for one in (*before, *(one for one in lessons if one.right)):
+        for one in [*before, *filter(attrgetter("right"), lessons)]:
             instead = draw.choice(stock) if stock and draw.random() < 0.5 else ""
             other = without_trigger(one.source, case.triggers, instead)
             lessons += [one._replace(source=other, right=0)] if other != one.source else []
@@ -125,23 +126,25 @@ def _where_said(problem: EditProblem) -> Tuple[List[Tuple[str, str]], List[Tuple
     unseen = {one.source for one in case.held_out}
     saying = corpus.saying(case.difference.unwanted_forms)
     if case.scoped:
-        concerned = corpus.with_trigger(case.triggers)
-        related = {*concerned, *corpus.with_trigger(case.triggers, case.endings.source)}
+        concerned = set(corpus.with_trigger(case.triggers))
+        related = concerned.union(corpus.with_trigger(case.triggers, case.endings.source))
+        either = corpus.saying((*case.difference.unwanted_forms, *case.difference.wanted_forms))
+        wrong = [index for index in either if index in concerned]
     else:
         tags = problem.translator.codec.tags(case.request.source)
-        concerned = [index for index in saying if opens_with(corpus.sources[index], tags)]
-        related = set(saying)
-    wrong, right = (
+        wrong, related = [index for index in saying if opens_with(corpus.sources[index], tags)], set(saying)
+    right = [index for index in saying if index not in related]
+    texts = [
         [(corpus.sources[index], corpus.targets[index]) for index in some if corpus.sources[index] not in unseen]
-        for some in (concerned, [index for index in saying if index not in related])
-    )
-    return wrong, right
+        for some in (wrong, right)
+    ]
+    return texts[0], texts[1]
 
 
 def _of_copies(problem: EditProblem, kind: SlotKind, _: Sequence[Lesson]) -> List[Lesson]:
     """References as they are, and with a number or name of another reference in the place of one."""
     draw = Random(_SEED)
-    found = list(islice((pair for pair in _references(problem) if kind.copies(pair[1])), _REFERENCES))
+    found = list(islice((pair for pair in _references(problem) if all(map(kind.copies, pair))), _REFERENCES))
     stock = [match.group() for source, target in found for match in kind.copies(target) if match.group() in source]
     lessons: List[Lesson] = []
     for source, target in found:
