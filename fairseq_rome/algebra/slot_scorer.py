@@ -22,6 +22,10 @@ from fairseq_rome.algebra.adam import Adam
 _WIDTH = 32
 # Size of a step at first; it falls to nothing in equal steps. And questions that are asked in each.
 _RATE, _BATCH = 0.01, 128
+# What the square of each number of a word's vector costs, in nats. Without it a network learns by heart which other
+# words stand beside a trigger of several words: of the demo's two such terms 28 and 23 of 32 held-out sentences were
+# right, and with 0.001 or 0.01 all of them.
+_DECAY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class SlotScorer:
 
 
 def fit_slot_scorer(asked: SlotQuestions, right: Tensor, known: int, steps: int, seed: int) -> SlotScorer:
-    """The network that finds the right candidates, by gradient descent on their cross-entropy.
+    """The network that finds the right candidates, by gradient descent on their cross-entropy and the size of vectors.
 
     Questions in which what stands there is right weigh as much in all as those in which it is wrong.
 
@@ -109,7 +113,7 @@ def fit_slot_scorer(asked: SlotQuestions, right: Tensor, known: int, steps: int,
         for step in range(steps):
             numbers = torch.multinomial(shares, _BATCH, replacement=True, generator=draw)
             likely = scorer.scores(asked.rows(numbers)).log_softmax(-1)
-            loss = -likely.gather(1, right[numbers, None]).mean()
+            loss = -likely.gather(1, right[numbers, None]).mean() + _DECAY * parts[0].square().sum()
             for adam, gradient in zip(adams, torch.autograd.grad(loss, parts)):
                 adam.step(gradient, 1 - step / steps)
     trained = SlotScorer(*(one.detach() for one in parts))
