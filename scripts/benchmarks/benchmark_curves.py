@@ -169,7 +169,9 @@ def compare_bleu(
     systems: List[Tuple[str, Sequence[str]]] = [("before", list(before)), ("after", list(after))]
     found: Any = PairedTest(systems, {"BLEU": metric}, [list(references)], test_type="bs")()[1]
     old, new = found["BLEU"]
-    return float(new.score), float(new.ci), float(old.score), float(new.p_value)
+    # No difference would get the smallest p-value there is.
+    p_value = None if new.score == old.score else float(new.p_value)
+    return float(new.score), float(new.ci), float(old.score), p_value
 
 
 def unrelated_sources(folder: Path, other: SentenceSet, requests: Sequence[EditRequest]) -> List[str]:

@@ -5,7 +5,7 @@ from typing import List, Tuple
 import pytest
 import sacrebleu
 
-from fairseq_rome.evaluation.scores import IDENTICAL, LEAST_TESTED, TOO_FEW, compare_scores
+from fairseq_rome.evaluation.scores import IDENTICAL, LEAST_TESTED, SAME, TOO_FEW, compare_scores
 
 
 def systems(count: int) -> Tuple[List[str], List[str]]:
@@ -37,6 +37,16 @@ def test_a_few_sentences_are_scored_and_not_tested(count: int) -> None:
         assert score.untested == TOO_FEW
         assert "version:" in score.signature and "bs:" not in score.signature
     assert compare_scores(worse, worse, references, "de")[0].untested == IDENTICAL
+
+
+def test_outputs_that_differ_where_a_metric_does_not_look_are_not_told_apart() -> None:
+    """A bootstrap gives a difference of nothing the smallest p-value there is."""
+    references, worse = systems(LEAST_TESTED)
+    other = [text.replace("elf", "neun") for text in worse]
+    bleu, chrf, _ = compare_scores(worse, other, references, "de")
+    assert bleu.before == bleu.after and bleu.interval_before is not None
+    assert (bleu.p_value, bleu.untested) == (None, SAME)
+    assert chrf.before != chrf.after and chrf.p_value is not None and not chrf.untested
 
 
 def test_chinese_has_its_own_tokenizer() -> None:
