@@ -26,9 +26,6 @@ from fairseq_rome.statistics import ReadPairs
 # Shares of the held-out sentences in which an attempt must show, and show cleanly, for the next one not to be made.
 # Higher generalises better, and makes more attempts, which take a fit and a decoding each.
 _GENERAL_ENOUGH, _CLEAN_ENOUGH = 0.8, 0.5
-# From this share on no other site is tried: where a model is so unsure that it words much anew behind a new word, it
-# does so wherever the edit is.
-_NO_OTHER_SITE = 0.5
 # Sentences with the trigger of all other directions together on which a gate must stay shut. More hold it shut there in
 # more of what the trigger can stand beside, and take time: each is read at the site.
 _MOST_ELSEWHERE = 100
@@ -53,7 +50,12 @@ class BestAttempt:
     @property
     def good_enough(self) -> bool:
         """Whether it holds on the example and in most held-out sentences, and cleanly so."""
-        return self.verdict.held and self.general >= _GENERAL_ENOUGH and self.verdict.reach >= _CLEAN_ENOUGH
+        return self.clean_enough and self.general >= _GENERAL_ENOUGH
+
+    @property
+    def clean_enough(self) -> bool:
+        """Whether it holds on the example, and half of the held-out sentences show it cleanly."""
+        return self.verdict.held and self.verdict.reach >= _CLEAN_ENOUGH
 
     @property
     def general(self) -> float:
@@ -67,7 +69,7 @@ class BestAttempt:
             elsewhere: it is at another site than the first.
             carried: it carries the change to other sentences.
         """
-        return not self.verdict.held or (carried and not (elsewhere and self.general >= _NO_OTHER_SITE))
+        return not self.verdict.held or (carried and not (elsewhere and self.clean_enough))
 
     def better(self, other: BestAttempt) -> BestAttempt:
         """What could be computed first, then what holds, then what generalises best; this one where equal."""
