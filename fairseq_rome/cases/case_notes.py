@@ -57,7 +57,7 @@ def notes_on_case(
 
 def _is_bare(request: EditRequest) -> bool:
     """Whether a request is a pair of words rather than of sentences."""
-    if request.trigger is not None and request.trigger.strip().lower() == request.source.strip().lower():
+    if request.is_its_trigger:
         return True
     ends = any(map(_ENDS_SENTENCE.search, (request.source, request.target)))
     return not ends and len(without_tags(request.source).split()) <= _MOST_BARE

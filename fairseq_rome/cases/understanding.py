@@ -144,7 +144,7 @@ def _whole(request: EditRequest, difference: Difference, settings: CaseSettings)
     """
     trigger = request.trigger or ""
     kept = settings.edit_carry == "none" or not all(one.carry for one in request.hunks)
-    kept = kept or (trigger.strip().lower() == request.source.strip().lower() and not request.contexts)
+    kept = kept or (request.is_its_trigger and not request.contexts)
     evidence = "" if kept or not trigger else NAMED
     return Understanding(difference, trigger, (trigger,) if trigger else (), evidence)
 

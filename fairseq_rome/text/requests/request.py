@@ -99,6 +99,11 @@ class EditRequest:
         """Whether a change of one segment to another, of a trigger, is to stay in the request's own sentence."""
         return any(one.meets(unwanted, wanted, trigger) for one in self.hunks if not one.carry)
 
+    @property
+    def is_its_trigger(self) -> bool:
+        """Whether its source is the trigger that it names and nothing else, as in a glossary."""
+        return self.trigger is not None and self.trigger.strip().lower() == self.source.strip().lower()
+
     def _names(self, hunk: NamedHunk) -> bool:
         """Whether the segments that the request names are those of a hunk."""
         pairs = ((hunk.unwanted, self.unwanted), (hunk.wanted, self.wanted))
