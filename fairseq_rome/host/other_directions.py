@@ -56,7 +56,9 @@ class OtherDirection:
         return self.known.without(self.sources)
 
     def said_of(self, sources: Sequence[str]) -> Tuple[Pair, ...]:
-        """Sources with what the model says of each in this direction."""
+        """Sources with what the model says of each in this direction; none where no sentence of it is to be decoded."""
+        if not self.sources:
+            return ()
         said = self.translator.translate(sources)
         return tuple(Pair(self.known.codec.source(source), one.tokens) for source, one in zip(sources, said))
 
