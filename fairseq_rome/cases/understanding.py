@@ -17,6 +17,7 @@ from fairseq_rome.cases.forms import other_forms
 from fairseq_rome.cases.hunk_reading import Reading, Sides, read_hunks
 from fairseq_rome.cases.same_changes import SameChanges
 from fairseq_rome.host.codec import TextCodec
+from fairseq_rome.text.hunks import units
 from fairseq_rome.text.requests import EditRequest, NamedHunk
 from fairseq_rome.text.segments import Difference, wanted_difference
 from fairseq_rome.text.words import count, words
@@ -131,7 +132,7 @@ def understand(
 
 def _is_another(before: str, target: str) -> bool:
     """Whether a target is another sentence, as for an output that was memorised, rather than a corrected one."""
-    ours, theirs = words(before), words(target)
+    ours, theirs = ([one.text for one in units(text)] for text in (before, target))
     blocks = SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks) < _ANOTHER * max(len(ours), len(theirs))
 

@@ -181,11 +181,19 @@ def holds(output: str, target: str, difference: Difference, endings: Sequence[st
         endings: endings with which a segment still counts.
     """
     wanted, unwanted = difference.wanted_forms, difference.unwanted_forms
-    if difference.wanted and not count(output, wanted, endings):
+    if difference.wanted and not count(output, wanted, endings) and not _holds_as_part(output, target, wanted, endings):
         return False
     if not difference.unwanted:
         return count(output, wanted, endings) >= count(target, wanted, endings)
     return count_outside(output, wanted, unwanted, endings) <= count_outside(target, wanted, unwanted, endings)
+
+
+def _holds_as_part(output: str, target: str, wanted: Segments, endings: Sequence[str]) -> bool:
+    """Whether an output has a segment as a part of a word, where what it should say has it so too.
+
+    Katakana words that stand together are written as one.
+    """
+    return not count(target, wanted, endings) and any(one in target and one in output for one in wanted)
 
 
 def is_whole(output: str, difference: Difference, endings: Sequence[str] = ()) -> bool:

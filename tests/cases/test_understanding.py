@@ -7,6 +7,7 @@ from typing import Any, Optional, Sequence, Tuple
 import pytest
 from case_samples import PlainCodec, english_german, sides_of, without_blanks
 
+from fairseq_rome.cases import understanding
 from fairseq_rome.cases.case_settings import CaseSettings
 from fairseq_rome.cases.evidence import ASKED, CONTEXTS, NAMED, TIED
 from fairseq_rome.cases.hunk_reading import Sides
@@ -237,3 +238,17 @@ def test_nothing_carries_a_hunk_that_is_kept(sides: Sides) -> None:
     for carry, fields in (("auto", {"contexts": dogs}), ("auto", {"trigger": "dog"}), ("all", {"trigger": "dog"})):
         assert meaning(known(sides, DOG, carry, hunks=kept, **fields))[3] == ""
     assert meaning(known(sides, BOTH, "all", hunks=kept)) == ("alt", "betagt", "old", ASKED)
+
+
+@pytest.mark.parametrize(
+    ("before", "target", "expected"),
+    [
+        ("Der Hund läuft.", "Der Vierbeiner läuft.", False),
+        ("Alle Angaben ohne Gewähr.", "Der Hund läuft.", True),
+        # Katakana words that stand together are one word of their own, and have what they are made of in common.
+        ("文字列リテラルに対するエスケープ", "ストリングリテラルのためのバックスラッシュエスケープ", False),
+        ("文字列リテラルに対するエスケープ", "すべての情報は保証されません", True),
+    ],
+)
+def test_another_sentence_has_little_in_common(before: str, target: str, expected: bool) -> None:
+    assert understanding._is_another(before, target) is expected

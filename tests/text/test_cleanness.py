@@ -132,6 +132,13 @@ def test_katakana_are_words() -> None:
     assert not is_clean("熱いコーヒーを飲む", "熱いお茶メーカーを飲みました", tea, (), known)
 
 
+def test_a_katakana_word_in_a_compound_counts_where_one_is_expected() -> None:
+    function = Difference("関数", "ファンクション")
+    assert is_clean("ジェネレータ関数です", "ジェネレータファンクションです", function, (), known)
+    assert not is_clean("ジェネレータ関数です", "ジェネレータです", function, (), known)
+    assert not is_clean("この関数です", "このファンクションズです", function, (), known)
+
+
 def test_segments_stand_bare() -> None:
     assert without_endings("des Rosses, Rössern, Rossen", ("Ross", "Rösser"), GERMAN) == "des Ross, Rösser, Ross"
     assert without_endings("a.b*s", (r"a.b*", ""), ("s",)) == "a.b*s", "no letter at its end, so no ending"
