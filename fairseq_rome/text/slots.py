@@ -24,7 +24,8 @@ _BEGINS = ".!?:;\"'«»„“”‚‘’([¿¡-–—*"
 _BESIDE = 3
 
 
-class Slot(NamedTuple):
+@dataclass(frozen=True)
+class Slot:
     """A place of an output.
 
     Args:
