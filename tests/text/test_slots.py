@@ -49,7 +49,7 @@ def test_what_stands_there_leaves_the_output_as_it_is(around: str) -> None:
     output = f"{around} Baby {around}"
     slots = BABY.slots("", output)
     assert slots and filled(output, slots, [0] * len(slots)) == output
-    assert "Baby " not in f" {filled(output, slots, [1] * len(slots))} ".replace("yBaby", "").replace("aBaby", "")
+    assert not BABY.slots("", filled(output, slots, [1] * len(slots)))
 
 
 def test_a_word_of_the_source_is_given_once() -> None:
