@@ -11,7 +11,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from fairseq_rome.text.hunks import place_of
 from fairseq_rome.text.languages.profile import profile_of
 from fairseq_rome.text.requests import EditRequest
-from fairseq_rome.text.words import WORD, Segments, count, pattern, words
+from fairseq_rome.text.words import WORD, Segments, count, is_katakana, pattern, words
 
 _CHUNK = re.compile(r"\S+")
 
@@ -189,11 +189,12 @@ def holds(output: str, target: str, difference: Difference, endings: Sequence[st
 
 
 def _holds_as_part(output: str, target: str, wanted: Segments, endings: Sequence[str]) -> bool:
-    """Whether an output has a segment as a part of a word, where what it should say has it so too.
+    """Whether an output has a segment in Katakana as a part of a word, where what it should say has it so too.
 
-    Katakana words that stand together are written as one.
+    Katakana words that stand together are written as one. In other scripts a part of a word is another word.
     """
-    return not count(target, wanted, endings) and any(one in target and one in output for one in wanted)
+    parts = [one for one in wanted if one and is_katakana(one)]
+    return not count(target, wanted, endings) and any(one in target and one in output for one in parts)
 
 
 def is_whole(output: str, difference: Difference, endings: Sequence[str] = ()) -> bool:
